@@ -1,0 +1,6 @@
+//! reels
+
+pub mod prediction;
+pub mod reel;
+pub mod scores;
+pub mod task;

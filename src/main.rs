@@ -1,0 +1,2 @@
+//! reels
+fn main() {}

@@ -1,0 +1,139 @@
+//! A prediction: what a model answered to one task about one Reel, as a line of JSON.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use indexmap::{IndexMap, IndexSet};
+use serde::{Deserialize, Serialize};
+
+/// One line of `predictions.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Format version, 1.
+    pub v: u32,
+    /// [`crate::reel::Reel::id`].
+    pub reel_id: String,
+    /// [`crate::task::Task::name`].
+    pub task: String,
+    /// Counts up where one prompt is answered several times.
+    pub repeat: u32,
+    /// The answer; for a label task one of its labels, or what was generated when that matches none.
+    pub output: String,
+    /// Natural-log probabilities normalised over the task's labels, in the task's order; absent where labels were generated.
+    pub label_logprobs: Option<IndexMap<String, f64>>,
+    /// How the answer ended.
+    pub finish: Finish,
+    /// Why there is no answer, with [`Finish::Error`].
+    pub error: Option<String>,
+    /// Tokens of the transcript left out because the prompt had to fit its budget.
+    pub truncated_tokens: usize,
+    /// The final prompt as text, as the model read it.
+    pub prompt: String,
+    /// SHA-256 of the prompt's token ids, each as 4 little-endian bytes.
+    pub prompt_sha256: String,
+    /// SHA-256 of the model file.
+    pub model_sha256: String,
+    /// SHA-256 of the adapter file.
+    pub adapter_sha256: Option<String>,
+    /// SHA-256 of the settings that can change an answer.
+    pub settings_sha256: String,
+    /// What was computed for it.
+    pub tokens: TokenCounts,
+    /// From the start of its Reel's prefill to this answer.
+    pub seconds: f64,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finish {
+    /// The model ended it, or a label was chosen.
+    Stop,
+    /// The task's `max_tokens` was reached.
+    Length,
+    /// A generated label that is none of the task's.
+    Invalid,
+    /// There is no answer.
+    Error,
+}
+
+/// Token counts of one prediction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCounts {
+    /// The whole prompt.
+    pub prompt: usize,
+    /// Of those, taken from a prefix that was already computed.
+    pub cached: usize,
+    /// Generated; 0 where labels were scored.
+    pub generated: usize,
+}
+
+/// What makes a prediction the same work: done once, not done again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the fields of `Prediction` with these names")]
+pub struct Key {
+    pub reel_id: String,
+    pub task: String,
+    pub repeat: u32,
+    pub prompt_sha256: String,
+    pub model_sha256: String,
+    pub adapter_sha256: Option<String>,
+    pub settings_sha256: String,
+}
+
+impl Prediction {
+    /// See [`Key`].
+    pub fn key(&self) -> Key {
+        Key {
+            reel_id: self.reel_id.clone(),
+            task: self.task.clone(),
+            repeat: self.repeat,
+            prompt_sha256: self.prompt_sha256.clone(),
+            model_sha256: self.model_sha256.clone(),
+            adapter_sha256: self.adapter_sha256.clone(),
+            settings_sha256: self.settings_sha256.clone(),
+        }
+    }
+}
+
+/// Reads predictions in file order; where a key stands on several lines, the last one counts.
+///
+/// A torn last line (no newline, not JSON: the writer was killed) is dropped with a warning.
+///
+/// # Errors
+/// Names the file and the line of anything else that is not a prediction.
+pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read predictions {}", path.display()))?;
+    let mut by_key = IndexMap::new();
+    let mut lines = bytes.split(|byte| *byte == b'\n').enumerate().peekable();
+    while let Some((index, line)) = lines.next() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<Prediction>(line) {
+            Ok(prediction) => {
+                by_key.insert(prediction.key(), prediction);
+            }
+            Err(_) if lines.peek().is_none() => {
+                tracing::warn!(
+                    "{}:{}: dropped a torn last line (the writer was interrupted)",
+                    path.display(),
+                    index + 1
+                );
+            }
+            Err(error) => {
+                return Err(anyhow::anyhow!(
+                    "{}:{}: not a prediction: {error}\nhint: a predictions.jsonl is written by `reels predict`",
+                    path.display(),
+                    index + 1
+                ));
+            }
+        }
+    }
+    Ok(by_key.into_values().collect())
+}
+
+/// The different settings hashes in a file, in order of appearance.
+pub fn settings_of(predictions: &[Prediction]) -> IndexSet<&str> {
+    predictions.iter().map(|prediction| prediction.settings_sha256.as_str()).collect()
+}

@@ -1,0 +1,204 @@
+//! A record: one short video as a line of JSON.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// A short video: what was said and what is known about it. Unknown is `None`, never 0.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reel {
+    /// Unique within a file.
+    pub id: String,
+    /// Pseudonym of the account that posted it; resampling is by account when known.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// ISO 8601, UTC.
+    #[serde(default)]
+    pub posted_at: Option<String>,
+    /// Length of the video in seconds.
+    #[serde(default)]
+    pub duration_s: Option<f64>,
+    #[serde(default)]
+    #[expect(missing_docs, reason = "the name says it")]
+    pub likes: Option<u64>,
+    #[serde(default)]
+    #[expect(missing_docs, reason = "the name says it")]
+    pub views: Option<u64>,
+    /// Plays count replays too, so they differ from views by a factor.
+    #[serde(default)]
+    pub plays: Option<u64>,
+    #[serde(default)]
+    #[expect(missing_docs, reason = "the name says it")]
+    pub comments: Option<u64>,
+    /// What the account wrote under the video.
+    #[serde(default)]
+    pub caption: Option<String>,
+    /// Without `#`.
+    #[serde(default)]
+    pub hashtags: Vec<String>,
+    /// What a recogniser heard.
+    #[serde(default)]
+    pub transcript: Option<String>,
+    /// ISO 639-1.
+    #[serde(default)]
+    pub language: Option<String>,
+    /// The gold answer by task name.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub reference: BTreeMap<String, String>,
+    /// A distribution over labels by task name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft: Option<BTreeMap<String, BTreeMap<String, f64>>>,
+    /// Written by a model rather than posted by a person.
+    #[serde(default)]
+    pub synthetic: bool,
+    /// Where the record came from; free-form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<serde_json::Value>,
+}
+
+impl Reel {
+    /// Brings every text to Unicode NFC.
+    fn normalise(&mut self) {
+        for text in [&mut self.caption, &mut self.transcript]
+            .into_iter()
+            .flatten()
+            .chain(&mut self.hashtags)
+            .chain(self.reference.values_mut())
+        {
+            if !is_nfc(text) {
+                *text = text.nfc().collect();
+            }
+        }
+    }
+}
+
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a JSONL file of Reels. A byte order mark, CRLF and blank lines are accepted.
+///
+/// # Errors
+/// Names the file and the line of what is missing, not UTF-8, not JSON, of the wrong type or a duplicate id.
+pub fn read_reels(path: &Path) -> Result<Vec<Reel>> {
+    let file = File::open(path).with_context(|| format!("cannot read data file {}", path.display()))?;
+    ensure!(!file.metadata()?.is_dir(), "{} is a folder\nhint: name the .jsonl file in it", path.display());
+    parse_reels(BufReader::new(file), &path.display().to_string())
+}
+
+/// [`read_reels`] from any source; `name` stands in the errors.
+pub fn parse_reels(source: impl BufRead, name: &str) -> Result<Vec<Reel>> {
+    let mut reels = Vec::new();
+    let mut line_of_id = HashMap::new();
+    for (index, line) in source.split(b'\n').enumerate() {
+        let number = index + 1;
+        let bytes = line.with_context(|| format!("{name}:{number}: cannot be read"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            anyhow::anyhow!(
+                "{name}:{number}: not UTF-8 at byte {} of the line\nhint: save the file as UTF-8, e.g. iconv -f latin1 -t utf-8",
+                error.valid_up_to() + 1
+            )
+        })?;
+        let text = if index == 0 { text.trim_start_matches('\u{feff}') } else { text }.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let mut reel = parse_line(text).with_context(|| format!("{name}:{number}"))?;
+        reel.normalise();
+        if let Some(first) = line_of_id.insert(reel.id.clone(), number) {
+            bail!(
+                "{name}:{number}: id {:?} was already used on line {first}\nhint: ids must be unique; remove one of the two lines",
+                reel.id
+            );
+        }
+        reels.push(reel);
+    }
+    ensure!(
+        !reels.is_empty(),
+        "{name} has no records\nhint: one JSON object a line, see eval/sample.jsonl for an example"
+    );
+    Ok(reels)
+}
+
+fn parse_line(text: &str) -> Result<Reel> {
+    if !text.starts_with('{') {
+        let start: String = text.chars().take(40).collect();
+        bail!(
+            "expected a JSON object, found {start:?}\nhint: the file must be JSONL: one object a line, not an array, not CSV"
+        );
+    }
+    let reel: Reel = serde_json::from_str(text).map_err(|error| {
+        let hint = match error.classify() {
+            serde_json::error::Category::Data => "hint: see eval/sample.jsonl for each field's type; unknown is null",
+            _ => "hint: the line is not complete JSON; one object must stand on one line",
+        };
+        anyhow::anyhow!("column {}: {}\n{hint}", error.column(), without_position(&error))
+    })?;
+    ensure!(!reel.id.trim().is_empty(), "the id is empty\nhint: every record needs an \"id\"");
+    let blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
+    ensure!(
+        !(blank(&reel.transcript) && blank(&reel.caption)),
+        "id {:?} has neither transcript nor caption\nhint: there is nothing to summarise or classify; give one or remove the line",
+        reel.id
+    );
+    Ok(reel)
+}
+
+/// serde_json's message without its " at line 1 column 9", which counts within the line only.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &[u8]) -> Result<Vec<Reel>> {
+        parse_reels(text, "a.jsonl")
+    }
+
+    #[test]
+    fn accepts_bom_crlf_blank_lines_and_unknown_fields() {
+        let reels = parse(b"\xef\xbb\xbf{\"id\":\"a\",\"transcript\":\"x\",\"new\":1}\r\n\r\n{\"id\":\"b\",\"caption\":\"y\",\"reference\":null}\r\n").unwrap();
+        assert_eq!(reels.len(), 2);
+        assert_eq!(reels[0].likes, None);
+    }
+
+    #[test]
+    fn text_is_normalised_to_nfc() {
+        let reels =
+            parse("{\"id\":\"a\",\"transcript\":\"cafe\u{301}\",\"reference\":{\"summary\":\"e\u{301}\"}}".as_bytes())
+                .unwrap();
+        assert_eq!(reels[0].transcript.as_deref(), Some("caf\u{e9}"));
+        assert_eq!(reels[0].reference["summary"], "\u{e9}");
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        for (text, expected) in [
+            (&b""[..], "a.jsonl has no records"),
+            (b"[{}]", "a.jsonl:1: expected a JSON object, found \"[{}]\""),
+            (b"{\"id\":\"a\",\"transcript\":\"x\"}\n{\"id\":", "a.jsonl:2: column"),
+            (b"{\"id\":\"a\",\"transcript\":\"x\",\"likes\":\"many\"}", "invalid type: string \"many\", expected u64"),
+            (
+                b"{\"id\":\"a\",\"transcript\":\"x\"}\n{\"id\":\"a\",\"transcript\":\"x\"}",
+                "a.jsonl:2: id \"a\" was already used on line 1",
+            ),
+            (b"{\"id\":\"a\",\"transcript\":\"\xff\"}", "a.jsonl:1: not UTF-8 at byte 25"),
+            (b"{\"id\":\"a\"}", "id \"a\" has neither transcript nor caption"),
+        ] {
+            let message = format!("{:#}", parse(text).unwrap_err());
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}
