@@ -1,5 +1,44 @@
-//! reels
+//! `reels`: from short videos to Indonesian summaries and labels, with honest error bars.
+//!
+//! The pipeline, each stage handing over by files:
+//!
+//! ```text
+//!     records (JSONL) ──► predict ──► score ──► report
+//!                           ▲
+//!        prompts/*.jinja ───┘  engines: llama, baseline
+//! ```
+//!
+//! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
+//!   [`gguf`] reads the header of a model file.
+//! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs;
+//!   [`generator`] is what every engine does.
+//! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model.
+//! * Stages: [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores),
+//!   [`report`] (scores → a table and a page).
+//! * [`commands`] has one file a command; [`cli`] is what can be typed.
+//!
+//! Imports point down this list's reverse: commands → stages → engines → shared → nouns. A test holds that.
 
+pub mod cli;
+pub mod commands;
+
+pub mod predict;
+pub mod report;
+pub mod score;
+
+pub mod baseline;
+#[cfg(feature = "infer")]
+pub mod llama;
+#[cfg(not(feature = "infer"))]
+#[path = "llama/disabled.rs"]
+pub mod llama;
+
+pub mod config;
+pub mod generator;
+pub mod prompt;
+pub mod run;
+
+pub mod gguf;
 pub mod prediction;
 pub mod reel;
 pub mod scores;

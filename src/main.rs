@@ -1,2 +1,29 @@
-//! reels
-fn main() {}
+//! `reels`: parse, run, print the error and its hint.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use reels::cli::Cli;
+use reels::commands;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+            // llama.cpp's own messages would stand between ours; RUST_LOG brings them back.
+            tracing_subscriber::EnvFilter::new("reels=warn,off")
+        }))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+    match commands::run(cli) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            // One line a cause reads better than anyhow's list; hints stand on lines of their own.
+            let text = format!("{error:#}");
+            eprintln!("error: {text}");
+            commands::Code::of(&error).into()
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The command line: what can be typed, and its help. Nothing is decided here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{EvalOverrides, PredictOverrides, ScoreOverrides};
+
+/// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Settings come from flags, then REELS_* variables, then reels.toml, then defaults.\n\
+                  Exit codes: 0 done, 2 input or command line wrong, 3 some items failed, 5 the environment failed, 130 interrupted.\n\
+                  Start with: reels eval"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub command: Command,
+    /// Settings file [default: reels.toml where it is there]
+    #[arg(long, global = true, env = "REELS_CONFIG", value_name = "F.toml")]
+    pub config: Option<PathBuf>,
+}
+
+/// One line of help each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer all tasks for all records, score the answers and write a report
+    #[command(after_help = "Without --output, results go to eval/runs/<time>-<key>/ and eval/latest points there.\n\
+                            An interrupted run goes on where it stopped when the same command is given again.\n\n\
+                            Examples:\n  reels eval\n  reels eval --model gguf/reels-mini.gguf --data my.jsonl\n  reels eval --model baseline:lead-1")]
+    Eval(EvalOverrides),
+    /// Answer all tasks for all records
+    #[command(after_help = "Example:\n  reels predict --model gguf/reels-mini.gguf --data my.jsonl --output out/a")]
+    Predict(PredictOverrides),
+    /// Score predictions against the records' references; needs no model
+    #[command(after_help = "Example:\n  reels score --predictions out/a/predictions.jsonl --data my.jsonl --output out/scored")]
+    Score(ScoreOverrides),
+    /// Look at prompts, or write a set to work on
+    #[command(subcommand)]
+    Prompt(PromptCommand),
+}
+
+/// One line of help each.
+#[derive(Debug, Subcommand)]
+pub enum PromptCommand {
+    /// List the tasks and their templates
+    List {
+        /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
+        #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
+        prompts: Option<PathBuf>,
+    },
+    /// Show the prompts of one record
+    Render(RenderArgs),
+    /// Write the embedded prompts into a folder, to edit them there
+    Eject {
+        /// Folder to write; existing files are left alone
+        #[arg(default_value = "prompts")]
+        folder: PathBuf,
+    },
+}
+
+/// What `reels prompt render` takes.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
+    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
+    pub prompts: Option<PathBuf>,
+    /// Records [default: the bundled sample]
+    #[arg(long, env = "REELS_DATA", value_name = "F.jsonl")]
+    pub data: Option<PathBuf>,
+    /// The record's id [default: the first one]
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Only this task; may be given several times [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub task: Vec<String>,
+    /// Show what this model reads: its chat format, fitted to its budget, and the number of tokens
+    #[arg(long, env = "REELS_MODEL", value_name = "F.gguf")]
+    pub model: Option<String>,
+    /// Prompt budget in tokens, with --model
+    #[arg(long, env = "REELS_MAX_PROMPT_TOKENS", value_name = "N")]
+    pub max_prompt_tokens: Option<usize>,
+}

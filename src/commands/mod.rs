@@ -1,0 +1,70 @@
+//! One file a command.
+
+mod answerer;
+mod data;
+mod eval;
+mod folder;
+mod predict;
+mod prompt;
+mod score;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+use crate::config::with_file;
+use crate::run::{EnvironmentFailure, watch_for_interrupts};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// 0: all done.
+    Done,
+    /// 2: input or command line wrong.
+    BadInput,
+    /// 3: some items failed, the rest are written.
+    SomeFailed,
+    /// 5: disk, memory or engine.
+    EnvironmentFailed,
+    /// 130: the user stopped it.
+    Interrupted,
+}
+
+impl Code {
+    /// Of a command that ended with an error.
+    pub fn of(error: &anyhow::Error) -> Code {
+        let environment = error.chain().any(|cause| cause.is::<EnvironmentFailure>());
+        if environment { Code::EnvironmentFailed } else { Code::BadInput }
+    }
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> ExitCode {
+        ExitCode::from(match code {
+            Code::Done => 0,
+            Code::BadInput => 2,
+            Code::SomeFailed => 3,
+            Code::EnvironmentFailed => 5,
+            Code::Interrupted => 130,
+        })
+    }
+}
+
+/// Runs what was typed.
+///
+/// # Errors
+/// Ready to be shown: they name the file and value and end in a hint.
+pub fn run(cli: Cli) -> Result<Code> {
+    watch_for_interrupts()?;
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Eval(overrides) => {
+            let (predict, score) = with_file(overrides, "eval", config)?.resolve()?;
+            eval::run(predict, score)
+        }
+        Command::Predict(overrides) => predict::run(with_file(overrides, "predict", config)?.resolve()?),
+        Command::Score(overrides) => score::run(with_file(overrides, "score", config)?.resolve()?),
+        Command::Prompt(command) => prompt::run(command),
+    }
+}

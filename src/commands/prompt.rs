@@ -1,0 +1,80 @@
+//! `reels prompt`: look at prompts, or write a set to work on.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::Code;
+use super::answerer::Answerer;
+use super::data::Data;
+use crate::cli::{PromptCommand, RenderArgs};
+use crate::config::PredictOverrides;
+use crate::predict::{Format, select_tasks};
+use crate::prompt::{PromptSet, fit};
+
+pub(super) fn run(command: PromptCommand) -> Result<Code> {
+    match command {
+        PromptCommand::List { prompts } => list(&PromptSet::find(prompts.as_deref())?),
+        PromptCommand::Render(args) => render(args)?,
+        PromptCommand::Eject { folder } => eject(&folder)?,
+    }
+    Ok(Code::Done)
+}
+
+fn list(prompts: &PromptSet) {
+    eprintln!("prompts: {}", prompts.source);
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["task", "kind", "template", "max tokens", "labels"]);
+    for task in &prompts.tasks {
+        let kind = format!("{:?}", task.kind).to_lowercase();
+        table.add_row([&task.name, &kind, &task.template, &task.max_tokens.to_string(), &task.labels.join(", ")]);
+    }
+    println!("{table}");
+}
+
+fn render(args: RenderArgs) -> Result<()> {
+    let prompts = PromptSet::find(args.prompts.as_deref())?;
+    let tasks = select_tasks(&prompts.tasks, &args.task)?;
+    let data = Data::open(args.data.as_deref())?;
+    let reel = match &args.id {
+        None => &data.reels[0],
+        Some(id) => data
+            .reels
+            .iter()
+            .find(|reel| reel.id == *id)
+            .with_context(|| format!("{} has no record {id:?}\nhint: ids look like {:?}", data.name, data.reels[0].id))?,
+    };
+    let Some(model) = args.model else {
+        for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
+            for message in prompts.render(reel, task)? {
+                println!("--- {}: {}\n{}", task.name, message.role, message.content);
+            }
+        }
+        return Ok(());
+    };
+    let overrides =
+        PredictOverrides { model: Some(model), max_prompt_tokens: args.max_prompt_tokens, ..PredictOverrides::default() };
+    let settings = overrides.resolve()?;
+    let answerer = Answerer::open(&settings, &prompts.tasks)?;
+    let Format::Chat { chat, tokenizer, budget } = answerer.format(answerer.budget(&settings, &prompts.tasks)?) else {
+        anyhow::bail!("a baseline reads no prompt\nhint: name a .gguf file with --model");
+    };
+    let rendered = fit(reel, &prompts, chat, tokenizer, budget).with_context(|| format!("record {:?}", reel.id))?;
+    for index in tasks {
+        let prompt = &rendered[index];
+        println!("--- {}: {} tokens, {} left out", prompts.tasks[index].name, prompt.tokens.len(), prompt.truncated_tokens);
+        println!("{}", prompt.text);
+    }
+    Ok(())
+}
+
+fn eject(folder: &Path) -> Result<()> {
+    let prompts = PromptSet::embedded()?;
+    if let Some(name) = prompts.file_names().find(|name| folder.join(name).exists()) {
+        ensure!(false, "{} is there already\nhint: name another folder: reels prompt eject DIR", folder.join(name).display());
+    }
+    prompts.write_to(folder)?;
+    eprintln!("wrote {} files to {}; use them with --prompts {}", prompts.file_names().count(), folder.display(), folder.display());
+    Ok(())
+}

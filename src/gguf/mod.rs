@@ -1,0 +1,141 @@
+//! A bounds-checked GGUF reader: an untrusted file goes through here before llama.cpp sees it.
+//!
+//! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little endian.
+
+mod check;
+mod read;
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+pub use check::{check_adapter, check_language_model};
+pub use read::read_header;
+
+/// What a GGUF file says before its tensor data.
+#[derive(Debug)]
+pub struct Gguf {
+    /// As it was opened.
+    pub path: PathBuf,
+    /// In bytes.
+    pub file_bytes: u64,
+    /// In file order.
+    pub metadata: IndexMap<String, Value>,
+    /// In file order.
+    pub tensors: IndexMap<String, Tensor>,
+}
+
+/// A metadata value; integers of every width become `Int`.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Value {
+    Int(i128),
+    Float(f64),
+    Bool(bool),
+    Text(String),
+    Array(Vec<Value>),
+}
+
+/// Where a tensor lies and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// Fastest-varying dimension first, as ggml counts.
+    pub shape: Vec<u64>,
+    /// ggml's type id.
+    pub dtype: u32,
+    /// From the start of the file.
+    pub offset: u64,
+    /// Absent for a type this reader doesn't know.
+    pub bytes: Option<u64>,
+}
+
+impl Value {
+    /// The text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The integer, if it is one and not negative.
+    pub fn as_u64(&self) -> Option<u64> {
+        if let Value::Int(number) = self { u64::try_from(*number).ok() } else { None }
+    }
+
+    /// The array, if it is one.
+    pub fn as_array(&self) -> Option<&[Value]> {
+        if let Value::Array(values) = self { Some(values) } else { None }
+    }
+}
+
+impl Gguf {
+    /// A text value.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key)?.as_str()
+    }
+
+    /// A count or id.
+    pub fn number(&self, key: &str) -> Option<u64> {
+        self.metadata.get(key)?.as_u64()
+    }
+
+    /// `general.architecture`.
+    pub fn architecture(&self) -> Option<&str> {
+        self.text("general.architecture")
+    }
+
+    /// A number below the architecture's own prefix, e.g. `block_count`.
+    pub fn hyperparameter(&self, key: &str) -> Option<u64> {
+        self.number(&format!("{}.{key}", self.architecture()?))
+    }
+
+    /// Elements of all tensors.
+    pub fn parameters(&self) -> u64 {
+        self.tensors.values().map(|tensor| tensor.shape.iter().product::<u64>()).sum()
+    }
+
+    /// The strings that the tokenizer reads as single control or user-defined tokens (`<|im_end|>` …).
+    pub fn added_tokens(&self) -> Vec<String> {
+        const CONTROL: i128 = 3;
+        const USER_DEFINED: i128 = 4;
+        let array = |key| self.metadata.get(key).and_then(Value::as_array).unwrap_or_default();
+        array("tokenizer.ggml.tokens")
+            .iter()
+            .zip(array("tokenizer.ggml.token_type"))
+            .filter(|(_, kind)| matches!(kind, Value::Int(CONTROL | USER_DEFINED)))
+            .filter_map(|(token, _)| token.as_str().map(str::to_owned))
+            .collect()
+    }
+}
+
+/// Elements and bytes of one block of a ggml type, by type id; `None` for types this reader doesn't know.
+///
+/// Source: `type_traits` in llama.cpp's `ggml/src/ggml.c`.
+fn block(dtype: u32) -> Option<(u64, u64)> {
+    Some(match dtype {
+        0 | 26 => (1, 4),
+        1 | 25 | 30 => (1, 2),
+        24 => (1, 1),
+        27 | 28 => (1, 8),
+        2 | 20 => (32, 18),
+        3 => (32, 20),
+        6 => (32, 22),
+        7 => (32, 24),
+        8 => (32, 34),
+        9 => (32, 36),
+        39 => (32, 17),
+        10 => (256, 84),
+        11 | 21 => (256, 110),
+        12 => (256, 144),
+        13 => (256, 176),
+        14 => (256, 210),
+        15 => (256, 292),
+        16 | 35 => (256, 66),
+        17 => (256, 74),
+        18 => (256, 98),
+        19 => (256, 50),
+        22 => (256, 82),
+        23 => (256, 136),
+        29 => (256, 56),
+        34 => (256, 54),
+        _ => return None,
+    })
+}

@@ -1,0 +1,234 @@
+//! Reading a header: every length is checked against what is left of the file before anything is allocated.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use indexmap::IndexMap;
+
+use super::{Gguf, Tensor, Value, block};
+
+/// llama.cpp refuses longer tensor names (GGML_MAX_NAME).
+const MAX_TENSOR_NAME: usize = 63;
+const MAX_DIMENSIONS: u32 = 4;
+/// Arrays of arrays are allowed by the format; no known file nests deeper.
+const MAX_ARRAY_DEPTH: u32 = 4;
+
+/// Reads everything before the tensor data and checks that all of that data is there.
+///
+/// # Errors
+/// Names the file, the key or tensor, and what is wrong: not GGUF, truncated, inconsistent.
+pub fn read_header(path: &Path) -> Result<Gguf> {
+    let file = File::open(path).with_context(|| format!("cannot open model {}", path.display()))?;
+    let meta = file.metadata()?;
+    ensure!(meta.is_file(), "{} is not a file\nhint: name a .gguf file", path.display());
+    let mut source = Source { reader: BufReader::with_capacity(1 << 16, file), at: 0, len: meta.len() };
+    source.header(path).with_context(|| format!("{}", path.display()))
+}
+
+struct Source<R> {
+    reader: R,
+    at: u64,
+    len: u64,
+}
+
+impl<R: Read> Source<R> {
+    fn header(&mut self, path: &Path) -> Result<Gguf> {
+        let magic = self.take(4).unwrap_or_default();
+        ensure!(
+            magic == b"GGUF",
+            "not a GGUF file (it starts with {:?})\nhint: `reels export` and llama.cpp's converters write GGUF",
+            String::from_utf8_lossy(&magic)
+        );
+        let version = self.u32()?;
+        ensure!(matches!(version, 2 | 3), "GGUF version {version}, expected 2 or 3\nhint: convert the model anew");
+        let n_tensors = self.u64()?;
+        let n_metadata = self.u64()?;
+        // The smallest entries take 24 and 13 bytes, which bounds both counts by the file's size.
+        self.expect_at_most(n_tensors, 24, "tensors")?;
+        self.expect_at_most(n_metadata, 13, "metadata entries")?;
+
+        let mut metadata = IndexMap::new();
+        for _ in 0..n_metadata {
+            let key = self.string().context("a metadata key")?;
+            let dtype = self.u32()?;
+            let value = self.value(dtype, 0).with_context(|| format!("metadata {key:?}"))?;
+            ensure!(!metadata.contains_key(&key), "metadata {key:?} stands there twice");
+            metadata.insert(key, value);
+        }
+        let mut tensors = IndexMap::new();
+        for _ in 0..n_tensors {
+            let name = self.string().context("a tensor's name")?;
+            ensure!(name.len() <= MAX_TENSOR_NAME, "tensor name {name:?} is longer than {MAX_TENSOR_NAME} bytes");
+            let tensor = self.tensor().with_context(|| format!("tensor {name:?}"))?;
+            ensure!(!tensors.contains_key(&name), "tensor {name:?} stands there twice");
+            tensors.insert(name, tensor);
+        }
+        let alignment = match metadata.get("general.alignment") {
+            None => 32,
+            Some(value) => value
+                .as_u64()
+                .filter(|alignment| alignment.is_power_of_two() && *alignment <= 1 << 20)
+                .with_context(|| format!("general.alignment is {value:?}, expected a power of two"))?,
+        };
+        self.place(&mut tensors, alignment)?;
+        Ok(Gguf { path: path.to_owned(), file_bytes: self.len, metadata, tensors })
+    }
+
+    /// Turns offsets relative to the data section into offsets in the file, and checks that all data is there.
+    fn place(&self, tensors: &mut IndexMap<String, Tensor>, alignment: u64) -> Result<()> {
+        let data = self.at.next_multiple_of(alignment);
+        for (name, tensor) in tensors {
+            ensure!(tensor.offset % alignment == 0, "tensor {name:?} is not aligned to {alignment} bytes");
+            let start = data.checked_add(tensor.offset);
+            let end = start.and_then(|start| start.checked_add(tensor.bytes.unwrap_or(0)));
+            let Some((start, end)) = start.zip(end) else { bail!("tensor {name:?} has offset {}", tensor.offset) };
+            ensure!(
+                end <= self.len,
+                "truncated: tensor {name:?} ends at byte {end}, the file has {}\nhint: copy or download it again",
+                self.len
+            );
+            tensor.offset = start;
+        }
+        Ok(())
+    }
+
+    fn tensor(&mut self) -> Result<Tensor> {
+        let n_dimensions = self.u32()?;
+        ensure!((1..=MAX_DIMENSIONS).contains(&n_dimensions), "{n_dimensions} dimensions, expected 1 to {MAX_DIMENSIONS}");
+        let shape = (0..n_dimensions).map(|_| self.u64()).collect::<Result<Vec<_>>>()?;
+        let elements = shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size));
+        let elements = elements.filter(|count| *count > 0).with_context(|| format!("shape {shape:?}"))?;
+        let dtype = self.u32()?;
+        let offset = self.u64()?;
+        let bytes = match block(dtype) {
+            None => None,
+            Some((per_block, block_bytes)) => {
+                ensure!(shape[0] % per_block == 0, "row of {} is no multiple of the block size {per_block}", shape[0]);
+                Some((elements / per_block).checked_mul(block_bytes).context("size overflows")?)
+            }
+        };
+        Ok(Tensor { shape, dtype, offset, bytes })
+    }
+
+    fn value(&mut self, dtype: u32, depth: u32) -> Result<Value> {
+        Ok(match dtype {
+            0 => Value::Int(self.bytes::<1>()?[0].into()),
+            1 => Value::Int(i8::from_le_bytes(self.bytes()?).into()),
+            2 => Value::Int(u16::from_le_bytes(self.bytes()?).into()),
+            3 => Value::Int(i16::from_le_bytes(self.bytes()?).into()),
+            4 => Value::Int(self.u32()?.into()),
+            5 => Value::Int(i32::from_le_bytes(self.bytes()?).into()),
+            6 => Value::Float(f32::from_le_bytes(self.bytes()?).into()),
+            7 => Value::Bool(self.bytes::<1>()?[0] != 0),
+            8 => Value::Text(self.string()?),
+            9 => {
+                ensure!(depth < MAX_ARRAY_DEPTH, "arrays nested deeper than {MAX_ARRAY_DEPTH}");
+                let element = self.u32()?;
+                let count = self.u64()?;
+                self.expect_at_most(count, 1, "array elements")?;
+                Value::Array((0..count).map(|_| self.value(element, depth + 1)).collect::<Result<_>>()?)
+            }
+            10 => Value::Int(self.u64()?.into()),
+            11 => Value::Int(i64::from_le_bytes(self.bytes()?).into()),
+            12 => Value::Float(f64::from_le_bytes(self.bytes()?)),
+            other => bail!("unknown value type {other}"),
+        })
+    }
+
+    fn string(&mut self) -> Result<String> {
+        let length = self.u64()?;
+        self.expect_at_most(length, 1, "bytes of text")?;
+        let bytes = self.take(length as usize)?;
+        // Some tokenizers store single bytes as tokens; they only have to be distinct and printable here.
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    fn expect_at_most(&self, count: u64, bytes_each: u64, what: &str) -> Result<()> {
+        let left = self.len - self.at;
+        ensure!(
+            count <= left / bytes_each,
+            "truncated or corrupt: {count} {what} announced, {left} bytes left\nhint: copy or download it again"
+        );
+        Ok(())
+    }
+
+    fn take(&mut self, count: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.reader.read_exact(&mut bytes).map_err(|_| truncated(self.at))?;
+        self.at += count as u64;
+        Ok(bytes)
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.reader.read_exact(&mut bytes).map_err(|_| truncated(self.at))?;
+        self.at += N as u64;
+        Ok(bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.bytes()?))
+    }
+
+    fn u64(&mut self) -> Result<u64> {
+        Ok(u64::from_le_bytes(self.bytes()?))
+    }
+}
+
+fn truncated(at: u64) -> anyhow::Error {
+    anyhow::anyhow!("truncated: the header ends at byte {at}\nhint: copy or download it again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header with one metadata entry and one f32 tensor of 8 elements, and `data` bytes behind it.
+    fn file(data: usize) -> Vec<u8> {
+        let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+        let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+        bytes.extend(1u64.to_le_bytes());
+        bytes.extend(1u64.to_le_bytes());
+        bytes.extend([text("general.architecture"), 8u32.to_le_bytes().to_vec(), text("qwen2")].concat());
+        bytes.extend([text("w"), 1u32.to_le_bytes().to_vec(), 8u64.to_le_bytes().to_vec()].concat());
+        bytes.extend([0u32.to_le_bytes().to_vec(), 0u64.to_le_bytes().to_vec()].concat());
+        bytes.resize(bytes.len().next_multiple_of(32) + data, 0);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<Gguf> {
+        let mut source = Source { reader: bytes, at: 0, len: bytes.len() as u64 };
+        source.header(Path::new("a.gguf"))
+    }
+
+    #[test]
+    fn reads_what_was_written() {
+        let gguf = read(&file(32)).unwrap();
+        assert_eq!(gguf.architecture(), Some("qwen2"));
+        assert_eq!(gguf.tensors["w"].bytes, Some(32));
+        assert_eq!(gguf.parameters(), 8);
+    }
+
+    #[test]
+    fn missing_data_is_truncated() {
+        let message = format!("{:#}", read(&file(31)).unwrap_err());
+        assert!(message.contains("truncated: tensor \"w\" ends at byte"), "{message}");
+    }
+
+    #[test]
+    fn every_prefix_and_every_flipped_byte_is_an_error_or_a_header() {
+        let bytes = file(32);
+        for end in 0..bytes.len() {
+            assert!(read(&bytes[..end]).is_err(), "{end} bytes");
+        }
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut broken = bytes.clone();
+                broken[at] ^= 1 << bit;
+                let _ = read(&broken); // must return, without a panic or a huge allocation
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! llama.cpp: the only place that knows it.
+//!
+//! [`Model::open`] reads header and vocabulary, enough to render prompts; [`Model::load`] plans memory and loads the
+//! weights; the [`Engine`] then answers jobs, one prefill a Reel.
+
+mod plan;
+mod sample;
+mod schedule;
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, ensure};
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::{LogOptions, send_logs_to_tracing};
+
+pub use plan::Plan;
+pub use schedule::Engine;
+
+use crate::config::EngineSettings;
+use crate::generator::Workload;
+use crate::gguf::{self, Gguf};
+use crate::prompt::{ChatFormat, Tokenizer};
+use crate::run::EnvironmentFailure;
+
+/// llama.cpp keeps sequence sets as bit sets of this size (LLAMA_MAX_SEQ).
+const MAX_SEQUENCES: usize = 256;
+
+/// A model file whose header is checked and whose vocabulary is read; no weights yet.
+pub struct Model {
+    path: PathBuf,
+    adapter: Option<PathBuf>,
+    gguf: Gguf,
+    vocabulary: LlamaModel,
+    chat: ChatFormat,
+}
+
+impl Model {
+    /// Opens a model, and an adapter for it.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong with it.
+    pub fn open(path: &Path, adapter: Option<&Path>) -> Result<Model> {
+        let gguf = gguf::read_header(path)?;
+        gguf::check_language_model(&gguf)?;
+        if let Some(adapter) = adapter {
+            gguf::check_adapter(&gguf::read_header(adapter)?, &gguf)?;
+        }
+        let params = LlamaModelParams::default().with_vocab_only(true);
+        let vocabulary = load_file(path, &params)?;
+        let template = gguf.text("tokenizer.chat_template").unwrap_or_default();
+        let chat =
+            ChatFormat::new(template, gguf.added_tokens()).with_context(|| format!("{}", path.display()))?;
+        Ok(Model { path: path.to_owned(), adapter: adapter.map(Path::to_owned), gguf, vocabulary, chat })
+    }
+
+    /// What the file says about itself.
+    pub fn gguf(&self) -> &Gguf {
+        &self.gguf
+    }
+
+    /// How a conversation looks to this model.
+    pub fn chat(&self) -> &ChatFormat {
+        &self.chat
+    }
+
+    /// Positions the model was trained for.
+    pub fn context_length(&self) -> usize {
+        self.gguf.hyperparameter("context_length").unwrap_or_default() as usize
+    }
+
+    /// Plans memory for a workload, then loads the weights.
+    ///
+    /// # Errors
+    /// [`EnvironmentFailure`] with the numbers when it doesn't fit, or with llama.cpp's reason.
+    pub fn load(&self, settings: &EngineSettings, workload: &Workload) -> Result<Engine> {
+        let plan = plan::plan(&self.gguf, self.adapter.as_deref(), settings, workload)?;
+        tracing::debug!(?plan);
+        let model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
+        Engine::new(model, self.adapter.as_deref(), settings, plan)
+    }
+}
+
+impl Tokenizer for Model {
+    fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        ensure!(i32::try_from(text.len()).is_ok(), "a text of {} bytes is too long to tokenise", text.len());
+        let tokens = self.vocabulary.vocab().tokenize(text.as_bytes(), false, true);
+        Ok(tokens.into_iter().map(|token| token.0 as u32).collect())
+    }
+}
+
+fn load_file(path: &Path, params: &LlamaModelParams) -> Result<LlamaModel> {
+    LlamaModel::load_from_file(backend()?, path, params).map_err(|error| {
+        EnvironmentFailure(format!(
+            "{}: llama.cpp can't load it: {error}\nhint: RUST_LOG=llama-cpp-2=warn shows its own messages",
+            path.display()
+        ))
+        .into()
+    })
+}
+
+/// llama.cpp's process-wide state, made on first use; its messages go to `tracing`.
+fn backend() -> Result<&'static LlamaBackend> {
+    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
+    let backend = BACKEND.get_or_init(|| {
+        send_logs_to_tracing(LogOptions::default());
+        LlamaBackend::init().map_err(|error| error.to_string())
+    });
+    backend.as_ref().map_err(|error| EnvironmentFailure(format!("llama.cpp doesn't start: {error}")).into())
+}

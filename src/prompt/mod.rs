@@ -1,0 +1,28 @@
+//! From a Reel and a task to the token ids a model reads: templates, chat format, fitting.
+
+mod chat;
+mod fit;
+mod set;
+
+use anyhow::Result;
+
+pub use chat::{ChatFormat, Message};
+pub use fit::{FitError, fit};
+pub use set::{PromptSet, PromptSource};
+
+/// A final prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// As the model reads it, control tokens included.
+    pub text: String,
+    /// Of the text.
+    pub tokens: Vec<u32>,
+    /// Tokens of the transcript left out because the prompt had to fit its budget.
+    pub truncated_tokens: usize,
+}
+
+/// Text to token ids.
+pub trait Tokenizer {
+    /// Control tokens spelled in `text` become their ids; nothing is put before or after.
+    fn encode(&self, text: &str) -> Result<Vec<u32>>;
+}

@@ -1,0 +1,115 @@
+//! A small result for the tests of this module.
+
+use indexmap::IndexMap;
+use serde_json::json;
+
+use crate::prediction::Finish;
+use crate::scores::{ClassScores, Confusion, Metric, Row, Scores, TaskScores};
+use crate::task::{Task, parse_tasks};
+
+/// One of each kind.
+pub fn tasks() -> Vec<Task> {
+    let text = r#"
+        [task.summary]
+        kind = "text"
+        template = "summary.jinja"
+        max_tokens = 128
+        [task.category]
+        kind = "label"
+        template = "category.jinja"
+        labels = ["kuliner", "musik"]
+        max_tokens = 8
+        [task.category.descriptions]
+        kuliner = "makanan & minuman"
+    "#;
+    parse_tasks(text, "tasks.toml").unwrap()
+}
+
+/// An answer that is right.
+pub fn row(reel_id: &str, task: &str) -> Row {
+    let (answer, metrics) = match task {
+        "summary" => ("Resep soto.", [("rouge1", 0.61234), ("rougeL", 0.5)].as_slice()),
+        _ => ("kuliner", [("correct", 1.0)].as_slice()),
+    };
+    Row {
+        v: 1,
+        reel_id: reel_id.into(),
+        account: Some("a_1".into()),
+        task: task.into(),
+        repeat: 0,
+        prompt: format!("Reel {reel_id}, tugas {task}"),
+        reference: Some(answer.into()),
+        output: answer.into(),
+        label_logprobs: None,
+        finish: Finish::Stop,
+        metrics: metrics.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect(),
+    }
+}
+
+/// Answers that ended in each of the four ways, and one without a reference.
+pub fn rows() -> Vec<Row> {
+    vec![
+        row("r1", "summary"),
+        row("r1", "category"),
+        Row { finish: Finish::Length, ..row("r2", "summary") },
+        Row { finish: Finish::Invalid, output: "masakan".into(), ..row("r2", "category") },
+        Row { finish: Finish::Error, output: String::new(), ..row("r3", "category") },
+        Row { reference: None, metrics: IndexMap::new(), ..row("r3", "summary") },
+    ]
+}
+
+/// Numbers of two tasks; they don't follow from [`rows`].
+pub fn scores() -> Scores {
+    let metrics = |values: &[(&str, f64)]| {
+        let metric = |value: f64| Metric {
+            value,
+            low: value * 0.9,
+            high: value + 0.0333,
+            n: 1204,
+            clusters: 60,
+            method: "percentile".into(),
+        };
+        values.iter().map(|(key, value)| ((*key).to_owned(), metric(*value))).collect()
+    };
+    let summary = TaskScores {
+        metrics: metrics(&[("rouge1", 0.41237), ("rouge2", 0.2), ("rougeL", 0.35), ("rougeLsum", 0.36)]),
+        classes: IndexMap::new(),
+        confusion: None,
+        signature: "rouge|mode:google-0.1.2|stem:no|seed:42".into(),
+    };
+    let class = ClassScores { precision: 0.5, recall: 0.25, f1: 1.0 / 3.0, support: 4 };
+    let category = TaskScores {
+        metrics: metrics(&[
+            ("brier", 0.31),
+            ("accuracy", 0.8),
+            ("macro_f1", 0.76543),
+            ("weighted_f1", 0.79),
+            ("micro_f1", 0.8),
+            ("mcc", 0.61),
+            ("kappa", 0.6),
+            ("invalid_rate", 0.01),
+        ]),
+        classes: ["kuliner", "musik"].map(|label| (label.to_owned(), class)).into_iter().collect(),
+        confusion: Some(Confusion {
+            labels: ["kuliner", "musik"].map(str::to_owned).to_vec(),
+            counts: vec![vec![3, 1, 0], vec![2, 4, 1]],
+        }),
+        signature: "labels|invalid:wrong|seed:42".into(),
+    };
+    Scores { v: 1, tasks: [("summary".to_owned(), summary), ("category".to_owned(), category)].into_iter().collect() }
+}
+
+/// All sections that `eval` writes, without an adapter.
+pub fn manifest() -> serde_json::Value {
+    json!({
+        "v": 1, "command": "eval", "crate_version": "0.1.0",
+        "started_at": "2026-03-02T10:11:12Z", "finished_at": "2026-03-02T10:15:00Z",
+        "model": {"name": "reels-mini.gguf", "sha256": "0123456789abcdef", "architecture": "qwen2", "parameters": 6_000_000},
+        "adapter": null,
+        "data": {"path": "eval/sample.jsonl", "sha256": "fedcba9876543210", "reels": 120},
+        "prompts": {"source": "embedded", "sha256": "00ff00ff00ff00ff"},
+        "settings": {}, "seed": 42, "machine": {"cpu": "A CPU", "threads": 2},
+        "speed": {"reels_per_second": 0.523, "tasks_per_second": 1.57, "prompt_tokens": 61000,
+                  "cached_tokens": 48800, "generated_tokens": 9001, "seconds": 228.4}
+    })
+}

@@ -1,0 +1,241 @@
+//! `report.html`: one file that loads nothing.
+
+use anyhow::{Context, Result};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use super::Report;
+use super::counts::{self, Counts};
+use super::examples::{Examples, examples};
+use super::facts::{Fact, facts};
+use super::forest::{Forest, forest};
+use super::labels::{Classes, Heatmap, classes, heatmap};
+use super::metrics;
+use crate::scores::TaskScores;
+use crate::task::{Task, TaskKind};
+
+const TEMPLATE: &str = include_str!("page.html.jinja");
+
+/// What the template sees; every number in it is already text.
+#[derive(Serialize)]
+struct View<'a> {
+    title: &'a str,
+    facts: Vec<Fact>,
+    tasks: Vec<TaskView<'a>>,
+    forest: Option<Forest>,
+    examples: Examples<'a>,
+    manifest: String,
+    css: Value,
+    script: Value,
+}
+
+#[derive(Serialize)]
+struct TaskView<'a> {
+    name: &'a str,
+    kind: String,
+    sample: String,
+    headline: Option<MetricView<'a>>,
+    metrics: Vec<MetricView<'a>>,
+    counts: Counts,
+    classes: Option<Classes>,
+    confusion: Option<Heatmap>,
+    signature: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MetricView<'a> {
+    name: &'a str,
+    lower_is_better: bool,
+    value: String,
+    interval: String,
+    n: String,
+}
+
+/// The page as HTML.
+///
+/// Every text is escaped by the template engine; styles, script and charts are part of the file.
+///
+/// # Errors
+/// When the template can't be rendered, which no report should be able to cause.
+pub fn html(report: &Report) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    // The name ends in .html, which is what turns escaping on.
+    environment.add_template("page.html", TEMPLATE).context("report template")?;
+    environment.get_template("page.html")?.render(Serde(view(report)?)).context("cannot render the report")
+}
+
+fn view<'a>(report: &'a Report) -> Result<View<'a>> {
+    let counts = counts::by_task(report.scores, report.rows);
+    let tasks = report
+        .scores
+        .tasks
+        .iter()
+        .map(|(name, scores)| {
+            let task = report.tasks.iter().find(|task| task.name == *name);
+            task_view(name, scores, task, counts[name.as_str()].clone())
+        })
+        .collect();
+    Ok(View {
+        title: &report.title,
+        facts: facts(report.manifest),
+        tasks,
+        forest: forest(report.scores),
+        examples: examples(report.rows, report.tasks),
+        manifest: serde_json::to_string_pretty(report.manifest)?,
+        css: Value::from_safe_string(include_str!("page.css").to_owned()),
+        script: Value::from_safe_string(include_str!("search.js").to_owned()),
+    })
+}
+
+fn task_view<'a>(name: &'a str, scores: &'a TaskScores, task: Option<&Task>, counts: Counts) -> TaskView<'a> {
+    TaskView {
+        name,
+        kind: task.map_or_else(String::new, kind),
+        sample: sample(scores),
+        headline: metrics::headline(&scores.metrics).map(metric_view),
+        metrics: metrics::ordered(&scores.metrics).into_iter().map(metric_view).collect(),
+        counts,
+        classes: classes(&scores.classes, task),
+        confusion: scores.confusion.as_ref().map(heatmap),
+        signature: scores.signature.split('|').collect(),
+    }
+}
+
+fn metric_view<'a>((key, metric): (&'a str, &crate::scores::Metric)) -> MetricView<'a> {
+    MetricView {
+        name: metrics::name(key),
+        lower_is_better: metrics::lower_is_better(key),
+        value: metrics::decimal(metric.value),
+        interval: metrics::interval(metric),
+        n: metrics::count(metric.n),
+    }
+}
+
+fn kind(task: &Task) -> String {
+    match task.kind {
+        TaskKind::Text => format!("Free text of at most {}", metrics::counted(task.max_tokens, "token")),
+        TaskKind::Label => format!("One of {}", metrics::counted(task.labels.len(), "label")),
+    }
+}
+
+/// What the intervals rest on.
+fn sample(scores: &TaskScores) -> String {
+    let Some((_, metric)) = metrics::headline(&scores.metrics) else {
+        return "No answer has a reference, so nothing is scored".into();
+    };
+    let units = if metric.clusters == metric.n {
+        "resampled by answer".to_owned()
+    } else {
+        format!("resampled by account ({})", metrics::counted(metric.clusters, "account"))
+    };
+    format!(
+        "{} scored; 95\u{a0}% intervals by {} bootstrap, {units}",
+        metrics::counted(metric.n, "answer"),
+        metric.method
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use crate::scores::Row;
+
+    const HOSTILE: &str = "</script></div><img src=x onerror=alert(1)> \"'> https://example.org/a.js {{ 7 * 7 }}";
+
+    fn render(rows: &[Row], title: &str, manifest: &serde_json::Value) -> String {
+        let (scores, tasks) = (fixture::scores(), fixture::tasks());
+        html(&Report { title: title.into(), scores: &scores, rows, tasks: &tasks, manifest }).unwrap()
+    }
+
+    #[test]
+    fn has_all_its_parts() {
+        let page = render(&fixture::rows(), "reels-mini.gguf", &fixture::manifest());
+        for part in [
+            "<h1>reels-mini.gguf</h1>",
+            "<html lang=\"en\">",
+            "2 Mar 2026, 10:11 UTC",
+            "ROUGE-Lsum",
+            "0.371 – 0.446",
+            "<title id=\"forest-title\">",
+            "<desc id=\"forest-desc\">",
+            "<span>invalid</span>",
+            "makanan &amp; minuman",
+            "mode:google-0.1.2",
+            "7 of 11 answers right",
+            "All 6 answers about 3 Reels are shown",
+            "<p class=\"text\" lang=\"id\">Resep soto.</p>",
+            "… cut off",
+            "finish: length",
+            "prefers-color-scheme: dark",
+            "@media print",
+            "&quot;seed&quot;: 42",
+        ] {
+            assert!(page.contains(part), "{part} is missing");
+        }
+        assert_eq!(page.matches("<table").count(), page.matches("<caption>").count());
+        assert!(!page.contains("<th>"), "every header cell has a scope");
+    }
+
+    #[test]
+    fn nothing_is_loaded() {
+        let page = render(&fixture::rows(), "reels-mini.gguf", &fixture::manifest());
+        for load in ["http://", "https://", "url(", "@import", " src=", "<link"] {
+            assert!(!page.contains(load), "{load}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_is_escaped_wherever_it_stands() {
+        let row = Row {
+            reel_id: HOSTILE.into(),
+            account: Some(HOSTILE.into()),
+            task: HOSTILE.into(),
+            prompt: HOSTILE.into(),
+            reference: Some(HOSTILE.into()),
+            output: HOSTILE.into(),
+            label_logprobs: Some([(HOSTILE.to_owned(), -0.1)].into_iter().collect()),
+            metrics: [(HOSTILE.to_owned(), 0.5)].into_iter().collect(),
+            ..fixture::row("r1", "ad")
+        };
+        let mut scores = fixture::scores();
+        let mut task = scores.tasks["category"].clone();
+        task.metrics.insert(HOSTILE.into(), task.metrics["accuracy"].clone());
+        task.classes.insert(HOSTILE.into(), task.classes["musik"]);
+        task.signature = HOSTILE.into();
+        task.confusion.as_mut().unwrap().labels[1] = HOSTILE.into();
+        scores.tasks.insert(HOSTILE.into(), task);
+        let manifest = serde_json::json!({HOSTILE: HOSTILE, "model": {"name": HOSTILE, "sha256": HOSTILE}});
+        let report = Report {
+            title: HOSTILE.into(),
+            scores: &scores,
+            rows: &[row],
+            tasks: &fixture::tasks(),
+            manifest: &manifest,
+        };
+        let page = html(&report).unwrap();
+        assert_eq!(page.matches("</script>").count(), 1, "only the page's own script ends");
+        assert!(!page.contains("<img") && !page.contains("https://"));
+        assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;") && page.contains("{{ 7 * 7 }}"));
+    }
+
+    #[test]
+    fn many_rows_make_a_bounded_page() {
+        let rows: Vec<Row> = (0..5000).map(|index| fixture::row(&format!("r{index}"), "summary")).collect();
+        let page = render(&rows, "reels-mini.gguf", &serde_json::Value::Null);
+        assert_eq!(page.matches("class=\"answer\"").count(), 2000);
+        assert!(page.contains("2,000 of 5,000 answers are shown"));
+    }
+
+    #[test]
+    fn nothing_scored_is_still_a_page() {
+        let scores = crate::scores::Scores { v: 1, tasks: indexmap::IndexMap::new() };
+        let report =
+            Report { title: "m".into(), scores: &scores, rows: &[], tasks: &[], manifest: &serde_json::Value::Null };
+        assert!(html(&report).unwrap().contains("All 0 answers about 0 Reels are shown"));
+    }
+}

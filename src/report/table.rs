@@ -1,0 +1,65 @@
+//! The scores as plain text for a terminal of 80 columns.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+
+use super::{counts, metrics};
+use crate::scores::{Row, Scores};
+
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Every score with its interval, and below how many answers were invalid, failed or cut off.
+///
+/// Keys are those of `scores.json`, so that a number can be found again; only the print is rounded.
+pub fn table(scores: &Scores, rows: &[Row]) -> String {
+    format!("{}\n\n{}\n", metrics_table(scores), counts_table(scores, rows))
+}
+
+fn metrics_table(scores: &Scores) -> String {
+    let mut table = empty(&["task", "metric", "value", "95 % interval", "n"], 2);
+    for (task, task_scores) in &scores.tasks {
+        for (index, (key, metric)) in metrics::ordered(&task_scores.metrics).into_iter().enumerate() {
+            let task = if index == 0 { task.as_str() } else { "" };
+            table.add_row([
+                task.to_owned(),
+                key.to_owned(),
+                metrics::decimal(metric.value),
+                metrics::interval(metric),
+                metrics::count(metric.n),
+            ]);
+        }
+    }
+    table.trim_fmt()
+}
+
+fn counts_table(scores: &Scores, rows: &[Row]) -> String {
+    let mut table = empty(&["task", "answers", "invalid", "failed", "cut off", "no reference"], 1);
+    for (task, counts) in counts::by_task(scores, rows) {
+        let numbers = [counts.answers, counts.invalid, counts.failed, counts.cut, counts.unscored];
+        table.add_row([task.to_owned()].into_iter().chain(numbers.map(metrics::count)));
+    }
+    table.trim_fmt()
+}
+
+/// The first `texts` columns are aligned left, those with numbers right.
+fn empty(header: &[&str], texts: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
+    table.set_header(header.iter().map(Cell::new));
+    for column in table.column_iter_mut().skip(texts) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn is_readable_at_80_columns() {
+        let text = table(&fixture::scores(), &fixture::rows());
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        insta::assert_snapshot!(text);
+    }
+}

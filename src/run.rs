@@ -1,0 +1,189 @@
+//! What every stage shares: hashes, manifests, append-only logs, and the kinds of failure.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// Set by Ctrl-C or SIGTERM; long work looks at it between steps.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the user asked to stop.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// From here on, the first Ctrl-C or SIGTERM asks to stop and the second one stops at once.
+///
+/// # Errors
+/// When the handler can't be installed.
+pub fn watch_for_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot watch for Ctrl-C")
+}
+
+/// A failure of disk, memory or engine rather than of what the user gave: exit code 5.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct EnvironmentFailure(pub String);
+
+/// Lowercase hexadecimal of a finished hash.
+pub fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
+/// SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// Names the file when it can't be read.
+pub fn sha256_file(path: &Path) -> Result<String> {
+    let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).with_context(|| format!("cannot read {}", path.display()))? {
+            0 => return Ok(hex(hash)),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
+
+/// SHA-256 of token ids, each as 4 little-endian bytes.
+pub fn sha256_tokens(tokens: &[u32]) -> String {
+    let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
+    sha256(&bytes)
+}
+
+/// Now, in UTC, to the second.
+pub fn timestamp() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Writes a file as a whole or not at all: beside it first, then renamed over it.
+///
+/// # Errors
+/// [`EnvironmentFailure`] that names the file.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("part");
+    std::fs::write(&beside, bytes)
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
+}
+
+/// [`write_atomically`] of a value as indented JSON.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    write_atomically(path, text.as_bytes())
+}
+
+/// Writes values as JSON, one a line, as a whole or not at all.
+///
+/// # Errors
+/// [`EnvironmentFailure`] that names the file.
+pub fn write_jsonl<T: Serialize>(path: &Path, values: &[T]) -> Result<()> {
+    let beside = path.with_extension("part");
+    let write = || -> std::io::Result<()> {
+        let mut file = BufWriter::new(File::create(&beside)?);
+        for value in values {
+            serde_json::to_writer(&mut file, value)?;
+            file.write_all(b"\n")?;
+        }
+        file.flush()?;
+        std::fs::rename(&beside, path)
+    };
+    write().map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
+}
+
+/// A file of JSON lines that only grows: each line is on disk before the next piece of work starts.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    name: String,
+}
+
+impl Log {
+    /// Opens or makes the file; a torn last line, left by a killed writer, is cut off.
+    ///
+    /// # Errors
+    /// [`EnvironmentFailure`] that names the file.
+    pub fn append_to(path: &Path) -> Result<Log> {
+        let name = path.display().to_string();
+        let open = || -> std::io::Result<File> {
+            let mut file = File::options().create(true).read(true).append(true).open(path)?;
+            let mut text = Vec::new();
+            file.read_to_end(&mut text)?;
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+            // A last line that is complete but for its newline is kept.
+            if serde_json::from_slice::<serde_json::Value>(&text[whole..]).is_ok() {
+                file.write_all(b"\n")?;
+            } else {
+                file.set_len(whole as u64)?;
+                file.seek(SeekFrom::End(0))?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(|error| EnvironmentFailure(format!("cannot append to {name}: {error}")))?;
+        Ok(Log { file, name })
+    }
+
+    /// Appends one line in a single write.
+    ///
+    /// # Errors
+    /// [`EnvironmentFailure`] that names the file.
+    pub fn append(&mut self, value: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.file
+            .write_all(&line)
+            .map_err(|error| EnvironmentFailure(format!("cannot append to {}: {error}", self.name)).into())
+    }
+}
+
+/// What machine this is, for a manifest.
+pub fn machine() -> serde_json::Value {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split_once(':'));
+    serde_json::json!({
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+        "cpu": cpu.map(|(_, name)| name.trim()),
+        "cores": std::thread::available_parallelism().map(usize::from).ok(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_last_line_is_cut_off_before_appending() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        for (before, after) in [("", ""), ("{\"a\":1}\n{\"b\":", "{\"a\":1}\n"), ("{\"a\":1}", "{\"a\":1}\n")] {
+            std::fs::write(&path, before).unwrap();
+            Log::append_to(&path).unwrap().append(&serde_json::json!({"c": 2})).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{after}{{\"c\":2}}\n"));
+        }
+    }
+
+    #[test]
+    fn hashes_are_sha256() {
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(sha256_tokens(&[]), sha256(b""));
+    }
+}
