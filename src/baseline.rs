@@ -38,10 +38,13 @@ impl Baseline {
             "lead-1" => Rule::Lead(1),
             "lead-3" => Rule::Lead(3),
             "majority" => {
-                let train = train.context("baseline:majority needs records to count labels in\nhint: add --train F.jsonl")?;
+                let train =
+                    train.context("baseline:majority needs records to count labels in\nhint: add --train F.jsonl")?;
                 Rule::Majority(majority(tasks, train)?)
             }
-            other => bail!("baseline:{other} is not known\nhint: baseline:lead-1, baseline:lead-3 or baseline:majority"),
+            other => {
+                bail!("baseline:{other} is not known\nhint: baseline:lead-1, baseline:lead-3 or baseline:majority")
+            }
         };
         Ok(Baseline { name: format!("baseline:{name}"), rule, tasks: tasks.to_vec() })
     }
@@ -70,7 +73,9 @@ impl Baseline {
 
     fn answer(&self, reel: &Reel, task: &Task) -> String {
         match &self.rule {
-            Rule::Lead(sentences) => lead(reel.transcript.as_deref().or(reel.caption.as_deref()).unwrap_or_default(), *sentences),
+            Rule::Lead(sentences) => {
+                lead(reel.transcript.as_deref().or(reel.caption.as_deref()).unwrap_or_default(), *sentences)
+            }
             Rule::Majority(labels) => labels.get(&task.name).cloned().unwrap_or_default(),
         }
     }
@@ -113,7 +118,10 @@ fn majority(tasks: &[Task], train: &[Reel]) -> Result<HashMap<String, String>> {
             labels.insert(task.name.clone(), label.clone());
         }
     }
-    ensure!(!labels.is_empty(), "the --train records have no label for any task\nhint: baseline:majority needs reference.<task> in them");
+    ensure!(
+        !labels.is_empty(),
+        "the --train records have no label for any task\nhint: baseline:majority needs reference.<task> in them"
+    );
     Ok(labels)
 }
 

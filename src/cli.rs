@@ -36,7 +36,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  reels predict --model gguf/reels-mini.gguf --data my.jsonl --output out/a")]
     Predict(PredictOverrides),
     /// Score predictions against the records' references; needs no model
-    #[command(after_help = "Example:\n  reels score --predictions out/a/predictions.jsonl --data my.jsonl --output out/scored")]
+    #[command(
+        after_help = "Example:\n  reels score --predictions out/a/predictions.jsonl --data my.jsonl --output out/scored"
+    )]
     Score(ScoreOverrides),
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]

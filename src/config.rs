@@ -246,7 +246,11 @@ impl PredictOverrides {
             ("limit", self.limit, usize::MAX),
             ("max-prompt-tokens", self.max_prompt_tokens, 1 << 20),
         ] {
-            ensure!(value.is_none_or(|value| (1..=most).contains(&value)), "--{flag} {} is not between 1 and {most}", value.unwrap_or(0));
+            ensure!(
+                value.is_none_or(|value| (1..=most).contains(&value)),
+                "--{flag} {} is not between 1 and {most}",
+                value.unwrap_or(0)
+            );
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(PredictSettings {
@@ -374,7 +378,10 @@ mod tests {
         let mut flags = EvalOverrides::default();
         flags.predict.width = Some(2);
         let merged = merge("[eval]\nwidth = 4\nkv_type = \"q8_0\"\nbootstrap = 500\n[train]\nx = 1\n", flags).unwrap();
-        assert_eq!((merged.predict.width, merged.predict.kv_type, merged.bootstrap), (Some(2), Some(KvType::Q8_0), Some(500)));
+        assert_eq!(
+            (merged.predict.width, merged.predict.kv_type, merged.bootstrap),
+            (Some(2), Some(KvType::Q8_0), Some(500))
+        );
     }
 
     #[test]
@@ -385,7 +392,8 @@ mod tests {
 
     #[test]
     fn ranges_are_checked() {
-        let overrides = PredictOverrides { model: Some("baseline:lead-1".into()), width: Some(0), ..Default::default() };
+        let overrides =
+            PredictOverrides { model: Some("baseline:lead-1".into()), width: Some(0), ..Default::default() };
         assert_eq!(overrides.resolve().unwrap_err().to_string(), "--width 0 is not between 1 and 255");
     }
 }

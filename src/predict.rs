@@ -92,9 +92,10 @@ impl Asker<'_> {
             let want = match (task.kind, self.label_mode) {
                 (TaskKind::Label, LabelMode::Score) => {
                     let end = chat.end_token(tokenizer)?;
-                    let labels = task.labels.iter().map(|label| {
-                        label_tokens(&prompt, label, tokenizer).map(|tokens| LabelTokens { tokens, end })
-                    });
+                    let labels = task
+                        .labels
+                        .iter()
+                        .map(|label| label_tokens(&prompt, label, tokenizer).map(|tokens| LabelTokens { tokens, end }));
                     Want::LabelScores(labels.collect::<Result<_>>()?)
                 }
                 _ => Want::Text { max_tokens: task.max_tokens },
@@ -106,7 +107,8 @@ impl Asker<'_> {
 
     fn record_ask(&self, reel: &Reel, task: usize) -> Ask {
         let text = reel.transcript.as_deref().or(reel.caption.as_deref()).unwrap_or_default();
-        let prompt = Prompt { text: text.to_owned(), tokens: text.bytes().map(u32::from).collect(), truncated_tokens: 0 };
+        let prompt =
+            Prompt { text: text.to_owned(), tokens: text.bytes().map(u32::from).collect(), truncated_tokens: 0 };
         Ask { task, prompt, want: Want::Text { max_tokens: self.prompts.tasks[task].max_tokens } }
     }
 }
@@ -157,9 +159,9 @@ pub fn prepare(reels: &[Reel], asker: &Asker, identity: &Identity, earlier: &[Pr
             }
             Err(FitError::Other(error)) => return Err(error),
         };
-        let (done, left): (Vec<Ask>, Vec<Ask>) = asks.into_iter().partition(|ask| {
-            is_done(&blank(reel, &asker.prompts.tasks[ask.task], Some(&ask.prompt), identity).key())
-        });
+        let (done, left): (Vec<Ask>, Vec<Ask>) = asks
+            .into_iter()
+            .partition(|ask| is_done(&blank(reel, &asker.prompts.tasks[ask.task], Some(&ask.prompt), identity).key()));
         work.done_before += done.len();
         if left.is_empty() {
             continue;

@@ -19,13 +19,24 @@ struct Scripted {
 }
 
 impl Generator for Scripted {
-    fn run(&mut self, jobs: &mut dyn Iterator<Item = Result<Job>>, done: &mut dyn FnMut(Answer) -> Result<()>) -> Result<()> {
+    fn run(
+        &mut self,
+        jobs: &mut dyn Iterator<Item = Result<Job>>,
+        done: &mut dyn FnMut(Answer) -> Result<()>,
+    ) -> Result<()> {
         for job in jobs {
             let job = job?;
             for ask in &job.asks {
                 let outcome = self.outcomes.next().context("the engine crashed")?;
                 self.asked.push((job.id, ask.task));
-                done(Answer { job: job.id, task: ask.task, outcome, cached_tokens: 1, generated_tokens: 2, seconds: 0.5 })?;
+                done(Answer {
+                    job: job.id,
+                    task: ask.task,
+                    outcome,
+                    cached_tokens: 1,
+                    generated_tokens: 2,
+                    seconds: 0.5,
+                })?;
             }
         }
         Ok(())
@@ -48,7 +59,8 @@ struct Fixture {
 
 impl Fixture {
     fn new(reels: usize) -> Fixture {
-        let reel = |number| Reel { id: format!("r{number}"), transcript: Some(format!("ucapan {number}")), ..Reel::default() };
+        let reel =
+            |number| Reel { id: format!("r{number}"), transcript: Some(format!("ucapan {number}")), ..Reel::default() };
         Fixture {
             prompts: PromptSet::embedded().unwrap(),
             chat: ChatFormat::new(CHATML, vec!["<|im_start|>".into(), "<|im_end|>".into()]).unwrap(),
@@ -58,7 +70,12 @@ impl Fixture {
         }
     }
 
-    fn run(&self, budget: usize, mode: LabelMode, outcomes: Vec<Result<Outcome, String>>) -> (Result<Summary>, Vec<(usize, usize)>) {
+    fn run(
+        &self,
+        budget: usize,
+        mode: LabelMode,
+        outcomes: Vec<Result<Outcome, String>>,
+    ) -> (Result<Summary>, Vec<(usize, usize)>) {
         let format = Format::Chat { chat: &self.chat, tokenizer: &Bytes, budget };
         let asker = Asker { prompts: &self.prompts, tasks: &[0, 1, 2], format, label_mode: mode };
         let path = predictions_path(self.folder.path());
@@ -92,12 +109,9 @@ fn labels_are_the_normalised_argmax_of_their_scores() {
 #[test]
 fn generated_labels_are_matched_or_invalid() {
     let labels = ["iklan".to_owned(), "bukan iklan".to_owned()];
-    for (text, expected) in [
-        (" \"Iklan\".", Some("iklan")),
-        ("Bukan Iklan\n", Some("bukan iklan")),
-        ("iklan atau bukan", None),
-        ("", None),
-    ] {
+    for (text, expected) in
+        [(" \"Iklan\".", Some("iklan")), ("Bukan Iklan\n", Some("bukan iklan")), ("iklan atau bukan", None), ("", None)]
+    {
         assert_eq!(match_label(text, &labels), expected, "{text:?}");
     }
     let fixture = Fixture::new(1);

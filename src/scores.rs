@@ -38,7 +38,7 @@ pub struct Metric {
     pub high: f64,
     /// Rows it is computed over.
     pub n: usize,
-    /// Resampling units; equals `n` when accounts are not known.
+    /// Resampling units: accounts when every scored row has one, else Reels.
     pub clusters: usize,
     /// How the interval was made (`percentile`).
     pub method: String,

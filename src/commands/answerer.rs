@@ -22,19 +22,30 @@ impl Answerer {
     pub fn open(settings: &PredictSettings, tasks: &[Task]) -> Result<Answerer> {
         match &settings.model {
             ModelName::Gguf(path) => {
-                ensure!(settings.train.is_none(), "--train is for baselines\nhint: leave it out with --model {}", path.display());
+                ensure!(
+                    settings.train.is_none(),
+                    "--train is for baselines\nhint: leave it out with --model {}",
+                    path.display()
+                );
                 ensure!(
                     path.exists(),
                     "model {} does not exist\nhint: the bundled one is {BUNDLED_MODEL}: reels eval --model {BUNDLED_MODEL}",
                     path.display()
                 );
                 if let Some(adapter) = &settings.adapter {
-                    ensure!(adapter.exists(), "adapter {} does not exist\nhint: `reels export --adapter` writes one", adapter.display());
+                    ensure!(
+                        adapter.exists(),
+                        "adapter {} does not exist\nhint: llama.cpp's convert_lora_to_gguf.py writes one",
+                        adapter.display()
+                    );
                 }
                 Ok(Answerer::Llama(Box::new(llama::Model::open(path, settings.adapter.as_deref())?)))
             }
             ModelName::Baseline(name) => {
-                ensure!(settings.adapter.is_none(), "--adapter is for model files\nhint: leave it out with baseline:{name}");
+                ensure!(
+                    settings.adapter.is_none(),
+                    "--adapter is for model files\nhint: leave it out with baseline:{name}"
+                );
                 let train = settings.train.as_deref().map(|path| Data::open(Some(path))).transpose()?;
                 Ok(Answerer::Baseline(Baseline::new(name, tasks, train.as_ref().map(|data| &data.reels[..]))?))
             }

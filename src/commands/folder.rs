@@ -30,8 +30,12 @@ pub(super) fn choose(inputs: &Value) -> Result<PathBuf> {
 
 /// Makes the directory, and refuses it when it holds results of other inputs.
 pub(super) fn open(folder: &Path, inputs: &Value) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| EnvironmentFailure(format!("cannot make the result directory {}: {error}\nhint: name another with --output", folder.display())))?;
+    std::fs::create_dir_all(folder).map_err(|error| {
+        EnvironmentFailure(format!(
+            "cannot make the result directory {}: {error}\nhint: name another with --output",
+            folder.display()
+        ))
+    })?;
     let predictions = crate::predict::predictions_path(folder);
     let Some(manifest) = manifest(folder)? else {
         if predictions.exists() {
@@ -60,7 +64,8 @@ pub(super) fn manifest(folder: &Path) -> Result<Option<Value>> {
         return Ok(None);
     }
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let value = serde_json::from_str(&text).with_context(|| format!("{}\nhint: name another --output", path.display()))?;
+    let value =
+        serde_json::from_str(&text).with_context(|| format!("{}\nhint: name another --output", path.display()))?;
     Ok(Some(value))
 }
 

@@ -26,7 +26,10 @@ pub(super) struct Predicted {
 }
 
 pub(super) fn run(settings: PredictSettings) -> Result<Code> {
-    let folder = settings.output.clone().context("--output is missing\nhint: name a directory for the predictions, e.g. --output out/a")?;
+    let folder = settings
+        .output
+        .clone()
+        .context("--output is missing\nhint: name a directory for the predictions, e.g. --output out/a")?;
     let mut predicted = predict(&settings, "predict", Some(folder))?;
     if predicted.code != Code::Interrupted {
         finish_manifest(&predicted.folder, &mut predicted.manifest)?;
@@ -53,7 +56,8 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
     let mut log = Log::append_to(&predictions_path(&folder))?;
     let earlier = read_predictions(&predictions_path(&folder))?;
 
-    let asker = Asker { prompts: &prompts, tasks: &tasks, format: answerer.format(budget), label_mode: settings.label_mode };
+    let asker =
+        Asker { prompts: &prompts, tasks: &tasks, format: answerer.format(budget), label_mode: settings.label_mode };
     let work = predict::prepare(&data.reels, &asker, &identity, &earlier)?;
     let mut manifest = manifest(command, settings, &answerer, &data, &prompts, inputs, budget);
     prompts.write_to(&folder.join("prompts"))?;
@@ -62,7 +66,8 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
 
     let summary = answer(settings, &data, &asker, &identity, &work, &answerer, &mut log)?;
     drop(asker);
-    let failed = read_predictions(&predictions_path(&folder))?.iter().filter(|prediction| prediction.error.is_some()).count();
+    let failed =
+        read_predictions(&predictions_path(&folder))?.iter().filter(|prediction| prediction.error.is_some()).count();
     if summary.made > 0 {
         manifest["speed"] = speed(&summary, tasks.len());
         write_json(&folder.join("manifest.json"), &manifest)?;
@@ -114,7 +119,8 @@ fn progress(work: &Work) -> ProgressBar {
 fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tasks: &mut Vec<usize>) -> Result<()> {
     let (can, cannot): (Vec<usize>, Vec<usize>) =
         tasks.iter().partition(|&&task| answerer.answers(&prompts.tasks[task]));
-    let names = |tasks: &[usize]| tasks.iter().map(|&task| prompts.tasks[task].name.as_str()).collect::<Vec<_>>().join(", ");
+    let names =
+        |tasks: &[usize]| tasks.iter().map(|&task| prompts.tasks[task].name.as_str()).collect::<Vec<_>>().join(", ");
     let name = answerer.describe()["name"].as_str().unwrap_or_default().to_owned();
     ensure!(!can.is_empty(), "{name} can't answer {}\nhint: it answers tasks of the other kind", names(&cannot));
     if !cannot.is_empty() {
@@ -125,9 +131,18 @@ fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tas
 }
 
 /// Says what is going to happen, with what was taken over.
-fn announce(settings: &PredictSettings, answerer: &Answerer, data: &Data, prompts: &PromptSet, tasks: &[usize], work: &Work) {
+fn announce(
+    settings: &PredictSettings,
+    answerer: &Answerer,
+    data: &Data,
+    prompts: &PromptSet,
+    tasks: &[usize],
+    work: &Work,
+) {
     let model = answerer.describe();
-    let size = model["parameters"].as_u64().map(|count| format!(" ({}, {:.1} M parameters)", model["architecture"].as_str().unwrap_or("?"), count as f64 / 1e6));
+    let size = model["parameters"].as_u64().map(|count| {
+        format!(" ({}, {:.1} M parameters)", model["architecture"].as_str().unwrap_or("?"), count as f64 / 1e6)
+    });
     let names: Vec<&str> = tasks.iter().map(|&task| prompts.tasks[task].name.as_str()).collect();
     eprintln!("model    {}{}", model["name"].as_str().unwrap_or("?"), size.unwrap_or_default());
     if let Some(adapter) = &settings.adapter {
@@ -166,7 +181,7 @@ fn manifest(
         ModelName::Gguf(path) => Some(path.display().to_string()),
         ModelName::Baseline(_) => None,
     };
-    let adapter = settings.adapter.as_ref().map(|path| json!({"path": path, "sha256": inputs["adapter_sha256"]}));
+    let adapter = settings.adapter.as_ref().map(|path| json!({"name": path.file_name().unwrap_or_default().to_string_lossy(), "sha256": inputs["adapter_sha256"]}));
     json!({
         "v": 1,
         "command": command,

@@ -39,11 +39,9 @@ fn render(args: RenderArgs) -> Result<()> {
     let data = Data::open(args.data.as_deref())?;
     let reel = match &args.id {
         None => &data.reels[0],
-        Some(id) => data
-            .reels
-            .iter()
-            .find(|reel| reel.id == *id)
-            .with_context(|| format!("{} has no record {id:?}\nhint: ids look like {:?}", data.name, data.reels[0].id))?,
+        Some(id) => data.reels.iter().find(|reel| reel.id == *id).with_context(|| {
+            format!("{} has no record {id:?}\nhint: ids look like {:?}", data.name, data.reels[0].id)
+        })?,
     };
     let Some(model) = args.model else {
         for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
@@ -53,8 +51,11 @@ fn render(args: RenderArgs) -> Result<()> {
         }
         return Ok(());
     };
-    let overrides =
-        PredictOverrides { model: Some(model), max_prompt_tokens: args.max_prompt_tokens, ..PredictOverrides::default() };
+    let overrides = PredictOverrides {
+        model: Some(model),
+        max_prompt_tokens: args.max_prompt_tokens,
+        ..PredictOverrides::default()
+    };
     let settings = overrides.resolve()?;
     let answerer = Answerer::open(&settings, &prompts.tasks)?;
     let Format::Chat { chat, tokenizer, budget } = answerer.format(answerer.budget(&settings, &prompts.tasks)?) else {
@@ -63,7 +64,12 @@ fn render(args: RenderArgs) -> Result<()> {
     let rendered = fit(reel, &prompts, chat, tokenizer, budget).with_context(|| format!("record {:?}", reel.id))?;
     for index in tasks {
         let prompt = &rendered[index];
-        println!("--- {}: {} tokens, {} left out", prompts.tasks[index].name, prompt.tokens.len(), prompt.truncated_tokens);
+        println!(
+            "--- {}: {} tokens, {} left out",
+            prompts.tasks[index].name,
+            prompt.tokens.len(),
+            prompt.truncated_tokens
+        );
         println!("{}", prompt.text);
     }
     Ok(())
@@ -72,9 +78,18 @@ fn render(args: RenderArgs) -> Result<()> {
 fn eject(folder: &Path) -> Result<()> {
     let prompts = PromptSet::embedded()?;
     if let Some(name) = prompts.file_names().find(|name| folder.join(name).exists()) {
-        ensure!(false, "{} is there already\nhint: name another folder: reels prompt eject DIR", folder.join(name).display());
+        ensure!(
+            false,
+            "{} is there already\nhint: name another folder: reels prompt eject DIR",
+            folder.join(name).display()
+        );
     }
     prompts.write_to(folder)?;
-    eprintln!("wrote {} files to {}; use them with --prompts {}", prompts.file_names().count(), folder.display(), folder.display());
+    eprintln!(
+        "wrote {} files to {}; use them with --prompts {}",
+        prompts.file_names().count(),
+        folder.display(),
+        folder.display()
+    );
     Ok(())
 }

@@ -26,12 +26,17 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     let data = Data::open(run.data.as_deref())?;
     check_references(&data.reels, &prompts.tasks, &data.name)?;
     let predictions = read_predictions(&run.predictions)?;
-    ensure!(!predictions.is_empty(), "{} holds no predictions\nhint: `reels predict` writes them", run.predictions.display());
+    ensure!(
+        !predictions.is_empty(),
+        "{} holds no predictions\nhint: `reels predict` writes them",
+        run.predictions.display()
+    );
 
     let inputs = json!({"predictions_sha256": sha256_file(&run.predictions)?, "data_sha256": data.sha256, "prompts_sha256": prompts.sha256()});
     let target = predictions_path(&run.output);
     let in_place = target.exists() && target.canonicalize().ok() == run.predictions.canonicalize().ok();
-    let mut manifest = folder::manifest(beside)?.unwrap_or_else(|| json!({"v": 1, "crate_version": env!("CARGO_PKG_VERSION")}));
+    let mut manifest =
+        folder::manifest(beside)?.unwrap_or_else(|| json!({"v": 1, "crate_version": env!("CARGO_PKG_VERSION")}));
     if !in_place {
         std::fs::create_dir_all(&run.output)
             .and_then(|()| std::fs::copy(&run.predictions, &target))

@@ -17,23 +17,29 @@ pub fn check_language_model(gguf: &Gguf) -> Result<()> {
 
 fn check(gguf: &Gguf) -> Result<()> {
     let kind = gguf.text("general.type").unwrap_or("model");
-    ensure!(kind != "adapter", "this is a LoRA adapter\nhint: name the base model with --model and this file with --adapter");
+    ensure!(
+        kind != "adapter",
+        "this is a LoRA adapter\nhint: name the base model with --model and this file with --adapter"
+    );
     let architecture = gguf
         .architecture()
-        .context("not a language model: general.architecture is missing\nhint: convert it with `reels export`")?;
+        .context("not a language model: general.architecture is missing\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py")?;
     for key in ["block_count", "context_length", "embedding_length", "attention.head_count"] {
         ensure!(
             gguf.hyperparameter(key).is_some_and(|number| (1..=1 << 24).contains(&number)),
-            "not a language model: {architecture}.{key} is missing or out of range\nhint: convert it with `reels export`"
+            "not a language model: {architecture}.{key} is missing or out of range\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py"
         );
     }
     let blocks = gguf.hyperparameter("block_count").unwrap_or_default();
     ensure!(
         blocks <= gguf.tensors.len() as u64,
-        "{architecture}.block_count is {blocks}, but there are {} tensors",
+        "{architecture}.block_count is {blocks}, but there are {} tensors\nhint: the file may be damaged; copy or download it again",
         gguf.tensors.len()
     );
-    ensure!(gguf.tensors.contains_key("token_embd.weight"), "not a language model: tensor token_embd.weight is missing");
+    ensure!(
+        gguf.tensors.contains_key("token_embd.weight"),
+        "not a language model: tensor token_embd.weight is missing\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py"
+    );
     check_tokenizer(gguf)?;
     if architecture == "qwen2" {
         check_qwen2(gguf, blocks)?;
@@ -46,16 +52,23 @@ fn check_tokenizer(gguf: &Gguf) -> Result<()> {
         .metadata
         .get("tokenizer.ggml.tokens")
         .and_then(Value::as_array)
-        .context("not a language model: tokenizer.ggml.tokens is missing")?;
+        .context("not a language model: tokenizer.ggml.tokens is missing\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py")?;
     let mut seen = HashSet::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
-        let token = token.as_str().with_context(|| format!("tokenizer.ggml.tokens[{id}] is not text"))?;
-        ensure!(seen.insert(token), "tokenizer.ggml.tokens[{id}] {token:?} stands there twice");
+        let token = token.as_str().with_context(|| {
+            format!(
+                "tokenizer.ggml.tokens[{id}] is not text\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py"
+            )
+        })?;
+        ensure!(
+            seen.insert(token),
+            "tokenizer.ggml.tokens[{id}] {token:?} stands there twice\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py"
+        );
     }
     let rows = gguf.tensors["token_embd.weight"].shape.get(1).copied().unwrap_or_default();
     ensure!(
         tokens.len() as u64 == rows,
-        "{} tokens in the vocabulary, {rows} rows in token_embd.weight",
+        "{} tokens in the vocabulary, {rows} rows in token_embd.weight\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py",
         tokens.len()
     );
     ensure!(
@@ -64,22 +77,30 @@ fn check_tokenizer(gguf: &Gguf) -> Result<()> {
     );
     let end = gguf.number("tokenizer.ggml.eos_token_id").or_else(|| gguf.number("tokenizer.ggml.eot_token_id"));
     let end = end.context("tokenizer.ggml.eos_token_id is missing: answers would have no end\nhint: convert it with its generation_config.json")?;
-    ensure!(end < tokens.len() as u64, "tokenizer.ggml.eos_token_id is {end}, the vocabulary has {} tokens", tokens.len());
+    ensure!(
+        end < tokens.len() as u64,
+        "tokenizer.ggml.eos_token_id is {end}, the vocabulary has {} tokens\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py",
+        tokens.len()
+    );
     Ok(())
 }
 
 /// llama.cpp takes a Qwen2 without these and answers nonsense: the rope base becomes 10000, biases are skipped.
 fn check_qwen2(gguf: &Gguf, blocks: u64) -> Result<()> {
-    for key in ["attention.layer_norm_rms_epsilon", "feed_forward_length", "attention.head_count_kv", "rope.freq_base"] {
+    for key in ["attention.layer_norm_rms_epsilon", "feed_forward_length", "attention.head_count_kv", "rope.freq_base"]
+    {
         ensure!(
             gguf.metadata.contains_key(&format!("qwen2.{key}")),
-            "qwen2.{key} is missing\nhint: convert the model anew; llama.cpp would silently assume a value"
+            "qwen2.{key} is missing\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py; llama.cpp would silently assume a value"
         );
     }
     for block in 0..blocks {
         for part in ["attn_q", "attn_k", "attn_v"] {
             let name = format!("blk.{block}.{part}.bias");
-            ensure!(gguf.tensors.contains_key(&name), "tensor {name} is missing\nhint: convert the model anew; Qwen2 has a bias on q, k and v");
+            ensure!(
+                gguf.tensors.contains_key(&name),
+                "tensor {name} is missing\nhint: convert it anew with llama.cpp's convert_hf_to_gguf.py; Qwen2 has a bias on q, k and v"
+            );
         }
     }
     Ok(())
@@ -93,7 +114,7 @@ pub fn check_adapter(adapter: &Gguf, model: &Gguf) -> Result<()> {
     let (path, base) = (adapter.path.display(), model.path.display());
     ensure!(
         adapter.text("general.type") == Some("adapter"),
-        "{path} is not an adapter (general.type is {:?})\nhint: `reels export --adapter` writes one",
+        "{path} is not an adapter (general.type is {:?})\nhint: llama.cpp's convert_lora_to_gguf.py writes one",
         adapter.text("general.type").unwrap_or("missing")
     );
     ensure!(
@@ -110,7 +131,9 @@ pub fn check_adapter(adapter: &Gguf, model: &Gguf) -> Result<()> {
         // token_embd's A is transposed by convention; its B side is enough to tell a wrong base.
         let (expected, found) = match side {
             "a" if target != "token_embd.weight" => (weight.shape[0], tensor.shape[0]),
-            "b" if target != "token_embd.weight" => (weight.shape[1], tensor.shape.get(1).copied().unwrap_or(1)),
+            "b" if target != "token_embd.weight" => {
+                (*weight.shape.get(1).unwrap_or(&1), *tensor.shape.get(1).unwrap_or(&1))
+            }
             _ => continue,
         };
         ensure!(

@@ -38,7 +38,7 @@ impl<R: Read> Source<R> {
         let magic = self.take(4).unwrap_or_default();
         ensure!(
             magic == b"GGUF",
-            "not a GGUF file (it starts with {:?})\nhint: `reels export` and llama.cpp's converters write GGUF",
+            "not a GGUF file (it starts with {:?})\nhint: llama.cpp's convert_hf_to_gguf.py makes one from a Hugging Face checkpoint",
             String::from_utf8_lossy(&magic)
         );
         let version = self.u32()?;
@@ -96,7 +96,10 @@ impl<R: Read> Source<R> {
 
     fn tensor(&mut self) -> Result<Tensor> {
         let n_dimensions = self.u32()?;
-        ensure!((1..=MAX_DIMENSIONS).contains(&n_dimensions), "{n_dimensions} dimensions, expected 1 to {MAX_DIMENSIONS}");
+        ensure!(
+            (1..=MAX_DIMENSIONS).contains(&n_dimensions),
+            "{n_dimensions} dimensions, expected 1 to {MAX_DIMENSIONS}"
+        );
         let shape = (0..n_dimensions).map(|_| self.u64()).collect::<Result<Vec<_>>>()?;
         let elements = shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size));
         let elements = elements.filter(|count| *count > 0).with_context(|| format!("shape {shape:?}"))?;

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::baseline::Baseline;
 use crate::config::EngineSettings;
-use crate::generator::Workload;
+use crate::generator::{Answer, Generator, Job, Workload};
 use crate::gguf::Gguf;
 use crate::prompt::{ChatFormat, Tokenizer};
 
@@ -39,13 +38,26 @@ impl Model {
     }
 
     /// Never called.
-    pub fn load(&self, _settings: &EngineSettings, _workload: &Workload) -> Result<Baseline> {
+    pub fn load(&self, _settings: &EngineSettings, _workload: &Workload) -> Result<Engine> {
         match *self {}
     }
 }
 
 impl Tokenizer for Model {
     fn encode(&self, _text: &str) -> Result<Vec<u32>> {
+        match *self {}
+    }
+}
+
+/// Can't be made in this build.
+pub enum Engine {}
+
+impl Generator for Engine {
+    fn run(
+        &mut self,
+        _jobs: &mut dyn Iterator<Item = Result<Job>>,
+        _done: &mut dyn FnMut(Answer) -> Result<()>,
+    ) -> Result<()> {
         match *self {}
     }
 }

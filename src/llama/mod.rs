@@ -52,8 +52,7 @@ impl Model {
         let params = LlamaModelParams::default().with_vocab_only(true);
         let vocabulary = load_file(path, &params)?;
         let template = gguf.text("tokenizer.chat_template").unwrap_or_default();
-        let chat =
-            ChatFormat::new(template, gguf.added_tokens()).with_context(|| format!("{}", path.display()))?;
+        let chat = ChatFormat::new(template, gguf.added_tokens()).with_context(|| format!("{}", path.display()))?;
         Ok(Model { path: path.to_owned(), adapter: adapter.map(Path::to_owned), gguf, vocabulary, chat })
     }
 

@@ -21,11 +21,7 @@ impl Sampler {
         let seed = sha256(format!("{}\n{answer}", sampling.seed).as_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(&seed.as_bytes()[..32]);
-        Sampler::TopP {
-            temperature: sampling.temperature,
-            top_p: sampling.top_p,
-            rng: ChaCha8Rng::from_seed(bytes),
-        }
+        Sampler::TopP { temperature: sampling.temperature, top_p: sampling.top_p, rng: ChaCha8Rng::from_seed(bytes) }
     }
 
     /// The next token; `logits` has one value a vocabulary entry.

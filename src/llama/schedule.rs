@@ -267,7 +267,8 @@ impl Scheduler<'_> {
                         Wanted::Score { ask, label, token } => scores[ask][label] += log.of(token),
                         Wanted::First { ask } => {
                             let task = job.asks[ask].task;
-                            let mut sampler = Sampler::new(&self.settings.sampling, &format!("{}\n{task}", job.reel.id));
+                            let mut sampler =
+                                Sampler::new(&self.settings.sampling, &format!("{}\n{task}", job.reel.id));
                             firsts.insert(ask, (sampler.choose(logits), sampler, log.is_finite()));
                         }
                     }
@@ -278,9 +279,10 @@ impl Scheduler<'_> {
             return Ok(());
         }
 
-        let mut texts = 0;
+        let started_before = self.texts.len();
         for (index, ask) in job.asks.iter().enumerate() {
-            let own: Vec<i32> = sequences.iter().filter(|(ask, _)| *ask == index).map(|(_, sequence)| *sequence).collect();
+            let own: Vec<i32> =
+                sequences.iter().filter(|(ask, _)| *ask == index).map(|(_, sequence)| *sequence).collect();
             let answer = |outcome| Answer {
                 job: job.id,
                 task: ask.task,
@@ -291,8 +293,12 @@ impl Scheduler<'_> {
             };
             let failed = match (&outcome, &ask.want) {
                 (Err(error), _) => Some(error.clone()),
-                (Ok(()), Want::LabelScores(_)) if scores[index].iter().any(|score| !score.is_finite()) => Some(not_finite()),
-                (Ok(()), Want::Text { .. }) if !firsts.get(&index).is_some_and(|(_, _, finite)| *finite) => Some(not_finite()),
+                (Ok(()), Want::LabelScores(_)) if scores[index].iter().any(|score| !score.is_finite()) => {
+                    Some(not_finite())
+                }
+                (Ok(()), Want::Text { .. }) if !firsts.get(&index).is_some_and(|(_, _, finite)| *finite) => {
+                    Some(not_finite())
+                }
                 _ => None,
             };
             if let Some(error) = failed {
@@ -307,7 +313,6 @@ impl Scheduler<'_> {
                 }
                 Want::Text { max_tokens } => {
                     let Some((token, sampler, _)) = firsts.remove(&index) else { continue };
-                    texts += 1;
                     self.texts.push(Text {
                         job: job.id,
                         task: ask.task,
@@ -324,16 +329,18 @@ impl Scheduler<'_> {
                 }
             }
         }
+        let texts = self.texts.len() - started_before;
         if texts > 0 {
             self.unfinished.insert(job.id, texts);
         }
-        self.finish_ended(done)
+        self.take_in(started_before, done)
     }
 
-    /// Takes in each text's next token, and finishes those that ended or are as long as they may be.
-    fn finish_ended(&mut self, done: Done) -> Result<()> {
+    /// Takes in the next token of the texts from an index on, and finishes those that ended or are as long as they
+    /// may be.
+    fn take_in(&mut self, from: usize, done: Done) -> Result<()> {
         let vocabulary = self.model.vocab();
-        for index in (0..self.texts.len()).rev() {
+        for index in (from..self.texts.len()).rev() {
             let text = &mut self.texts[index];
             let ended = vocabulary.is_eog(text.next);
             text.generated += 1;
@@ -366,7 +373,7 @@ impl Scheduler<'_> {
                 text.next = LlamaToken(text.sampler.choose(self.context.get_logits_ith(index as i32)) as i32);
             }
         }
-        self.finish_ended(done)
+        self.take_in(0, done)
     }
 
     fn finish(&mut self, index: usize, error: Option<String>, ended: bool, done: Done) -> Result<()> {

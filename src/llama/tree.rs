@@ -66,11 +66,6 @@ impl Tree {
         }
         path
     }
-
-    /// Cells the tree takes beyond its cached prefix.
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
 }
 
 #[cfg(test)]
@@ -83,7 +78,7 @@ mod tests {
         let summary = tree.add(&[1, 2, 3, 4], 1);
         let label = tree.add(&[1, 2, 3, 5, 6], 2);
         let longer = tree.add(&[1, 2, 3, 5, 6, 7], 3);
-        assert_eq!(tree.len(), 6);
+        assert_eq!(tree.nodes.len(), 6);
         assert_eq!((summary.shared, label.shared, longer.shared), (1, 3, 5));
         assert_eq!(tree.nodes[0].sequences, [1, 2, 3]);
         assert_eq!(tree.nodes[label.nodes[3]].sequences, [2, 3]);
@@ -103,7 +98,7 @@ mod tests {
             }
             let distinct: std::collections::HashSet<&[u32]> =
                 paths.iter().flat_map(|path| (1..=path.len()).map(|end| &path[..end])).collect();
-            proptest::prop_assert_eq!(tree.len(), distinct.len());
+            proptest::prop_assert_eq!(tree.nodes.len(), distinct.len());
         }
     }
 }

@@ -40,13 +40,17 @@ impl ChatFormat {
         environment.add_function("raise_exception", |message: String| -> Result<String, minijinja::Error> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
-        environment.add_function("strftime_now", |format: String| jiff::ZonedDateTime::now().strftime(&format).to_string());
+        environment
+            .add_function("strftime_now", |format: String| jiff::ZonedDateTime::now().strftime(&format).to_string());
         environment
             .add_template_owned(NAME, template.to_owned())
             .with_context(|| "the model's chat template doesn't parse")?;
         let format = ChatFormat { environment, added_tokens };
         let answer = format.answer_end()?;
-        ensure!(!answer.is_empty(), "the model's chat template writes nothing behind an answer\nhint: use an instruct model");
+        ensure!(
+            !answer.is_empty(),
+            "the model's chat template writes nothing behind an answer\nhint: use an instruct model"
+        );
         Ok(format)
     }
 
@@ -88,10 +92,11 @@ impl ChatFormat {
     /// behind its first character.
     pub fn neutralise(&self, reel: &Reel) -> Reel {
         let mut reel = reel.clone();
-        for text in [&mut reel.account, &mut reel.posted_at, &mut reel.caption, &mut reel.transcript, &mut reel.language]
-            .into_iter()
-            .flatten()
-            .chain(&mut reel.hashtags)
+        for text in
+            [&mut reel.account, &mut reel.posted_at, &mut reel.caption, &mut reel.transcript, &mut reel.language]
+                .into_iter()
+                .flatten()
+                .chain(&mut reel.hashtags)
         {
             for token in &self.added_tokens {
                 let Some(first) = token.chars().next() else { continue };

@@ -12,7 +12,9 @@ const CUT: &str = " […] ";
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
     /// Concerns this record alone.
-    #[error("its prompt has more than {budget} tokens even without the transcript\nhint: shorten the caption, or raise --max-prompt-tokens")]
+    #[error(
+        "its prompt has more than {budget} tokens even without the transcript\nhint: shorten the caption, or raise --max-prompt-tokens"
+    )]
     TooLong {
         /// In tokens.
         budget: usize,
@@ -43,7 +45,8 @@ pub fn fit(
     if longest(&whole) <= budget {
         return Ok(whole);
     }
-    let Some(task) = prompts.tasks.iter().zip(&whole).max_by_key(|(_, prompt)| prompt.tokens.len()).map(|(task, _)| task)
+    let Some(task) =
+        prompts.tasks.iter().zip(&whole).max_by_key(|(_, prompt)| prompt.tokens.len()).map(|(task, _)| task)
     else {
         return Ok(whole);
     };
@@ -84,7 +87,13 @@ fn render_all(reel: &Reel, prompts: &PromptSet, chat: &ChatFormat, tokenizer: &d
     prompts.tasks.iter().map(|task| render(reel, task, prompts, chat, tokenizer)).collect()
 }
 
-fn render(reel: &Reel, task: &Task, prompts: &PromptSet, chat: &ChatFormat, tokenizer: &dyn Tokenizer) -> Result<Prompt> {
+fn render(
+    reel: &Reel,
+    task: &Task,
+    prompts: &PromptSet,
+    chat: &ChatFormat,
+    tokenizer: &dyn Tokenizer,
+) -> Result<Prompt> {
     let text = chat.prompt(&prompts.render(reel, task)?)?;
     let tokens = tokenizer.encode(&text)?;
     Ok(Prompt { text, tokens, truncated_tokens: 0 })

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use indexmap::IndexMap;
-use minijinja::value::{Serde, Value};
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -105,7 +105,9 @@ impl PromptSet {
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".jinja")) {
-            environment.add_template_owned(name.clone(), text.clone()).map_err(|error| template_error(&source, &error))?;
+            environment
+                .add_template_owned(name.clone(), text.clone())
+                .map_err(|error| template_error(&source, &error))?;
         }
         for task in &tasks {
             ensure!(
@@ -266,7 +268,11 @@ mod tests {
         let users: Vec<String> =
             set.tasks.iter().map(|task| set.render(&reel(), task).unwrap()[1].content.clone()).collect();
         let shared = users[0].split("Tugas:").next().unwrap();
-        assert!(shared.contains("halo guys") && shared.contains("Pemutaran: 45300") && shared.contains("Suka: tidak diketahui"));
+        assert!(
+            shared.contains("halo guys")
+                && shared.contains("Pemutaran: 45300")
+                && shared.contains("Suka: tidak diketahui")
+        );
         for user in &users {
             assert!(user.starts_with(shared) && user.len() > shared.len(), "{user}");
             assert!(!user.contains("RAHASIA"));

@@ -130,8 +130,7 @@ fn metrics(keys: &[&str], intervals: &[Interval], rows: &[Clustered]) -> IndexMa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ScoreSettings;
-use crate::prediction::Finish;
+    use crate::prediction::Finish;
     use crate::task::parse_tasks;
 
     const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 1000, seed: 42 };
@@ -145,7 +144,8 @@ use crate::prediction::Finish;
     /// 120 Reels of 12 accounts. An account's Reels are alike: its answers are all right or all invalid.
     fn example() -> Vec<Row> {
         let row = |task: &str, i: usize| {
-            let right = i % 12 % 3 != 0;
+            let right = !(i % 12).is_multiple_of(3);
+            let label = ["iklan", "bukan iklan"][i % 2];
             let metrics = match task {
                 "summary" => rouge::METRICS.map(|key| (key.to_owned(), if right { 0.5 } else { 0.1 })).into(),
                 _ => IndexMap::new(),
@@ -157,8 +157,8 @@ use crate::prediction::Finish;
                 task: task.into(),
                 repeat: 0,
                 prompt: String::new(),
-                reference: Some(if i % 2 == 0 { "iklan" } else { "bukan iklan" }.into()),
-                output: if i % 2 == 0 { "iklan" } else { "bukan iklan" }.into(),
+                reference: Some(label.into()),
+                output: label.into(),
                 label_logprobs: None,
                 finish: if right { Finish::Stop } else { Finish::Error },
                 metrics,

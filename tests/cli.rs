@@ -1,0 +1,313 @@
+//! The program as its users run it: exit codes, messages, and what stands on disk afterwards.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn model() -> PathBuf {
+    root().join("gguf/reels-mini.gguf")
+}
+
+/// The program in an empty directory, with no settings from outside.
+fn reels(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("reels").unwrap();
+    command.current_dir(folder);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REELS_") || name == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    command
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Folder {
+        std::fs::write(self.path().join(name), bytes).unwrap();
+        self
+    }
+
+    /// Runs, expects an exit code, and gives what was written to stderr.
+    fn fails(&self, args: &[&str], code: i32) -> String {
+        let output = reels(self.path()).args(args).assert().code(code);
+        String::from_utf8(output.get_output().stderr.clone()).unwrap()
+    }
+}
+
+const GOOD: &str = "{\"id\":\"a\",\"transcript\":\"halo\",\"reference\":{\"ad\":\"iklan\"}}\n";
+
+#[test]
+fn eval_of_the_bundled_sample_leaves_a_complete_result_directory() {
+    let folder = Folder::new();
+    let model = model();
+    let run =
+        reels(folder.path()).args(["eval", "--limit", "3", "--model", model.to_str().unwrap()]).assert().success();
+    run.stdout(contains("rouge1").and(contains("macro_f1"))).stderr(contains("report.html"));
+    let latest = folder.path().join("eval/latest");
+    for name in ["predictions.jsonl", "rows.jsonl", "scores.json", "manifest.json", "report.html", "prompts/tasks.toml"]
+    {
+        assert!(latest.join(name).exists(), "{name} is missing");
+    }
+    let rows = std::fs::read_to_string(latest.join("rows.jsonl")).unwrap();
+    assert_eq!(rows.lines().count(), 9);
+    let scores: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(latest.join("scores.json")).unwrap()).unwrap();
+    assert_eq!(scores["tasks"]["category"]["metrics"]["macro_f1"]["n"], 3);
+
+    // Scoring the same predictions again, without the model, gives the same scores.
+    let args = ["score", "--predictions", "eval/latest/predictions.jsonl", "--output", "again"];
+    reels(folder.path()).args(args).assert().success();
+    let again = std::fs::read_to_string(folder.path().join("again/scores.json")).unwrap();
+    assert_eq!(again, std::fs::read_to_string(latest.join("scores.json")).unwrap());
+}
+
+#[test]
+fn a_baseline_is_a_run_like_any_other() {
+    let folder = Folder::new();
+    reels(folder.path())
+        .args(["eval", "--model", "baseline:lead-1", "--output", "lead"])
+        .assert()
+        .success()
+        .stdout(contains("rougeLsum"))
+        .stderr(contains("can't answer category, ad: left out"));
+    let train = root().join("eval/sample.jsonl");
+    reels(folder.path())
+        .args(["eval", "--model", "baseline:majority", "--output", "majority", "--train", train.to_str().unwrap()])
+        .assert()
+        .success()
+        .stdout(contains("accuracy"));
+    let message = folder.fails(&["eval", "--model", "baseline:lead-9"], 2);
+    assert!(message.contains("baseline:lead-9 is not known\nhint: baseline:lead-1"), "{message}");
+}
+
+#[test]
+fn a_missing_model_is_answered_with_the_bundled_one() {
+    let message = Folder::new().fails(&["eval", "--model", "gguf/qwen-reels.gguf"], 2);
+    assert_eq!(
+        message,
+        "error: model gguf/qwen-reels.gguf does not exist\n\
+         hint: the bundled one is gguf/reels-mini.gguf: reels eval --model gguf/reels-mini.gguf\n"
+    );
+}
+
+#[test]
+fn broken_data_is_named_before_a_model_is_opened() {
+    let folder = Folder::new();
+    // Not a model: a data error must come first.
+    folder.write("m.gguf", "no model");
+    let cases: [(&str, &[u8], &str); 9] = [
+        ("empty.jsonl", b"", "empty.jsonl has no records\nhint: "),
+        ("array.jsonl", b"[1]\n", "array.jsonl:1: expected a JSON object"),
+        ("csv.jsonl", b"id,transcript\n1,halo\n", "csv.jsonl:1: expected a JSON object, found \"id,transcript\""),
+        ("torn.jsonl", b"{\"id\":\"a\",\"transcript\":\"x\"}\n{\"id\":\"b\",\n", "torn.jsonl:2: column"),
+        (
+            "type.jsonl",
+            b"{\"id\":\"a\",\"transcript\":\"x\",\"likes\":\"1k\"}\n",
+            "type.jsonl:1: column 39: invalid type: string \"1k\"",
+        ),
+        (
+            "twice.jsonl",
+            b"{\"id\":\"a\",\"transcript\":\"x\"}\n{\"id\":\"a\",\"transcript\":\"y\"}\n",
+            "twice.jsonl:2: id \"a\" was already used on line 1",
+        ),
+        ("latin.jsonl", b"{\"id\":\"a\",\"transcript\":\"caf\xe9\"}\n", "latin.jsonl:1: not UTF-8 at byte 28"),
+        ("nothing.jsonl", b"{\"id\":\"a\"}\n", "nothing.jsonl:1: id \"a\" has neither transcript nor caption"),
+        (
+            "label.jsonl",
+            b"{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{\"ad\":\"ya\"}}\n",
+            "label.jsonl: id \"a\": reference.ad is \"ya\", which is not among the task's labels (iklan, bukan iklan)\nhint: ",
+        ),
+    ];
+    for (name, bytes, expected) in cases {
+        folder.write(name, bytes);
+        let message = folder.fails(&["eval", "--model", "m.gguf", "--data", name], 2);
+        assert!(message.contains(expected) && message.contains("hint: "), "{name}: {message}");
+    }
+    let message = folder.fails(&["eval", "--model", "m.gguf", "--data", "none.jsonl"], 2);
+    assert!(message.contains("cannot read data file none.jsonl") && message.contains("hint: "), "{message}");
+}
+
+#[test]
+fn a_byte_order_mark_and_crlf_are_accepted() {
+    let folder = Folder::new();
+    folder.write("a.jsonl", format!("\u{feff}{}", GOOD.replace('\n', "\r\n")));
+    reels(folder.path())
+        .args(["predict", "--model", "baseline:lead-1", "--data", "a.jsonl", "--output", "o"])
+        .assert()
+        .success();
+}
+
+#[test]
+fn a_broken_template_is_named_with_its_line_before_weights_are_loaded() {
+    let folder = Folder::new();
+    reels(folder.path()).args(["prompt", "eject", "p"]).assert().success();
+    let path = folder.path().join("p/summary.jinja");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let args = ["eval", "--model", model().to_str().unwrap().to_owned().leak(), "--prompts", "p"];
+    for (broken, expected) in [
+        (text.replace("Tugas:", "{{ reel.judul }}"), "p: summary.jinja:3: undefined value"),
+        (text.replace("Tugas:", "{% if %}"), "p: summary.jinja:3: syntax error"),
+        (text.replace("base.jinja", "bass.jinja"), "bass.jinja"),
+    ] {
+        std::fs::write(&path, broken).unwrap();
+        let message = folder.fails(&args, 2);
+        assert!(message.contains(expected) && message.contains("hint: "), "{message}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let message = folder.fails(&args, 2);
+    assert!(message.contains("[task.summary] names the template \"summary.jinja\", which is not there"), "{message}");
+    let message = folder.fails(&["eval", "--prompts", "nowhere", "--model", "baseline:lead-1"], 2);
+    assert!(message.contains("nowhere/tasks.toml is missing\nhint: `reels prompt eject nowhere`"), "{message}");
+}
+
+/// The bundled model with one metadata key renamed, so that it is missing.
+fn without(key: &str) -> Vec<u8> {
+    let mut bytes = std::fs::read(model()).unwrap();
+    let needle = [&(key.len() as u64).to_le_bytes()[..], key.as_bytes()].concat();
+    let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+    bytes[at + 8] = b'X';
+    bytes
+}
+
+#[test]
+fn a_model_that_will_not_do_is_refused_with_its_reason() {
+    let folder = Folder::new();
+    let whole = std::fs::read(model()).unwrap();
+    let cases = [
+        (b"GGML not really".to_vec(), "m.gguf: not a GGUF file (it starts with \"GGML\")"),
+        (whole[..whole.len() / 2].to_vec(), "truncated: tensor"),
+        (whole[..1000].to_vec(), "truncated"),
+        (without("general.architecture"), "m.gguf: not a language model: general.architecture is missing"),
+        (without("tokenizer.ggml.tokens"), "not a language model: tokenizer.ggml.tokens is missing"),
+        (without("tokenizer.chat_template"), "tokenizer.chat_template is missing"),
+        (without("tokenizer.ggml.eos_token_id"), "tokenizer.ggml.eos_token_id is missing"),
+        (without("qwen2.rope.freq_base"), "qwen2.rope.freq_base is missing"),
+    ];
+    for (bytes, expected) in cases {
+        folder.write("m.gguf", bytes);
+        let message = folder.fails(&["eval", "--model", "m.gguf"], 2);
+        assert!(message.contains(expected) && message.contains("hint: "), "{message}");
+    }
+    let message = folder.fails(&["eval", "--model", "."], 2);
+    assert!(message.contains("is not a file"), "{message}");
+    let model = model();
+    let message = folder.fails(&["eval", "--model", model.to_str().unwrap(), "--adapter", model.to_str().unwrap()], 2);
+    assert!(message.contains("is not an adapter"), "{message}");
+}
+
+#[test]
+fn a_result_directory_is_not_shared_between_settings() {
+    let folder = Folder::new();
+    folder.write("a.jsonl", GOOD).write("b.jsonl", GOOD.replace("halo", "hai"));
+    let run = |args: &[&str]| reels(folder.path()).args(["predict", "--output", "o"]).args(args).assert();
+    run(&["--model", "baseline:lead-1", "--data", "a.jsonl"]).success();
+    run(&["--model", "baseline:lead-1", "--data", "a.jsonl"])
+        .success()
+        .stderr(contains("1 predictions are done, 0 left"));
+    run(&["--model", "baseline:lead-3", "--data", "a.jsonl"])
+        .code(2)
+        .stderr(contains("o holds results of another model"));
+    run(&["--model", "baseline:lead-1", "--data", "b.jsonl"])
+        .code(2)
+        .stderr(contains("o holds results of another data"));
+    run(&["--model", "baseline:lead-1", "--data", "a.jsonl", "--label-mode", "generate"])
+        .code(2)
+        .stderr(contains("o holds results of another settings").and(contains("hint: ")));
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_an_environment_failure() {
+    let folder = Folder::new();
+    folder.write("file", "");
+    let message = folder.fails(&["eval", "--model", "baseline:lead-1", "--output", "file/o"], 5);
+    assert!(message.contains("cannot make the result directory file/o"), "{message}");
+}
+
+#[test]
+fn mixed_predictions_are_refused_by_score() {
+    let folder = Folder::new();
+    folder.write("a.jsonl", GOOD);
+    reels(folder.path())
+        .args(["predict", "--model", "baseline:lead-1", "--data", "a.jsonl", "--output", "o"])
+        .assert()
+        .success();
+    let line = std::fs::read_to_string(folder.path().join("o/predictions.jsonl")).unwrap();
+    let mut other: serde_json::Value = serde_json::from_str(&line).unwrap();
+    other["settings_sha256"] = "other".into();
+    folder.write("mixed.jsonl", format!("{line}{other}\n"));
+    let message = folder.fails(&["score", "--predictions", "mixed.jsonl", "--data", "a.jsonl", "--output", "s"], 2);
+    assert!(message.contains("settings") && message.contains("hint: "), "{message}");
+    let message = folder.fails(&["score", "--predictions", "none.jsonl", "--output", "s"], 2);
+    assert!(message.contains("none.jsonl"), "{message}");
+}
+
+#[test]
+fn memory_that_does_not_suffice_is_refused_with_the_numbers() {
+    let folder = Folder::new();
+    let prompts = folder.path().join("p");
+    reels(folder.path()).args(["prompt", "eject", "p"]).assert().success();
+    let tasks = std::fs::read_to_string(prompts.join("tasks.toml")).unwrap();
+    std::fs::write(prompts.join("tasks.toml"), tasks.replace("max_tokens = 128", "max_tokens = 2000")).unwrap();
+    let model = model();
+    let args = ["eval", "--model", model.to_str().unwrap(), "--prompts", "p", "--max-prompt-tokens", "4000"];
+    let message = folder.fails(&args, 2);
+    assert!(
+        message.contains("--max-prompt-tokens 4000 and an answer of 2000 are more than the 4096 positions"),
+        "{message}"
+    );
+}
+
+#[test]
+fn prompts_can_be_listed_rendered_and_ejected() {
+    let folder = Folder::new();
+    reels(folder.path())
+        .args(["prompt", "list"])
+        .assert()
+        .success()
+        .stdout(contains("summary").and(contains("category.jinja")).and(contains("iklan, bukan iklan")));
+    reels(folder.path()).args(["prompt", "render", "--task", "ad"]).assert().success().stdout(
+        contains("--- ad: system")
+            .and(contains("Tugas: tentukan apakah Reel ini iklan."))
+            .and(contains("summary").not()),
+    );
+    let model = model();
+    reels(folder.path())
+        .args(["prompt", "render", "--task", "ad", "--model", model.to_str().unwrap()])
+        .assert()
+        .success()
+        .stdout(contains("<|im_start|>assistant").and(contains("tokens, 0 left out")));
+    reels(folder.path()).args(["prompt", "eject"]).assert().success();
+    reels(folder.path()).args(["prompt", "eject"]).assert().code(2).stderr(contains("is there already"));
+    let message = folder.fails(&["prompt", "render", "--task", "judul"], 2);
+    assert!(message.contains("--task judul is not among the tasks (summary, category, ad)"), "{message}");
+}
+
+#[test]
+fn settings_come_from_flags_then_variables_then_the_file() {
+    let folder = Folder::new();
+    folder
+        .write("a.jsonl", GOOD)
+        .write("reels.toml", "[predict]\nmodel = \"baseline:lead-3\"\ndata = \"a.jsonl\"\noutput = \"from-file\"\n");
+    reels(folder.path()).arg("predict").assert().success().stderr(contains("baseline:lead-3"));
+    reels(folder.path()).arg("predict").env("REELS_OUTPUT", "from-variable").assert().success();
+    reels(folder.path()).args(["predict", "--output", "from-flag"]).env("REELS_OUTPUT", "x").assert().success();
+    for name in ["from-file", "from-variable", "from-flag"] {
+        assert!(folder.path().join(name).join("predictions.jsonl").exists(), "{name}");
+    }
+    folder.write("reels.toml", "[predict]\nmodle = \"x\"\n");
+    let message = folder.fails(&["predict"], 2);
+    assert!(message.contains("reels.toml: [predict] modle is not a setting\nhint: "), "{message}");
+}

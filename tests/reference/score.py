@@ -1,0 +1,181 @@
+"""Writes the expected values of tests/score_reference.rs: rouge.json, classification.json, bootstrap.json.
+
+Made with Python 3.11.7, rouge-score 0.1.2, scikit-learn 1.9.1, numpy 2.4.6 (the files record what they were made with).
+
+    python3 -m venv venv
+    venv/bin/pip install rouge-score==0.1.2 scikit-learn==1.9.1 numpy==2.4.6
+    venv/bin/python tests/reference/score.py
+
+All texts are made up here, seeded; none is taken from a data set.
+"""
+
+import importlib.metadata
+import json
+import math
+import pathlib
+import platform
+import random
+import sys
+import warnings
+
+import numpy as np
+from rouge_score import rouge_scorer
+from sklearn import metrics as sk
+
+HERE = pathlib.Path(__file__).parent
+VERSIONS = {"python": platform.python_version()} | {
+    name: importlib.metadata.version(name) for name in ("rouge-score", "scikit-learn", "numpy")
+}
+TYPES = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
+
+WORDS = """
+yang di dan ini itu dengan untuk dari ke ada tidak akan pada juga bisa saya kamu kita mereka sudah belum lagi banget
+aku gue lu nih dong sih deh kok ya guys bestie gaskeun mantul kepo mager gabut baper cuan receh viral konten kreator
+kopi susu teh nasi goreng bakso sate ayam geprek sambal mie rendang pedas gurih enak murah promo diskon gratis ongkir
+beli jual toko harga ribu juta rupiah pesan order link bio klik sekarang buruan stok terbatas pengiriman kurir
+jakarta bandung surabaya yogyakarta bali makassar medan pantai gunung wisata liburan hotel tiket pesawat kereta
+kamis kami keras kera tulis tuli makan makanan memakan dimakan pelajaran belajar mengajar pengajar sekolah guru murid
+resep tips cara membuat bahan tepung gula telur mentega oven panggang rebus tumis menit jam hari minggu bulan tahun
+sehat olahraga lari sepeda otot diet kulit wajah serum sunscreen lipstik bedak rambut model baju celana warna hitam
+""".split()
+SPECIAL = """
+anak-anak oleh-oleh laki-laki kupu-kupu sayur-mayur Rp1.500.000 Rp25rb 50% 3,5kg 12.30 24/7 2x5=10 COVID-19 wkwkwk
+café Pokémon naïve Jum'at "promo" (gratis) @akun_resmi #fyp #viral100 https://contoh.id/a?b=1 a_b_c _ -- … — ’ \t
+ＦＵＬＬ ｗｉｄｔｈ １２３ 🔥 🔥🔥murah 👨‍👩‍👧 İstanbul DİSKON Kelvin 300K 5K ß STRASSE straße ſafe السلام عليكم ١٢٣ 你好 美食推荐
+cafe\u0301 e\u0301 i\u0307 Σίσυφος ΟΔΟΣ ǅ ﬁnal Å \u00a0 \u2028 \u200b \u00ad \x85 \x1c \r \u0000 A B Z 0 9 ZZZ
+""".replace("\n", " ").split(" ")
+
+
+def words(rng, count, special=0.1):
+    chosen = [rng.choice(SPECIAL if rng.random() < special else WORDS) for _ in range(count)]
+    style = rng.random()
+    if style < 0.3:
+        chosen = [w.capitalize() if rng.random() < 0.3 else w for w in chosen]
+    elif style < 0.4:
+        chosen = [w.upper() for w in chosen]
+    return chosen
+
+
+def broken(rng, tokens):
+    """Joined to lines, some of them blank or with spaces only."""
+    text = ""
+    for token in tokens:
+        text += token + rng.choices([" ", "\n", "\n\n", ". ", ".\n \n", "\r\n", "  "], [20, 1, 0.3, 1, 0.3, 0.2, 1])[0]
+    return text
+
+
+def variation(rng, tokens):
+    """What a model might make of the reference: drops, repeats, replaces and moves words."""
+    out = []
+    for token in tokens:
+        fate = rng.random()
+        if fate < 0.6:
+            out.append(token)
+        elif fate < 0.7:
+            out += [token, token]
+        elif fate < 0.85:
+            out.append(rng.choice(WORDS))
+    if len(out) > 4 and rng.random() < 0.5:
+        cut = rng.randrange(1, len(out))
+        out = out[cut:] + out[:cut]
+    return out
+
+
+def pairs():
+    rng = random.Random(20240817)
+    fixed = ["", " ", "\n", "\n\n \n", "!!! … —", "🔥🔥", "你好", "ＡＢＣ", "a", "A", "a a a", "a b", "b a", "a\nb", "b\na",
+             "\u0130", "i", "\u212a", "k", "\u017f", "s", "ß", "ss", "cafe\u0301", "café", "caf", "i\u0307", "kopi susu enak",
+             "susu kopi\nenak kopi", "enak\nkopi\n\nsusu susu", "kopi\rsusu", "kopi\u2028susu", "kopi\x85susu\x0bteh"]
+    made = [(a, b) for a in fixed for b in rng.sample(fixed, 6)] + [(a, a) for a in fixed]
+    for count, length in [(120, 12), (110, 40), (40, 100), (25, 300)]:
+        for _ in range(count):
+            reference = words(rng, rng.randint(length // 2, length))
+            near = variation(rng, reference)
+            other = words(rng, rng.randint(1, length))
+            made.append((broken(rng, reference), broken(rng, rng.choice([near, near, near, other]))))
+    # few words, many lines: ties between longest common subsequences decide ROUGE-Lsum
+    for _ in range(120):
+        few = rng.sample(WORDS, rng.randint(2, 5))
+        lines = lambda: "\n".join(" ".join(rng.choices(few, k=rng.randint(0, 9))) for _ in range(rng.randint(1, 6)))
+        made.append((lines(), lines()))
+    return made
+
+
+def rouge():
+    scorer = rouge_scorer.RougeScorer(TYPES, use_stemmer=False)
+    cases = []
+    for reference, hypothesis in pairs():
+        scores = scorer.score(reference, hypothesis)
+        case = {"reference": reference, "hypothesis": hypothesis}
+        case |= {t: [float(x) for x in (scores[t].precision, scores[t].recall, scores[t].fmeasure)] for t in TYPES}
+        cases.append(case)
+    is_token = lambda c: c.isascii() and c.isalnum()
+    lowers_to_ascii = {
+        chr(c): kept
+        for c in range(128, sys.maxunicode + 1)
+        if not 0xD800 <= c < 0xE000 and (kept := "".join(filter(is_token, chr(c).lower())))
+    }
+    return {"versions": VERSIONS, "lowers_to_ascii": lowers_to_ascii, "pairs": cases}
+
+
+def classification_case(labels, rows):
+    """`rows`: (reference, answer) as label indices, `None` an invalid answer."""
+    invalid = labels  # one more class value, which is in no label
+    truth = [reference for reference, _ in rows]
+    answers = [invalid if answer is None else answer for _, answer in rows]
+    of = {"labels": list(range(labels)), "zero_division": 0}
+    kappa = float(sk.cohen_kappa_score(truth, answers))
+    precision, recall, f1, support = sk.precision_recall_fscore_support(truth, answers, **of)
+    return {
+        "labels": labels,
+        "rows": rows,
+        "metrics": {
+            "accuracy": float(sk.accuracy_score(truth, answers)),
+            "macro_f1": float(sk.f1_score(truth, answers, average="macro", **of)),
+            "micro_f1": float(sk.f1_score(truth, answers, average="micro", **of)),
+            "weighted_f1": float(sk.f1_score(truth, answers, average="weighted", **of)),
+            "mcc": float(sk.matthews_corrcoef(truth, answers)),
+            "kappa": None if math.isnan(kappa) else kappa,
+            "invalid_rate": answers.count(invalid) / len(answers),
+        },
+        "classes": [[float(p), float(r), float(f), int(s)] for p, r, f, s in zip(precision, recall, f1, support)],
+    }
+
+
+def classification():
+    rng = random.Random(7)
+    cases = [
+        (2, [(0, 0)]), (2, [(0, 1)]), (2, [(0, None)]), (3, [(2, 2)] * 5), (3, [(2, 1)] * 5), (3, [(2, None)] * 5),
+        (2, [(0, 0), (1, 1)]), (2, [(0, 1), (1, 0)]), (4, [(i % 4, 0) for i in range(20)]),
+        (4, [(1, i % 4) for i in range(20)]), (4, [(1, None if i % 5 == 4 else i % 5) for i in range(20)]),
+        (3, [(i % 3, None) for i in range(9)]), (15, [(i, i) for i in range(15)]),
+    ]
+    for labels in (2, 2, 3, 3, 4, 5, 6, 8, 10, 12, 15, 15):
+        for skill, invalid in ((0.9, 0.0), (0.6, 0.05), (0.3, 0.3), (0.0, 0.0)):
+            present = rng.sample(range(labels), rng.randint(max(1, labels - 3), labels))  # the others are absent
+            weights = [1 / (rank + 1) for rank in range(len(present))]
+            rows = []
+            for _ in range(rng.choice([3, 30, 100, 300])):
+                reference = rng.choices(present, weights)[0]
+                answer = reference if rng.random() < skill else rng.randrange(labels)
+                rows.append((reference, None if rng.random() < invalid else answer))
+            cases.append((labels, rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # undefined F1, MCC and kappa are what some of the cases are for
+        return {"versions": VERSIONS, "cases": [classification_case(*case) for case in cases]}
+
+
+def bootstrap():
+    rng = np.random.default_rng(3)
+    arrays = [[0.5], [0.0, 1.0], [1.0, 1.0, 1.0]]
+    arrays += [rng.random(n).tolist() for n in (3, 10, 40, 41, 99, 1000)] + [rng.normal(size=200).tolist()]
+    arrays.append(rng.integers(0, 4, 120).astype(float).tolist())
+    cases = [{"values": a, "q": [2.5, 50, 97.5], "expected": np.percentile(a, [2.5, 50, 97.5]).tolist()} for a in arrays]
+    return {"versions": VERSIONS, "cases": cases}
+
+
+for make in (rouge, classification, bootstrap):
+    name = make.__name__
+    # one case a line, so that a change shows as the lines it changes
+    text = json.dumps(make(), ensure_ascii=True, allow_nan=False).replace("}, {", "},\n{")
+    (HERE / f"{name}.json").write_text(text + "\n")
