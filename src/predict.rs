@@ -92,10 +92,11 @@ impl Asker<'_> {
             let want = match (task.kind, self.label_mode) {
                 (TaskKind::Label, LabelMode::Score) => {
                     let end = chat.end_token(tokenizer)?;
+                    let tail = chat.tail(&prompt.text);
                     let labels = task
                         .labels
                         .iter()
-                        .map(|label| label_tokens(&prompt, label, tokenizer).map(|tokens| LabelTokens { tokens, end }));
+                        .map(|label| label_tokens(tail, label, tokenizer).map(|tokens| LabelTokens { tokens, end }));
                     Want::LabelScores(labels.collect::<Result<_>>()?)
                 }
                 _ => Want::Text { max_tokens: task.max_tokens },
@@ -113,10 +114,10 @@ impl Asker<'_> {
     }
 }
 
-/// A label's tokens where it stands, behind the prompt.
-fn label_tokens(prompt: &Prompt, label: &str, tokenizer: &dyn Tokenizer) -> Result<Vec<u32>> {
-    let whole = tokenizer.encode(&format!("{}{label}", prompt.text))?;
-    let tokens = whole.strip_prefix(prompt.tokens.as_slice()).filter(|tokens| !tokens.is_empty());
+/// A label's tokens where it stands, behind a prompt that ends in `tail`.
+fn label_tokens(tail: &str, label: &str, tokenizer: &dyn Tokenizer) -> Result<Vec<u32>> {
+    let whole = tokenizer.encode(&format!("{tail}{label}"))?;
+    let tokens = whole.strip_prefix(tokenizer.encode(tail)?.as_slice()).filter(|tokens| !tokens.is_empty());
     tokens.map(<[u32]>::to_vec).with_context(|| {
         format!("label {label:?} merges with the end of the prompt when tokenised\nhint: use --label-mode generate")
     })

@@ -86,7 +86,7 @@ fn in_32_bits_it_says_what_transformers_says() {
         differences
             .push(row["category"]["label_logprobs"].as_object().unwrap().iter().map(difference).fold(0.0, f64::max));
         let ours = predictions[&key(row, "summary")]["output"].as_str().unwrap();
-        summaries += usize::from(begins_with_20_tokens(ours, &row["summary"]["greedy_ids"], &vocabulary));
+        summaries += usize::from(begins_with_20_tokens(ours, &row["summary"]["greedy_ids"], vocabulary));
     }
     differences.sort_by(f64::total_cmp);
     let (median, p99) = (differences[125], differences[247]);

@@ -65,7 +65,6 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
     announce(settings, &answerer, &data, &prompts, &tasks, &work);
 
     let summary = answer(settings, &data, &asker, &identity, &work, &answerer, &mut log)?;
-    drop(asker);
     let failed =
         read_predictions(&predictions_path(&folder))?.iter().filter(|prediction| prediction.error.is_some()).count();
     if summary.made > 0 {

@@ -9,7 +9,7 @@ use crate::run::sha256;
 /// Chooses tokens for one answer.
 pub(super) enum Sampler {
     Greedy,
-    TopP { temperature: f32, top_p: f32, rng: ChaCha8Rng },
+    TopP { temperature: f32, top_p: f32, rng: Box<ChaCha8Rng> },
 }
 
 impl Sampler {
@@ -21,7 +21,11 @@ impl Sampler {
         let seed = sha256(format!("{}\n{answer}", sampling.seed).as_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(&seed.as_bytes()[..32]);
-        Sampler::TopP { temperature: sampling.temperature, top_p: sampling.top_p, rng: ChaCha8Rng::from_seed(bytes) }
+        Sampler::TopP {
+            temperature: sampling.temperature,
+            top_p: sampling.top_p,
+            rng: Box::new(ChaCha8Rng::from_seed(bytes)),
+        }
     }
 
     /// The next token; `logits` has one value a vocabulary entry.

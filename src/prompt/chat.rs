@@ -88,6 +88,13 @@ impl ChatFormat {
             .context("the model's chat template doesn't render")
     }
 
+    /// The end of a prompt from its last control token on. Tokenisers split text there, so what stands before has no
+    /// say in how an answer behind the prompt is tokenised.
+    pub fn tail<'a>(&self, prompt: &'a str) -> &'a str {
+        let start = self.added_tokens.iter().filter_map(|token| prompt.rfind(token.as_str())).max();
+        &prompt[start.unwrap_or(0)..]
+    }
+
     /// The Reel with every string in it that would be read as a control token taken apart: a space goes
     /// behind its first character.
     pub fn neutralise(&self, reel: &Reel) -> Reel {
@@ -126,6 +133,7 @@ mod tests {
         let format = format();
         let text = format.prompt(&[Message { role: "user", content: " hai ".into() }]).unwrap();
         assert_eq!(text, "<|im_start|>user\nhai<|im_end|>\n<|im_start|>assistant\n");
+        assert_eq!(format.tail(&text), "<|im_start|>assistant\n");
         assert_eq!(format.answer_end().unwrap(), "<|im_end|>\n");
     }
 

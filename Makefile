@@ -1,0 +1,20 @@
+# make eval: build, evaluate the bundled model on the bundled sample, say where the report is.
+# make test: everything a change must pass.
+# Both use one build profile (dev, with optimised dependencies), so that llama.cpp is compiled once.
+
+.PHONY: eval test lint tools
+
+eval: tools
+	cargo run --quiet -- eval --model gguf/reels-mini.gguf
+	@echo "report: $$(readlink -f eval/latest)/report.html"
+
+test: tools
+	cargo test
+
+lint: tools
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+# What compiling llama.cpp takes beyond Rust, gcc and make.
+tools:
+	@./tools/build-tools.sh
