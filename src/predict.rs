@@ -262,7 +262,8 @@ pub fn run(
     };
     generator.run(&mut jobs, &mut done)?;
     summary.seconds = started.elapsed().as_secs_f64();
-    summary.interrupted = interrupted() && summary.made < work.left();
+    let answered = summary.made - work.unusable.len() * asker.tasks.len();
+    summary.interrupted = interrupted() && answered < work.left();
     ensure!(
         summary.interrupted || waiting.borrow().is_empty(),
         "the engine left {} prompts unanswered",

@@ -255,7 +255,7 @@ fn mixed_predictions_are_refused_by_score() {
 }
 
 #[test]
-fn memory_that_does_not_suffice_is_refused_with_the_numbers() {
+fn a_budget_beyond_the_models_context_is_refused_with_the_numbers() {
     let folder = Folder::new();
     let prompts = folder.path().join("p");
     reels(folder.path()).args(["prompt", "eject", "p"]).assert().success();

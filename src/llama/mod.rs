@@ -76,7 +76,7 @@ impl Model {
     /// # Errors
     /// [`EnvironmentFailure`] with the numbers when it doesn't fit, or with llama.cpp's reason.
     pub fn load(&self, settings: &EngineSettings, workload: &Workload) -> Result<Engine> {
-        let plan = plan::plan(&self.gguf, self.adapter.as_deref(), settings, workload)?;
+        let plan = plan::plan(&self.gguf, self.adapter.as_deref(), settings, workload, plan::available_memory())?;
         tracing::debug!(?plan);
         let model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
         Engine::new(model, self.adapter.as_deref(), settings, plan)

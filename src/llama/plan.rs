@@ -27,11 +27,17 @@ pub struct Plan {
     pub n_seq_max: usize,
 }
 
-/// Chooses the width and context, and checks memory.
+/// Chooses the width and context, and checks them against `available` bytes of memory (`None`: not known).
 ///
 /// # Errors
 /// With the numbers: when one Reel needs more sequences than llama.cpp has, or memory doesn't suffice.
-pub fn plan(gguf: &Gguf, adapter: Option<&Path>, settings: &EngineSettings, workload: &Workload) -> Result<Plan> {
+pub fn plan(
+    gguf: &Gguf,
+    adapter: Option<&Path>,
+    settings: &EngineSettings,
+    workload: &Workload,
+    available: Option<u64>,
+) -> Result<Plan> {
     let room = MAX_SEQUENCES.saturating_sub(1 + workload.labels);
     anyhow::ensure!(
         room >= workload.text_tasks.max(1),
@@ -44,7 +50,6 @@ pub fn plan(gguf: &Gguf, adapter: Option<&Path>, settings: &EngineSettings, work
 
     let weights = gguf.file_bytes + adapter.and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
     let memory = Memory { weights, cell: cell_bytes(gguf, settings.kv_type), compute: compute_bytes(gguf, settings) };
-    let available = available_memory();
     let plan_of = |width: usize| Plan {
         width,
         // One more Reel's cells: the next one is prefilled while `width` are being answered, and the system prefix.
@@ -116,7 +121,7 @@ fn compute_bytes(gguf: &Gguf, settings: &EngineSettings) -> u64 {
 
 /// The least of what the machine has free and what this process's control group may still take, in bytes;
 /// `None` where neither can be read.
-fn available_memory() -> Option<u64> {
+pub(super) fn available_memory() -> Option<u64> {
     let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
     let free = meminfo.as_deref().and_then(|text| {
@@ -134,4 +139,73 @@ fn available_memory() -> Option<u64> {
 
 fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sampling;
+    use crate::gguf::{Tensor, Value};
+
+    /// The shape of Qwen2.5-0.5B with 500 MiB of weights.
+    fn gguf() -> Gguf {
+        let metadata = [
+            ("block_count", 24),
+            ("embedding_length", 896),
+            ("attention.head_count", 14),
+            ("attention.head_count_kv", 2),
+            ("feed_forward_length", 4864),
+        ];
+        let metadata = metadata.map(|(key, value)| (format!("qwen2.{key}"), Value::Int(value)));
+        let architecture = ("general.architecture".to_owned(), Value::Text("qwen2".into()));
+        let embedding = Tensor { shape: vec![896, 151_936], dtype: 8, offset: 0, bytes: None };
+        Gguf {
+            path: "m.gguf".into(),
+            file_bytes: 500 << 20,
+            metadata: metadata.into_iter().chain([architecture]).collect(),
+            tensors: [("token_embd.weight".to_owned(), embedding)].into_iter().collect(),
+        }
+    }
+
+    fn settings(width: Option<usize>, kv_type: KvType) -> EngineSettings {
+        let sampling = Sampling { temperature: 0.0, top_p: 0.9, seed: 42 };
+        EngineSettings { width, ubatch: 512, kv_type, threads: 2, sampling, reproducible: false }
+    }
+
+    const WORKLOAD: Workload = Workload { reels: 100, max_cells: 1000, text_tasks: 1, labels: 17 };
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_token_of_the_05b_shape_takes_12_kib() {
+        assert_eq!(cell_bytes(&gguf(), KvType::F16), 24 * 2 * 2 * 64 * 2);
+    }
+
+    #[test]
+    fn a_default_width_is_lowered_until_it_fits() {
+        let plan = |available| plan(&gguf(), None, &settings(None, KvType::F16), &WORKLOAD, available).unwrap();
+        assert_eq!((plan(None).width, plan(None).n_ctx, plan(None).n_seq_max), (8, 9216, 26));
+        let least = 500 * MIB + compute_bytes(&gguf(), &settings(None, KvType::F16));
+        let tight = plan(Some(least + 60 * MIB));
+        assert!((1..8).contains(&tight.width), "{tight:?}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_numbers() {
+        let plan = |width| plan(&gguf(), None, &settings(width, KvType::F16), &WORKLOAD, Some(900 * MIB));
+        let error = plan(Some(64)).unwrap_err();
+        assert!(error.is::<EnvironmentFailure>());
+        let message = error.to_string();
+        for part in ["weights 500 MiB", "65024 cells for 64 Reels at once", "available 900 MiB", "hint: lower --width"]
+        {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(plan(None).is_ok(), "the default adapts");
+    }
+
+    #[test]
+    fn too_many_labels_are_refused() {
+        let workload = Workload { labels: 300, ..WORKLOAD };
+        let message = plan(&gguf(), None, &settings(None, KvType::F16), &workload, None).unwrap_err().to_string();
+        assert!(message.contains("300 labels") && message.contains("--label-mode generate"), "{message}");
+    }
 }

@@ -247,6 +247,7 @@ impl Scheduler<'_> {
         for &node in wanted.keys() {
             tree.nodes[node].logits = true;
         }
+        tracing::debug!(reel = job.reel.id, cached, computed = tree.nodes.len(), logits = wanted.len(), "prefill");
         for &(_, sequence) in &sequences {
             self.context.kv_cache_seq_cp(PREFIX, sequence, Some(0), Some(cached as u32))?;
         }
