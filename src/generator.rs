@@ -69,6 +69,8 @@ pub struct Workload {
     pub reels: usize,
     /// Cache cells of the largest Reel: its prompts' distinct tokens, label tokens and text to generate.
     pub max_cells: usize,
+    /// Tokens of the longest prompt that wants a text, and of that text.
+    pub max_text_tokens: usize,
     /// Text tasks a Reel, at most.
     pub text_tasks: usize,
     /// Labels a Reel over all tasks that are scored, at most.

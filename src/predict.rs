@@ -170,6 +170,11 @@ pub fn prepare(reels: &[Reel], asker: &Asker, identity: &Identity, earlier: &[Pr
         let most = |current: &mut usize, value: usize| *current = value.max(*current);
         work.workload.reels += 1;
         most(&mut work.workload.max_cells, cells(&left));
+        for ask in &left {
+            if let Want::Text { max_tokens } = ask.want {
+                most(&mut work.workload.max_text_tokens, ask.prompt.tokens.len() + max_tokens);
+            }
+        }
         most(&mut work.workload.text_tasks, left.iter().filter(|ask| matches!(ask.want, Want::Text { .. })).count());
         most(&mut work.workload.labels, left.iter().map(labels).sum());
         work.pending.push((index, left.iter().map(|ask| ask.task).collect()));

@@ -6,6 +6,7 @@
 mod plan;
 mod sample;
 mod schedule;
+mod transfer;
 mod tree;
 
 use std::path::{Path, PathBuf};

@@ -21,10 +21,21 @@ const CONTEXT_STEP: usize = 256;
 pub struct Plan {
     /// Reels at once.
     pub width: usize,
-    /// Cache cells.
-    pub n_ctx: usize,
-    /// Sequences: the system prefix, text tasks of `width` Reels, the labels of one.
-    pub n_seq_max: usize,
+    /// Cache cells of the context in which one Reel at a time is prefilled.
+    pub prefill_cells: usize,
+    /// Its sequences: the system prefix, and the texts and labels of one Reel.
+    pub prefill_sequences: usize,
+    /// Texts that grow at once, each in a stream of its own.
+    pub streams: usize,
+    /// Cache cells of each stream.
+    pub stream_cells: usize,
+}
+
+impl Plan {
+    /// Of all contexts.
+    fn cells(&self) -> usize {
+        self.prefill_cells + self.streams * self.stream_cells
+    }
 }
 
 /// Chooses the width and context, and checks them against `available` bytes of memory (`None`: not known).
@@ -38,25 +49,28 @@ pub fn plan(
     workload: &Workload,
     available: Option<u64>,
 ) -> Result<Plan> {
-    let room = MAX_SEQUENCES.saturating_sub(1 + workload.labels);
+    let sequences = 1 + workload.labels + workload.text_tasks;
     anyhow::ensure!(
-        room >= workload.text_tasks.max(1),
-        "the label tasks have {} labels in all; at most {} can be scored at once\nhint: use --label-mode generate, or fewer tasks with --task",
+        sequences <= MAX_SEQUENCES,
+        "the tasks have {} labels in all; at most {} can be scored at once\nhint: use --label-mode generate, or fewer tasks with --task",
         workload.labels,
-        MAX_SEQUENCES - 2
+        MAX_SEQUENCES - 1 - workload.text_tasks
     );
-    let most = if settings.reproducible { 1 } else { room / workload.text_tasks.max(1) }.min(workload.reels.max(1));
+    let most =
+        if settings.reproducible { 1 } else { MAX_SEQUENCES / workload.text_tasks.max(1) }.min(workload.reels.max(1));
     let wanted = settings.width.unwrap_or(DEFAULT_WIDTH).clamp(1, most);
 
     let weights = gguf.file_bytes + adapter.and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
     let memory = Memory { weights, cell: cell_bytes(gguf, settings.kv_type), compute: compute_bytes(gguf, settings) };
     let plan_of = |width: usize| Plan {
         width,
-        // One more Reel's cells: the next one is prefilled while `width` are being answered, and the system prefix.
-        n_ctx: (width * workload.max_cells + workload.max_cells).next_multiple_of(CONTEXT_STEP),
-        n_seq_max: 1 + width * workload.text_tasks.max(1) + workload.labels,
+        // The prefix that all Reels share has cells of its own.
+        prefill_cells: (2 * workload.max_cells).next_multiple_of(CONTEXT_STEP),
+        prefill_sequences: sequences,
+        streams: width * workload.text_tasks.max(1),
+        stream_cells: workload.max_text_tokens.max(1).next_multiple_of(CONTEXT_STEP),
     };
-    let fits = |plan: &Plan| available.is_none_or(|available| memory.total(plan.n_ctx) <= available);
+    let fits = |plan: &Plan| available.is_none_or(|available| memory.total(plan.cells()) <= available);
     // A width the user names is taken or refused; a default is lowered until it fits.
     let least = if settings.width.is_some() { wanted } else { 1 };
     for width in (least..=wanted).rev() {
@@ -73,11 +87,11 @@ pub fn plan(
         "{} doesn't fit into memory: weights {} + cache {} ({} cells for {} Reels at once) + buffers {} = {}, available {}\nhint: {}",
         gguf.path.display(),
         mib(memory.weights),
-        mib(memory.cell * plan.n_ctx as u64),
-        plan.n_ctx,
+        mib(memory.cell * plan.cells() as u64),
+        plan.cells(),
         plan.width,
         mib(memory.compute),
-        mib(memory.total(plan.n_ctx)),
+        mib(memory.total(plan.cells())),
         mib(available.unwrap_or_default()),
         if least > 1 { "lower --width, use --kv-type q8_0, or a smaller quantisation" } else { "use --kv-type q8_0, lower --max-prompt-tokens, or a smaller quantisation" },
     ))
@@ -172,7 +186,8 @@ mod tests {
         EngineSettings { width, ubatch: 512, kv_type, threads: 2, sampling, reproducible: false }
     }
 
-    const WORKLOAD: Workload = Workload { reels: 100, max_cells: 1000, text_tasks: 1, labels: 17 };
+    const WORKLOAD: Workload =
+        Workload { reels: 100, max_cells: 1000, max_text_tokens: 750, text_tasks: 1, labels: 17 };
     const MIB: u64 = 1 << 20;
 
     #[test]
@@ -183,7 +198,7 @@ mod tests {
     #[test]
     fn a_default_width_is_lowered_until_it_fits() {
         let plan = |available| plan(&gguf(), None, &settings(None, KvType::F16), &WORKLOAD, available).unwrap();
-        assert_eq!((plan(None).width, plan(None).n_ctx, plan(None).n_seq_max), (8, 9216, 26));
+        assert_eq!((plan(None).width, plan(None).cells(), plan(None).prefill_sequences), (8, 2048 + 8 * 768, 19));
         let least = 500 * MIB + compute_bytes(&gguf(), &settings(None, KvType::F16));
         let tight = plan(Some(least + 60 * MIB));
         assert!((1..8).contains(&tight.width), "{tight:?}");
@@ -195,7 +210,7 @@ mod tests {
         let error = plan(Some(64)).unwrap_err();
         assert!(error.is::<EnvironmentFailure>());
         let message = error.to_string();
-        for part in ["weights 500 MiB", "65024 cells for 64 Reels at once", "available 900 MiB", "hint: lower --width"]
+        for part in ["weights 500 MiB", "51200 cells for 64 Reels at once", "available 900 MiB", "hint: lower --width"]
         {
             assert!(message.contains(part), "{message}");
         }

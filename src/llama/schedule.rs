@@ -1,9 +1,10 @@
 //! Continuous batching over several Reels: one prefill a Reel, then all unfinished texts grow by one token a step.
 //!
-//! Prefill and decoding stay in separate batches. Attention over a batch of mixed Reels looks at the cells of all of
-//! them together, which costs more than the larger matrix products save.
+//! Prefill and decoding have a context each. Attention goes over all used cells of a context's stream, masked or not, so
+//! Reels that are being answered would slow down the prefill of the next one and each other. The prefill context holds
+//! one Reel at a time, whose tasks and labels share cells; a text then moves to a stream of its own in the other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 use llama_cpp_2::token::LlamaToken;
 
 use super::sample::{LogProbabilities, Sampler};
+use super::transfer::transfer;
 use super::tree::{Node, Tree};
 use super::{Plan, backend};
 use crate::config::{EngineSettings, KvType};
@@ -68,63 +70,76 @@ impl Generator for Engine {
             KvType::F16 => KvCacheType::F16,
             KvType::Q8_0 => KvCacheType::Q8_0,
         };
-        let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(self.plan.n_ctx as u32))
-            .with_n_batch(self.settings.ubatch as u32)
-            .with_n_ubatch(self.settings.ubatch as u32)
-            .with_n_seq_max(self.plan.n_seq_max as u32)
-            .with_kv_unified(true)
-            .with_n_threads(self.settings.threads as i32)
-            .with_n_threads_batch(self.settings.threads as i32)
-            .with_flash_attention_policy(FLASH_ATTENTION)
-            .with_type_k(kv_type)
-            .with_type_v(kv_type)
-            .with_no_perf(true);
-        let mut context = self.model.new_context(backend()?, params).map_err(|error| {
-            EnvironmentFailure(format!(
-                "llama.cpp can't make a context of {} cells: {error}\nhint: lower --width or --max-prompt-tokens",
-                self.plan.n_ctx
-            ))
-        })?;
-        if let Some(adapter) = &mut self.adapter {
-            context.lora_adapter_set(adapter, 1.0).map_err(|error| EnvironmentFailure(error.to_string()))?;
-        }
+        let params = |cells: usize, batch: usize, sequences: usize| {
+            LlamaContextParams::default()
+                .with_n_ctx(NonZeroU32::new(cells as u32))
+                .with_n_batch(batch as u32)
+                .with_n_ubatch(batch as u32)
+                .with_n_seq_max(sequences as u32)
+                .with_n_threads(self.settings.threads as i32)
+                .with_n_threads_batch(self.settings.threads as i32)
+                .with_flash_attention_policy(FLASH_ATTENTION)
+                .with_type_k(kv_type)
+                .with_type_v(kv_type)
+                .with_no_perf(true)
+        };
+        let plan = self.plan;
+        let mut context = |params: LlamaContextParams| -> Result<LlamaContext<'_>> {
+            let mut context = self.model.new_context(backend()?, params).map_err(|error| {
+                EnvironmentFailure(format!(
+                    "llama.cpp can't make a context for {plan:?}: {error}\nhint: lower --width or --max-prompt-tokens"
+                ))
+            })?;
+            if let Some(adapter) = &mut self.adapter {
+                context.lora_adapter_set(adapter, 1.0).map_err(|error| EnvironmentFailure(error.to_string()))?;
+            }
+            Ok(context)
+        };
+        let prefill = params(plan.prefill_cells, self.settings.ubatch, plan.prefill_sequences).with_kv_unified(true);
+        let decode = params(plan.streams * plan.stream_cells, plan.streams, plan.streams).with_kv_unified(false);
         let mut scheduler = Scheduler {
-            context,
+            prefill: context(prefill)?,
+            decode: context(decode)?,
             model: &self.model,
             settings: &self.settings,
-            batch: LlamaBatch::new(self.settings.ubatch, self.plan.n_seq_max as i32),
-            free: (PREFIX + 1..self.plan.n_seq_max as i32).rev().collect(),
+            batch: LlamaBatch::new(self.settings.ubatch.max(plan.streams), plan.prefill_sequences as i32),
+            free: (PREFIX + 1..plan.prefill_sequences as i32).rev().collect(),
+            free_streams: (0..plan.streams as i32).collect(),
             prefix: Vec::new(),
             texts: Vec::new(),
             unfinished: HashMap::new(),
-            width: self.plan.width,
+            plan,
         };
         if self.settings.reproducible { scheduler.one_by_one(jobs, done) } else { scheduler.batched(jobs, done) }
     }
 }
 
 struct Scheduler<'model> {
-    context: LlamaContext<'model>,
+    /// One Reel at a time, and the prefix all share.
+    prefill: LlamaContext<'model>,
+    /// A stream a text.
+    decode: LlamaContext<'model>,
     model: &'model LlamaModel,
     settings: &'model EngineSettings,
     batch: LlamaBatch<'static>,
-    /// Sequence ids not in use.
+    /// Sequences of the prefill context not in use.
     free: Vec<i32>,
+    /// Streams not in use; the lowest is taken first, because llama.cpp batches neighbours only.
+    free_streams: BTreeSet<i32>,
     /// The tokens of sequence [`PREFIX`].
     prefix: Vec<u32>,
     /// Texts being generated.
     texts: Vec<Text>,
     /// Texts left by job.
     unfinished: HashMap<usize, usize>,
-    width: usize,
+    plan: Plan,
 }
 
 /// A text being generated.
 struct Text {
     job: usize,
     task: usize,
-    sequence: i32,
+    stream: i32,
     /// Of the token that is decoded next.
     position: usize,
     next: LlamaToken,
@@ -159,7 +174,7 @@ impl Scheduler<'_> {
             if interrupted() {
                 return Ok(());
             }
-            if self.unfinished.len() < self.width
+            if self.unfinished.len() < self.plan.width
                 && let Some(job) = jobs.next()
             {
                 self.start(&job?, done)?;
@@ -176,7 +191,8 @@ impl Scheduler<'_> {
         for job in jobs {
             let job = job?;
             for ask in &job.asks {
-                self.context.clear_kv_cache();
+                self.prefill.clear_kv_cache();
+                self.decode.clear_kv_cache();
                 self.start(&Job { id: job.id, reel: job.reel.clone(), asks: vec![ask.clone()] }, done)?;
                 while !self.texts.is_empty() {
                     if interrupted() {
@@ -199,7 +215,7 @@ impl Scheduler<'_> {
         let mut tree = Tree::new(&[]);
         tree.add(&first[..shared], PREFIX);
         for nodes in tree.nodes.chunks(self.settings.ubatch) {
-            self.decode(nodes).map_err(EnvironmentFailure)?;
+            self.compute(nodes).map_err(EnvironmentFailure)?;
         }
         self.prefix = first[..shared].to_vec();
         Ok(())
@@ -249,19 +265,19 @@ impl Scheduler<'_> {
         }
         tracing::debug!(reel = job.reel.id, cached, computed = tree.nodes.len(), logits = wanted.len(), "prefill");
         for &(_, sequence) in &sequences {
-            self.context.kv_cache_seq_cp(PREFIX, sequence, Some(0), Some(cached as u32))?;
+            self.prefill.kv_cache_seq_cp(PREFIX, sequence, Some(0), Some(cached as u32))?;
         }
 
         let mut scores: Vec<Vec<f64>> = job.asks.iter().map(|ask| vec![0.0; label_count(ask)]).collect();
         let mut firsts = HashMap::new();
         let mut outcome = Ok(());
         for (chunk, nodes) in tree.nodes.chunks(self.settings.ubatch).enumerate() {
-            outcome = self.decode(nodes);
+            outcome = self.compute(nodes);
             if outcome.is_err() || interrupted() {
                 break;
             }
             for (index, _) in nodes.iter().enumerate().filter(|(_, node)| node.logits) {
-                let logits = self.context.get_logits_ith(index as i32);
+                let logits = self.prefill.get_logits_ith(index as i32);
                 let log = LogProbabilities::new(logits);
                 for wanted in &wanted[&(chunk * self.settings.ubatch + index)] {
                     match *wanted {
@@ -314,10 +330,21 @@ impl Scheduler<'_> {
                 }
                 Want::Text { max_tokens } => {
                     let Some((token, sampler, _)) = firsts.remove(&index) else { continue };
+                    let stream = self
+                        .free_streams
+                        .pop_first()
+                        .ok_or_else(|| anyhow!("no free stream: the plan is smaller than the work"))?;
+                    let moved = transfer(&self.prefill, own[0], &mut self.decode, stream, self.plan.streams);
+                    self.release(&own)?;
+                    if let Err(error) = moved {
+                        self.free_streams.insert(stream);
+                        done(answer(Err(error)))?;
+                        continue;
+                    }
                     self.texts.push(Text {
                         job: job.id,
                         task: ask.task,
-                        sequence: own[0],
+                        stream,
                         position: ask.prompt.tokens.len(),
                         next: LlamaToken(token as i32),
                         bytes: vec![],
@@ -357,29 +384,28 @@ impl Scheduler<'_> {
 
     /// One more token for every text.
     fn step(&mut self, done: Done) -> Result<()> {
-        for start in (0..self.texts.len()).step_by(self.settings.ubatch) {
-            let end = (start + self.settings.ubatch).min(self.texts.len());
-            self.batch.clear();
-            for text in &self.texts[start..end] {
-                self.batch.add(text.next, text.position as i32, &[text.sequence], true)?;
+        self.texts.sort_unstable_by_key(|text| text.stream);
+        self.batch.clear();
+        for text in &self.texts {
+            self.batch.add(text.next, text.position as i32, &[text.stream], true)?;
+        }
+        if let Err(error) = self.decode.decode(&mut self.batch) {
+            for index in (0..self.texts.len()).rev() {
+                self.finish(index, Some(format!("llama.cpp: {error}")), false, done)?;
             }
-            if let Err(error) = self.context.decode(&mut self.batch) {
-                for index in (0..self.texts.len()).rev() {
-                    self.finish(index, Some(format!("llama.cpp: {error}")), false, done)?;
-                }
-                return Ok(());
-            }
-            for (index, text) in self.texts[start..end].iter_mut().enumerate() {
-                text.position += 1;
-                text.next = LlamaToken(text.sampler.choose(self.context.get_logits_ith(index as i32)) as i32);
-            }
+            return Ok(());
+        }
+        for (index, text) in self.texts.iter_mut().enumerate() {
+            text.position += 1;
+            text.next = LlamaToken(text.sampler.choose(self.decode.get_logits_ith(index as i32)) as i32);
         }
         self.take_in(0, done)
     }
 
     fn finish(&mut self, index: usize, error: Option<String>, ended: bool, done: Done) -> Result<()> {
         let text = self.texts.swap_remove(index);
-        self.release(&[text.sequence])?;
+        self.decode.kv_cache_seq_rm(text.stream, None, None)?;
+        self.free_streams.insert(text.stream);
         if let Some(left) = self.unfinished.get_mut(&text.job) {
             *left -= 1;
             if *left == 0 {
@@ -397,14 +423,14 @@ impl Scheduler<'_> {
         })
     }
 
-    fn decode(&mut self, nodes: &[Node]) -> Result<(), String> {
+    fn compute(&mut self, nodes: &[Node]) -> Result<(), String> {
         self.batch.clear();
         for node in nodes {
             self.batch
                 .add(LlamaToken(node.token as i32), node.position as i32, &node.sequences, node.logits)
                 .map_err(|error| error.to_string())?;
         }
-        self.context.decode(&mut self.batch).map_err(|error| format!("llama.cpp: {error}"))
+        self.prefill.decode(&mut self.batch).map_err(|error| format!("llama.cpp: {error}"))
     }
 
     /// The batch holds at most as many sequences a token as there are, which keeps `LlamaBatch::add` within its memory.
@@ -414,7 +440,7 @@ impl Scheduler<'_> {
 
     fn release(&mut self, sequences: &[i32]) -> Result<()> {
         for &sequence in sequences {
-            self.context.kv_cache_seq_rm(sequence, None, None)?;
+            self.prefill.kv_cache_seq_rm(sequence, None, None)?;
             self.free.push(sequence);
         }
         Ok(())
