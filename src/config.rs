@@ -59,7 +59,7 @@ pub struct PredictOverrides {
     /// Answer every prompt alone, so that results don't depend on batching; slower
     #[arg(long, env = "REELS_REPRODUCIBLE", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Answers")]
     pub reproducible: Option<bool>,
-    /// Reels answered at once [default: 8, or what memory allows]
+    /// Reels answered at once [default: 16, or what memory allows]
     #[arg(long, env = "REELS_WIDTH", value_name = "N", help_heading = "Engine")]
     pub width: Option<usize>,
     /// Tokens computed at once [default: 512]

@@ -10,9 +10,9 @@ use crate::generator::Workload;
 use crate::gguf::Gguf;
 use crate::run::EnvironmentFailure;
 
-/// Reels answered at once where the user names no width. Wider batches decode faster but make every token look
-/// over a larger cache; 8 is near the knee on 2 to 8 cores.
-const DEFAULT_WIDTH: usize = 8;
+/// Reels answered at once where the user names no width. A step reads all weights once, so more texts share that
+/// cost; beyond 16 the gain is small (benches/RESULTS.md).
+const DEFAULT_WIDTH: usize = 16;
 /// llama.cpp rounds a context up to this.
 const CONTEXT_STEP: usize = 256;
 
@@ -198,10 +198,10 @@ mod tests {
     #[test]
     fn a_default_width_is_lowered_until_it_fits() {
         let plan = |available| plan(&gguf(), None, &settings(None, KvType::F16), &WORKLOAD, available).unwrap();
-        assert_eq!((plan(None).width, plan(None).cells(), plan(None).prefill_sequences), (8, 2048 + 8 * 768, 19));
+        assert_eq!((plan(None).width, plan(None).cells(), plan(None).prefill_sequences), (16, 2048 + 16 * 768, 19));
         let least = 500 * MIB + compute_bytes(&gguf(), &settings(None, KvType::F16));
         let tight = plan(Some(least + 60 * MIB));
-        assert!((1..8).contains(&tight.width), "{tight:?}");
+        assert!((1..16).contains(&tight.width), "{tight:?}");
     }
 
     #[test]

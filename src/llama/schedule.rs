@@ -24,8 +24,9 @@ use crate::config::{EngineSettings, KvType};
 use crate::generator::{Answer, Ask, Generator, Job, Outcome, Want};
 use crate::run::{EnvironmentFailure, interrupted};
 
-/// LLAMA_FLASH_ATTN_TYPE_ENABLED: without it a row is multiplied with every cell of the cache, its own or not.
-const FLASH_ATTENTION: i32 = 1;
+/// `llama_flash_attn_type`: disabled and enabled. Quantised caches need it; on a 32-bit cache llama.cpp rounds keys and
+/// values to 16 bits for it, which costs two digits of the log-probabilities.
+const FLASH_ATTENTION: [i32; 2] = [0, 1];
 /// The sequence that holds the prefix all Reels share.
 const PREFIX: i32 = 0;
 
@@ -78,7 +79,7 @@ impl Generator for Engine {
                 .with_n_seq_max(sequences as u32)
                 .with_n_threads(self.settings.threads as i32)
                 .with_n_threads_batch(self.settings.threads as i32)
-                .with_flash_attention_policy(FLASH_ATTENTION)
+                .with_flash_attention_policy(FLASH_ATTENTION[usize::from(self.settings.kv_type != KvType::F32)])
                 .with_type_k(kv_type)
                 .with_type_v(kv_type)
                 .with_no_perf(true)
