@@ -1,4 +1,4 @@
-# make eval: build, evaluate the bundled model on the bundled sample, say where the report is.
+# make eval: build, evaluate the bundled model on the bundled sample; its last line says where the report is.
 # make test: everything a change must pass.
 # Both use one build profile (dev, with optimised dependencies), so that llama.cpp is compiled once.
 
@@ -6,7 +6,6 @@
 
 eval: tools
 	cargo run --quiet -- eval --model gguf/reels-mini.gguf
-	@echo "report: $$(readlink -f eval/latest)/report.html"
 
 test: tools
 	cargo test
