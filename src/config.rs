@@ -318,12 +318,7 @@ fn model_name(name: &str) -> Result<ModelName> {
     if name.starts_with("http://") || name.starts_with("https://") {
         bail!("--model {name}: this build can't ask an endpoint yet\nhint: name a .gguf file");
     }
-    let path = PathBuf::from(name);
-    ensure!(
-        path.exists(),
-        "model {name} does not exist\nhint: the bundled one is {BUNDLED_MODEL}: reels eval --model {BUNDLED_MODEL}"
-    );
-    Ok(ModelName::Gguf(path))
+    Ok(ModelName::Gguf(PathBuf::from(name)))
 }
 
 /// Adds a section of the settings file to what flags and variables gave, which win.

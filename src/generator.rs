@@ -67,7 +67,7 @@ pub struct LabelTokens {
 pub struct Workload {
     /// Reels to answer.
     pub reels: usize,
-    /// Cache cells of the largest Reel: its prompts' distinct tokens, label tokens and text to generate.
+    /// Cache cells of the largest Reel: its prompts' distinct tokens and the labels' tokens.
     pub max_cells: usize,
     /// Tokens of the longest prompt that wants a text, and of that text.
     pub max_text_tokens: usize,

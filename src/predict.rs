@@ -186,13 +186,13 @@ fn labels(ask: &Ask) -> usize {
     if let Want::LabelScores(labels) = &ask.want { labels.len() } else { 0 }
 }
 
-/// Cache cells for one Reel, at most: what its prompts don't share with the first one counts once each.
+/// Cache cells to prefill one Reel, at most: what its prompts don't share with the first one counts once each.
 fn cells(asks: &[Ask]) -> usize {
     let Some(first) = asks.first() else { return 0 };
     let shared = |ask: &Ask| first.prompt.tokens.iter().zip(&ask.prompt.tokens).take_while(|(a, b)| a == b).count();
     let own = asks.iter().skip(1).map(|ask| ask.prompt.tokens.len() - shared(ask)).sum::<usize>();
     let answers = asks.iter().map(|ask| match &ask.want {
-        Want::Text { max_tokens } => *max_tokens,
+        Want::Text { .. } => 0,
         Want::LabelScores(labels) => labels.iter().map(|label| label.tokens.len()).sum(),
     });
     first.prompt.tokens.len() + own + answers.sum::<usize>()

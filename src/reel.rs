@@ -1,9 +1,7 @@
 //! A record: one short video as a line of JSON.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::io::BufRead;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -85,17 +83,10 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a JSONL file of Reels. A byte order mark, CRLF and blank lines are accepted.
+/// Reads Reels as JSONL. A byte order mark, CRLF and blank lines are accepted; `name` stands in the errors.
 ///
 /// # Errors
-/// Names the file and the line of what is missing, not UTF-8, not JSON, of the wrong type or a duplicate id.
-pub fn read_reels(path: &Path) -> Result<Vec<Reel>> {
-    let file = File::open(path).with_context(|| format!("cannot read data file {}", path.display()))?;
-    ensure!(!file.metadata()?.is_dir(), "{} is a folder\nhint: name the .jsonl file in it", path.display());
-    parse_reels(BufReader::new(file), &path.display().to_string())
-}
-
-/// [`read_reels`] from any source; `name` stands in the errors.
+/// Names the file and the line of what is not UTF-8, not JSON, of the wrong type or a duplicate id.
 pub fn parse_reels(source: impl BufRead, name: &str) -> Result<Vec<Reel>> {
     let mut reels = Vec::new();
     let mut line_of_id = HashMap::new();

@@ -11,7 +11,7 @@ use crate::gguf::Gguf;
 use crate::run::EnvironmentFailure;
 
 /// Reels answered at once where the user names no width. A step reads all weights once, so more texts share that
-/// cost; beyond 16 the gain is small (benches/RESULTS.md).
+/// cost: 16 made a tenth more than 8 (benches/RESULTS.md). Wider was not measured with a stream a text.
 const DEFAULT_WIDTH: usize = 16;
 /// llama.cpp rounds a context up to this.
 const CONTEXT_STEP: usize = 256;
@@ -125,7 +125,7 @@ fn cell_bytes(gguf: &Gguf, kv_type: KvType) -> u64 {
     }
 }
 
-/// The larger of llama.cpp's buffers: the logits of one micro-batch, and the activations of one layer.
+/// What llama.cpp's buffers hold: the logits of one micro-batch and the activations of one layer.
 fn compute_bytes(gguf: &Gguf, settings: &EngineSettings) -> u64 {
     let number = |key| gguf.hyperparameter(key).unwrap_or_default();
     let vocabulary = gguf.tensors.get("token_embd.weight").and_then(|tensor| tensor.shape.get(1)).copied().unwrap_or(0);
