@@ -3,13 +3,19 @@
 //! [`Model::open`] reads header and vocabulary, enough to render prompts; [`Model::load`] plans memory and loads the
 //! weights; the [`Engine`] then answers jobs, one prefill a Reel.
 
+mod decode;
+mod engine;
+#[cfg(target_arch = "x86_64")]
+mod kernels;
 mod plan;
+mod prefill;
 mod sample;
-mod schedule;
 mod transfer;
 mod tree;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
@@ -18,8 +24,8 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
+pub use engine::Engine;
 pub use plan::Plan;
-pub use schedule::Engine;
 
 use crate::config::EngineSettings;
 use crate::generator::Workload;
@@ -35,7 +41,8 @@ pub struct Model {
     path: PathBuf,
     adapter: Option<PathBuf>,
     gguf: Gguf,
-    vocabulary: LlamaModel,
+    /// Only the vocabulary until the weights are loaded.
+    model: RefCell<Rc<LlamaModel>>,
     chat: ChatFormat,
 }
 
@@ -45,19 +52,22 @@ impl Model {
     /// # Errors
     /// Names the file and what is wrong with it.
     pub fn open(path: &Path, adapter: Option<&Path>) -> Result<Model> {
-        let gguf = gguf::read_header(path)?;
+        let mut gguf = gguf::read_header(path)?;
         gguf::check_language_model(&gguf)?;
         if let Some(adapter) = adapter {
             gguf::check_adapter(&gguf::read_header(adapter)?, &gguf)?;
         }
         let params = LlamaModelParams::default().with_vocab_only(true);
-        let vocabulary = load_file(path, &params)?;
+        let model = load_file(path, &params)?;
         let template = gguf.text("tokenizer.chat_template").unwrap_or_default();
         let chat = ChatFormat::new(template, gguf.added_tokens()).with_context(|| format!("{}", path.display()))?;
-        Ok(Model { path: path.to_owned(), adapter: adapter.map(Path::to_owned), gguf, vocabulary, chat })
+        // The vocabulary has these; a copy would take tens of megabytes.
+        gguf.metadata.retain(|_, value| value.as_array().is_none());
+        let model = RefCell::new(Rc::new(model));
+        Ok(Model { path: path.to_owned(), adapter: adapter.map(Path::to_owned), gguf, model, chat })
     }
 
-    /// What the file says about itself.
+    /// What the file says about itself, but for arrays.
     pub fn gguf(&self) -> &Gguf {
         &self.gguf
     }
@@ -79,15 +89,23 @@ impl Model {
     pub fn load(&self, settings: &EngineSettings, workload: &Workload) -> Result<Engine> {
         let plan = plan::plan(&self.gguf, self.adapter.as_deref(), settings, workload, plan::available_memory())?;
         tracing::debug!(?plan);
-        let model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
-        Engine::new(model, self.adapter.as_deref(), settings, plan)
+        let mut model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
+        let adapter = self.adapter.as_ref().map(|path| {
+            model.lora_adapter_init(path).map_err(|error| {
+                EnvironmentFailure(format!("{}: llama.cpp can't load this adapter: {error}", path.display()))
+            })
+        });
+        let adapter = adapter.transpose()?;
+        let model = Rc::new(model);
+        self.model.replace(Rc::clone(&model));
+        Ok(Engine::new(model, adapter, settings, plan))
     }
 }
 
 impl Tokenizer for Model {
     fn encode(&self, text: &str) -> Result<Vec<u32>> {
         ensure!(i32::try_from(text.len()).is_ok(), "a text of {} bytes is too long to tokenise", text.len());
-        let tokens = self.vocabulary.vocab().tokenize(text.as_bytes(), false, true);
+        let tokens = self.model.borrow().vocab().tokenize(text.as_bytes(), false, true);
         Ok(tokens.into_iter().map(|token| token.0 as u32).collect())
     }
 }
@@ -102,12 +120,18 @@ fn load_file(path: &Path, params: &LlamaModelParams) -> Result<LlamaModel> {
     })
 }
 
-/// llama.cpp's process-wide state, made on first use; its messages go to `tracing`.
-fn backend() -> Result<&'static LlamaBackend> {
+/// llama.cpp's process-wide state with our kernels, made on first use; its messages go to `tracing`.
+///
+/// # Errors
+/// When llama.cpp doesn't start.
+pub fn backend() -> Result<&'static LlamaBackend> {
     static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
     let backend = BACKEND.get_or_init(|| {
         send_logs_to_tracing(LogOptions::default());
-        LlamaBackend::init().map_err(|error| error.to_string())
+        let backend = LlamaBackend::init().map_err(|error| error.to_string())?;
+        #[cfg(target_arch = "x86_64")]
+        kernels::install();
+        Ok(backend)
     });
     backend.as_ref().map_err(|error| EnvironmentFailure(format!("llama.cpp doesn't start: {error}")).into())
 }
