@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{EvalOverrides, PredictOverrides, ScoreOverrides};
+use crate::config::{CompareOverrides, EvalOverrides, PredictOverrides, ScoreOverrides};
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
 #[derive(Debug, Parser)]
@@ -12,7 +12,8 @@ use crate::config::{EvalOverrides, PredictOverrides, ScoreOverrides};
     version,
     max_term_width = 100,
     after_help = "Settings come from flags, then REELS_* variables, then reels.toml, then defaults.\n\
-                  Exit codes: 0 done, 2 input or command line wrong, 3 some items failed, 5 the environment failed, 130 interrupted.\n\
+                  Exit codes: 0 done, 1 a threshold was missed, 2 input or command line wrong, 3 some items failed,\n\
+                  4 a threshold can't be decided by this data, 5 the environment failed, 130 interrupted.\n\
                   Start with: reels eval"
 )]
 pub struct Cli {
@@ -40,6 +41,12 @@ pub enum Command {
         after_help = "Example:\n  reels score --predictions out/a/predictions.jsonl --data my.jsonl --output out/scored"
     )]
     Score(ScoreOverrides),
+    /// Tell which of several results is better; the first one is the baseline
+    #[command(
+        after_help = "A difference is tested row by row, accounts kept together, and adjusted for the number of results.\n\n\
+                      Examples:\n  reels compare out/lead-3 out/mini\n  reels compare --plan --rows 655 --discordance 0.1"
+    )]
+    Compare(CompareArgs),
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]
     Prompt(PromptCommand),
@@ -62,6 +69,32 @@ pub enum PromptCommand {
         #[arg(default_value = "prompts")]
         folder: PathBuf,
     },
+}
+
+/// What `reels compare` takes.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Result directories of `reels eval` or `reels score`, two or more
+    #[arg(value_name = "DIR", required_unless_present = "plan", num_args = 2.., conflicts_with = "plan")]
+    pub directories: Vec<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: CompareOverrides,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub json: bool,
+    /// Tell what a test set can show, without any result
+    #[arg(long, help_heading = "Planning")]
+    pub plan: bool,
+    /// Rows of the test set
+    #[arg(long, value_name = "N", requires = "plan", help_heading = "Planning")]
+    pub rows: Option<usize>,
+    /// Share of rows that only one of two results gets right [default: several]
+    #[arg(long, value_name = "SHARE", requires = "plan", help_heading = "Planning")]
+    pub discordance: Option<f64>,
+    /// Standard deviation of the rows' differences in ROUGE [default: several]
+    #[arg(long, value_name = "SD", requires = "plan", help_heading = "Planning")]
+    pub sd: Option<f64>,
 }
 
 /// What `reels prompt render` takes.

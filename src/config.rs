@@ -84,6 +84,15 @@ pub struct EvalOverrides {
     /// Resamples behind each interval [default: 10000]
     #[arg(long, env = "REELS_BOOTSTRAP", value_name = "N", help_heading = "Statistics")]
     pub bootstrap: Option<usize>,
+    /// Least value of a metric, by the 95 % interval: exit 1 if it is below, 4 if the data can't tell; several with commas
+    #[arg(
+        long,
+        env = "REELS_FAIL_UNDER",
+        value_name = "TASK.METRIC=VALUE",
+        value_delimiter = ',',
+        help_heading = "Statistics"
+    )]
+    pub fail_under: Option<Vec<String>>,
 }
 
 /// Overrides for the settings of `reels score`.
@@ -103,6 +112,21 @@ pub struct ScoreOverrides {
     #[arg(short, long, env = "REELS_OUTPUT", value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Resamples behind each interval [default: 10000]
+    #[arg(long, env = "REELS_BOOTSTRAP", value_name = "N")]
+    pub bootstrap: Option<usize>,
+    /// Seed of the resampling [default: 42]
+    #[arg(long, env = "REELS_SEED", value_name = "N")]
+    pub seed: Option<u64>,
+    /// Least value of a metric, by the 95 % interval: exit 1 if it is below, 4 if the data can't tell; several with commas
+    #[arg(long, env = "REELS_FAIL_UNDER", value_name = "TASK.METRIC=VALUE", value_delimiter = ',')]
+    pub fail_under: Option<Vec<String>>,
+}
+
+/// Overrides for the settings of `reels compare`.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CompareOverrides {
+    /// Resamples behind each interval, and exchanges behind each test [default: 10000]
     #[arg(long, env = "REELS_BOOTSTRAP", value_name = "N")]
     pub bootstrap: Option<usize>,
     /// Seed of the resampling [default: 42]
@@ -211,6 +235,30 @@ pub struct ScoreSettings {
     pub seed: u64,
 }
 
+/// The least value a metric may have.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Threshold {
+    pub task: String,
+    pub metric: String,
+    pub least: f64,
+}
+
+impl std::str::FromStr for Threshold {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Threshold> {
+        let parsed = text.split_once('=').and_then(|(name, least)| {
+            let (task, metric) = name.trim().rsplit_once('.')?;
+            let least = least.trim().parse().ok().filter(|least: &f64| least.is_finite())?;
+            Some(Threshold { task: task.to_owned(), metric: metric.to_owned(), least })
+        });
+        parsed.with_context(|| {
+            format!("--fail-under {text:?} is not TASK.METRIC=VALUE\nhint: for example category.macro_f1=0.8")
+        })
+    }
+}
+
 /// Settings of `reels score`.
 #[derive(Debug, Clone)]
 pub struct ScoreRun {
@@ -224,6 +272,8 @@ pub struct ScoreRun {
     pub output: PathBuf,
     /// How scores are made.
     pub settings: ScoreSettings,
+    /// What decides the exit code.
+    pub fail_under: Vec<Threshold>,
 }
 
 const DEFAULT_SEED: u64 = 42;
@@ -281,9 +331,10 @@ impl EvalOverrides {
     ///
     /// # Errors
     /// Names the flag and the value.
-    pub fn resolve(self) -> Result<(PredictSettings, ScoreSettings)> {
+    pub fn resolve(self) -> Result<(PredictSettings, ScoreSettings, Vec<Threshold>)> {
         let score = score_settings(self.bootstrap, self.predict.seed)?;
-        Ok((self.predict.resolve()?, score))
+        let fail_under = thresholds(self.fail_under)?;
+        Ok((self.predict.resolve()?, score, fail_under))
     }
 }
 
@@ -301,8 +352,23 @@ impl ScoreOverrides {
             prompts: self.prompts,
             output: self.output.context("--output is missing\nhint: name a directory for scores and report")?,
             settings: score_settings(self.bootstrap, self.seed)?,
+            fail_under: thresholds(self.fail_under)?,
         })
     }
+}
+
+impl CompareOverrides {
+    /// Fills in defaults and checks ranges.
+    ///
+    /// # Errors
+    /// Names the flag and the value.
+    pub fn resolve(self) -> Result<ScoreSettings> {
+        score_settings(self.bootstrap, self.seed)
+    }
+}
+
+fn thresholds(texts: Option<Vec<String>>) -> Result<Vec<Threshold>> {
+    texts.unwrap_or_default().iter().map(|text| text.parse()).collect()
 }
 
 fn score_settings(bootstrap: Option<usize>, seed: Option<u64>) -> Result<ScoreSettings> {

@@ -1,5 +1,10 @@
 //! Scores and the rows they are derived from, as `scores.json` and `rows.jsonl` hold them.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +19,30 @@ pub struct Scores {
     pub tasks: IndexMap<String, TaskScores>,
 }
 
+/// Whether a smaller value of a metric is the better one.
+pub fn less_is_better(metric: &str) -> bool {
+    matches!(metric, "invalid_rate" | "brier" | "log_loss" | "ece")
+}
+
+/// Reads a `rows.jsonl`.
+///
+/// # Errors
+/// Names the file and the line.
+pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let line = |(index, line): (usize, std::io::Result<String>)| {
+        let line = line.with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&line).with_context(|| {
+            format!(
+                "{}:{}: not a row\nhint: a rows.jsonl is written by `reels eval` and `reels score`",
+                path.display(),
+                index + 1
+            )
+        })
+    };
+    BufReader::new(file).lines().enumerate().map(line).collect()
+}
+
 /// The scores of one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskScores {
@@ -23,6 +52,8 @@ pub struct TaskScores {
     pub classes: IndexMap<String, ClassScores>,
     /// Absent for a text task.
     pub confusion: Option<Confusion>,
+    /// What was resampled; absent in files of version 0.1.0.
+    pub sampling: Option<Sampling>,
     /// Exactly how the numbers were made: parts `key:value` joined by `|`.
     pub signature: String,
 }
@@ -40,8 +71,19 @@ pub struct Metric {
     pub n: usize,
     /// Resampling units: accounts when every scored row has one, else Reels.
     pub clusters: usize,
-    /// How the interval was made (`percentile`).
+    /// How the interval was made: `bca`, `wilson`, or `percentile: ` and why.
     pub method: String,
+}
+
+/// The units that resampling draws.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// `account` or `reel`.
+    pub unit: String,
+    /// How many have a scored row of the task.
+    pub clusters: usize,
+    /// Of the task's rows, those of the largest one.
+    pub largest_share: f64,
 }
 
 /// Precision and recall of one label, strict: an invalid answer is a wrong one.

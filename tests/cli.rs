@@ -311,3 +311,79 @@ fn settings_come_from_flags_then_variables_then_the_file() {
     let message = folder.fails(&["predict"], 2);
     assert!(message.contains("reels.toml: [predict] modle is not a setting\nhint: "), "{message}");
 }
+
+/// Results of two baselines on the bundled sample.
+fn two_results(folder: &Folder) {
+    for name in ["lead-1", "lead-3"] {
+        let model = format!("baseline:{name}");
+        reels(folder.path()).args(["eval", "--model", &model, "-o", name]).assert().success();
+    }
+}
+
+#[test]
+fn two_results_are_compared_in_words_and_as_json() {
+    let folder = Folder::new();
+    two_results(&folder);
+    reels(folder.path())
+        .args(["compare", "lead-1", "lead-3"])
+        .assert()
+        .success()
+        .stdout(contains("baseline: lead-1").and(contains("lead-3 is ")).and(contains("resampled by account")));
+    let output = reels(folder.path()).args(["compare", "lead-1", "lead-3", "--json"]).assert().success();
+    let json: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(json["runs"], serde_json::json!(["lead-1", "lead-3"]));
+    let difference = &json["tasks"]["summary"]["metrics"]["rouge1"]["differences"][0];
+    assert!(difference["p"].as_f64().unwrap() > 0.0 && difference["low"].as_f64() <= difference["value"].as_f64());
+}
+
+#[test]
+fn results_that_cannot_be_compared_are_refused() {
+    let folder = Folder::new();
+    two_results(&folder);
+    let rows = std::fs::read_to_string(folder.path().join("lead-3/rows.jsonl")).unwrap();
+    folder.write("lead-3/rows.jsonl", rows.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>());
+    let message = folder.fails(&["compare", "lead-1", "lead-3"], 2);
+    assert!(message.contains("lead-3 lacks 1 of the rows of lead-1") && message.contains("hint: "), "{message}");
+    folder.write("lead-3/rows.jsonl", "{\"v\":1}\n");
+    let message = folder.fails(&["compare", "lead-1", "lead-3"], 2);
+    assert!(message.contains("lead-3/rows.jsonl:1: not a row"), "{message}");
+    let message = folder.fails(&["compare", "lead-1", "nowhere"], 2);
+    assert!(message.contains("nowhere does not exist"), "{message}");
+    folder.fails(&["compare", "lead-1"], 2);
+}
+
+#[test]
+fn a_test_set_is_planned_without_results() {
+    let folder = Folder::new();
+    reels(folder.path())
+        .args(["compare", "--plan", "--rows", "655", "--discordance", "0.1", "--sd", "0.1"])
+        .assert()
+        .success()
+        .stdout(contains("accuracy: 3.4 points").and(contains("ROUGE: 1.1 points")));
+    let message = folder.fails(&["compare", "--plan"], 2);
+    assert!(message.contains("--plan needs --rows"), "{message}");
+}
+
+#[test]
+fn a_threshold_decides_the_exit_code() {
+    let folder = Folder::new();
+    let fail_under = |what: &str, code| {
+        let threshold = format!("summary.rouge1={what}");
+        folder.fails(&["eval", "--model", "baseline:lead-3", "-o", "out", "--fail-under", &threshold], code)
+    };
+    assert!(fail_under("0.01", 0).contains("summary.rouge1 of at least 0.01: reached"));
+    assert!(fail_under("0.99", 1).contains("missed"));
+    let scores: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("out/scores.json")).unwrap()).unwrap();
+    let value = scores["tasks"]["summary"]["metrics"]["rouge1"]["value"].to_string();
+    assert!(fail_under(&value, 4).contains("can't be decided by this data"));
+    for (threshold, expected) in [
+        ("summary.rouge9=1", "the metric is unknown"),
+        ("ad.brier=0.1", "one of which less is better"),
+        ("mood.accuracy=1", "unknown task \"mood\""),
+        ("accuracy", "is not TASK.METRIC=VALUE"),
+    ] {
+        let message = folder.fails(&["eval", "--model", "baseline:lead-3", "--fail-under", threshold], 2);
+        assert!(message.contains(expected) && message.contains("hint: "), "{message}");
+    }
+}

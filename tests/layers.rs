@@ -13,11 +13,12 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Imports within a layer, each for a reason that is easy to see.
-const SAME_LAYER: [(&str, &str); 4] =
-    [("task", "reel"), ("scores", "prediction"), ("generator", "prompt"), ("prompt", "run")];
+const SAME_LAYER: [(&str, &str); 5] =
+    [("task", "reel"), ("scores", "prediction"), ("generator", "prompt"), ("prompt", "run"), ("report", "score")];
 
 /// Library → the only module that may name it.
-const LIBRARIES: [(&str, &str); 2] = [("llama_cpp_2", "llama"), ("minijinja_contrib", "prompt")];
+const LIBRARIES: [(&str, &str); 3] =
+    [("llama_cpp_2", "llama"), ("llama_cpp_sys_2", "llama"), ("minijinja_contrib", "prompt")];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

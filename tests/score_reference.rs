@@ -2,9 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use reels::score::bootstrap::percentile;
+use indexmap::IndexMap;
+use reels::config::ScoreSettings;
+use reels::prediction::Finish;
 use reels::score::classification::{self, CountTable};
+use reels::score::interval::{bca, percentile, wilson};
 use reels::score::rouge::{self, Scorer};
+use reels::score::score;
+use reels::score::significance::{holm, mcnemar};
+use reels::scores::Row;
+use reels::task::parse_tasks;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -112,7 +119,118 @@ fn percentiles_equal_numpy() {
     for mut case in file.cases {
         case.values.sort_by(f64::total_cmp);
         for (q, expected) in case.q.iter().zip(&case.expected) {
-            assert_eq!(percentile(&case.values, q / 100.0), Some(*expected), "{q} of {} values", case.values.len());
+            assert_eq!(percentile(&case.values, q / 100.0), *expected, "{q} of {} values", case.values.len());
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct BcaFile {
+    cases: Vec<BcaCase>,
+}
+
+#[derive(Deserialize)]
+struct BcaCase {
+    value: f64,
+    replicates: Vec<f64>,
+    jackknife: Vec<f64>,
+    expected: [f64; 2],
+}
+
+#[test]
+fn bca_equals_scipy_on_the_same_resamples() {
+    let file: BcaFile = read("bca.json");
+    for case in file.cases {
+        let interval = bca(case.value, case.replicates, &case.jackknife);
+        assert_eq!(interval.method, "bca");
+        for (bound, expected) in [interval.low, interval.high].into_iter().zip(case.expected) {
+            assert!((bound - expected).abs() < 1e-9, "{bound}, not {expected}");
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct SignificanceFile {
+    mcnemar: Vec<(u64, u64, f64)>,
+    holm: Vec<(Vec<f64>, Vec<f64>)>,
+    wilson: Vec<(f64, f64, f64, f64)>,
+}
+
+#[test]
+fn tests_and_wilson_equal_statsmodels() {
+    let file: SignificanceFile = read("significance.json");
+    for (b, c, p) in file.mcnemar {
+        assert!((mcnemar(b, c) - p).abs() < 1e-12, "{b} {c}: {}, not {p}", mcnemar(b, c));
+    }
+    for (family, expected) in file.holm {
+        for (adjusted, expected) in holm(&family).into_iter().zip(expected) {
+            assert!((adjusted - expected).abs() < 1e-12);
+        }
+    }
+    for (hits, n, low, high) in file.wilson {
+        let interval = wilson(hits / n, n);
+        assert!((interval.low - low).abs() < 1e-12 && (interval.high - high).abs() < 1e-12, "{interval:?}");
+    }
+}
+
+#[derive(Deserialize)]
+struct ProbabilitiesFile {
+    cases: Vec<ProbabilitiesCase>,
+}
+
+#[derive(Deserialize)]
+struct ProbabilitiesCase {
+    labels: usize,
+    /// `[rows][labels]`
+    log_probabilities: Vec<Vec<f64>>,
+    truth: Vec<usize>,
+    log_loss: f64,
+    brier: f64,
+    #[serde(default)]
+    roc_auc: Option<f64>,
+    average_precision: Option<f64>,
+}
+
+#[test]
+fn metrics_of_probabilities_equal_scikit_learn() {
+    let file: ProbabilitiesFile = read("probabilities.json");
+    for (index, case) in file.cases.iter().enumerate() {
+        let labels: Vec<String> = (0..case.labels).map(|label| format!("label {label}")).collect();
+        let quoted: Vec<String> = labels.iter().map(|label| format!("{label:?}")).collect();
+        let positive = if case.labels == 2 { "positive = \"label 0\"\n" } else { "" };
+        let tasks = format!(
+            "[task.t]\nkind = \"label\"\ntemplate = \"t\"\nmax_tokens = 9\nlabels = [{}]\n{positive}",
+            quoted.join(", ")
+        );
+        let row = |(row, truth): (usize, &usize)| Row {
+            v: 1,
+            reel_id: row.to_string(),
+            account: None,
+            task: "t".into(),
+            repeat: 0,
+            prompt: String::new(),
+            reference: Some(labels[*truth].clone()),
+            output: labels[0].clone(),
+            label_logprobs: Some(labels.iter().cloned().zip(case.log_probabilities[row].iter().copied()).collect()),
+            finish: Finish::Stop,
+            metrics: IndexMap::new(),
+        };
+        let rows: Vec<Row> = case.truth.iter().enumerate().map(row).collect();
+        let tasks = parse_tasks(&tasks, "tasks.toml").unwrap();
+        let scores = score(&rows, &tasks, &ScoreSettings { bootstrap: 100, seed: 1 });
+        for (key, expected) in [
+            ("log_loss", Some(case.log_loss)),
+            ("brier", Some(case.brier)),
+            ("roc_auc", case.roc_auc),
+            ("average_precision", case.average_precision),
+        ] {
+            let value = scores.tasks["t"].metrics.get(key).map(|metric| metric.value);
+            match expected {
+                Some(expected) => {
+                    assert!((value.unwrap() - expected).abs() < 1e-12, "case {index}: {key} {value:?} {expected}")
+                }
+                None => assert!(value.is_none_or(f64::is_nan), "case {index}: {key} {value:?}"),
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ RUNS = [
     ("llama-server, 1 slots", ["llama-server", "--slots", "1"], 6),
     ("llama-server, 4 slots", ["llama-server", "--slots", "4"], 8),
     ("llama-server, 8 slots", ["llama-server", "--slots", "8"], 16),
+    ("llama-server, 16 slots", ["llama-server", "--slots", "16"], 16),
 ]
 
 
@@ -102,7 +103,7 @@ def main():
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.jsonl")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--count", type=int, metavar="N", help="Reels in every run, to try it out")
     arguments = parser.parse_args()
 

@@ -1,12 +1,14 @@
 //! One file a command.
 
 mod answerer;
+mod compare;
 mod data;
 mod eval;
 mod folder;
 mod predict;
 mod prompt;
 mod score;
+mod threshold;
 
 use std::process::ExitCode;
 
@@ -21,10 +23,14 @@ use crate::run::{EnvironmentFailure, watch_for_interrupts};
 pub enum Code {
     /// 0: all done.
     Done,
+    /// 1: a threshold asked for was missed.
+    Missed,
     /// 2: input or command line wrong.
     BadInput,
     /// 3: some items failed, the rest are written.
     SomeFailed,
+    /// 4: a threshold can't be decided by this data.
+    Undecided,
     /// 5: disk, memory or engine.
     EnvironmentFailed,
     /// 130: the user stopped it.
@@ -43,8 +49,10 @@ impl From<Code> for ExitCode {
     fn from(code: Code) -> ExitCode {
         ExitCode::from(match code {
             Code::Done => 0,
+            Code::Missed => 1,
             Code::BadInput => 2,
             Code::SomeFailed => 3,
+            Code::Undecided => 4,
             Code::EnvironmentFailed => 5,
             Code::Interrupted => 130,
         })
@@ -60,11 +68,12 @@ pub fn run(cli: Cli) -> Result<Code> {
     let config = cli.config.as_deref();
     match cli.command {
         Command::Eval(overrides) => {
-            let (predict, score) = with_file(overrides, "eval", config)?.resolve()?;
-            eval::run(predict, score)
+            let (predict, score, fail_under) = with_file(overrides, "eval", config)?.resolve()?;
+            eval::run(predict, score, &fail_under)
         }
         Command::Predict(overrides) => predict::run(with_file(overrides, "predict", config)?.resolve()?),
         Command::Score(overrides) => score::run(with_file(overrides, "score", config)?.resolve()?),
+        Command::Compare(args) => compare::run(args, config),
         Command::Prompt(command) => prompt::run(command),
     }
 }

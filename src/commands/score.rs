@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::data::Data;
 use super::predict::finish_manifest;
-use super::{Code, folder};
+use super::{Code, folder, threshold};
 use crate::config::{ScoreRun, ScoreSettings};
 use crate::predict::predictions_path;
 use crate::prediction::{Prediction, read_predictions};
@@ -16,6 +16,7 @@ use crate::reel::Reel;
 use crate::report::{self, Report};
 use crate::run::{EnvironmentFailure, sha256_file, timestamp, write_atomically, write_json, write_jsonl};
 use crate::score;
+use crate::scores::Scores;
 use crate::task::{Task, check_references};
 
 pub(super) fn run(run: ScoreRun) -> Result<Code> {
@@ -23,6 +24,7 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     let stored = beside.join("prompts");
     let prompts = run.prompts.or_else(|| stored.join("tasks.toml").is_file().then_some(stored));
     let prompts = PromptSet::find(prompts.as_deref())?;
+    threshold::check(&run.fail_under, &prompts.tasks)?;
     let data = Data::open(run.data.as_deref())?;
     check_references(&data.reels, &prompts.tasks, &data.name)?;
     let predictions = read_predictions(&run.predictions)?;
@@ -47,8 +49,8 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
         manifest["data"] = json!({"path": data.name, "sha256": data.sha256, "reels": data.reels.len()});
         manifest["inputs"] = inputs;
     }
-    score_into(&run.output, &predictions, &data.reels, &prompts.tasks, run.settings, manifest)?;
-    Ok(Code::Done)
+    let scores = score_into(&run.output, &predictions, &data.reels, &prompts.tasks, run.settings, manifest)?;
+    Ok(threshold::judge(&run.fail_under, &scores))
 }
 
 /// Writes rows, scores, report and manifest into a result directory, and shows the table.
@@ -59,7 +61,7 @@ pub(super) fn score_into(
     tasks: &[Task],
     settings: ScoreSettings,
     mut manifest: Value,
-) -> Result<()> {
+) -> Result<Scores> {
     let rows = score::rows(predictions, reels, tasks)?;
     let scores = score::score(&rows, tasks, &settings);
     manifest["bootstrap"] = json!({"resamples": settings.bootstrap, "seed": settings.seed});
@@ -74,5 +76,5 @@ pub(super) fn score_into(
     finish_manifest(folder, &mut manifest)?;
     println!("{}", report::table(&scores, &rows));
     eprintln!("report: {}", report_path.display());
-    Ok(())
+    Ok(scores)
 }

@@ -75,6 +75,7 @@ pub fn scores() -> Scores {
         metrics: metrics(&[("rouge1", 0.41237), ("rouge2", 0.2), ("rougeL", 0.35), ("rougeLsum", 0.36)]),
         classes: IndexMap::new(),
         confusion: None,
+        sampling: None,
         signature: "rouge|mode:google-0.1.2|stem:no|seed:42".into(),
     };
     let class = ClassScores { precision: 0.5, recall: 0.25, f1: 1.0 / 3.0, support: 4 };
@@ -94,6 +95,7 @@ pub fn scores() -> Scores {
             labels: ["kuliner", "musik"].map(str::to_owned).to_vec(),
             counts: vec![vec![3, 1, 0], vec![2, 4, 1]],
         }),
+        sampling: None,
         signature: "labels|invalid:wrong|seed:42".into(),
     };
     Scores { v: 1, tasks: [("summary".to_owned(), summary), ("category".to_owned(), category)].into_iter().collect() }

@@ -89,7 +89,7 @@ pub fn forest(scores: &Scores) -> Option<Forest> {
 
 fn is_drawn(key: &str, metric: &Metric) -> bool {
     let on_scale = |value: f64| (-1.0..=1.0).contains(&value);
-    !metrics::lower_is_better(key) && [metric.low, metric.value, metric.high].into_iter().all(on_scale)
+    !crate::scores::less_is_better(key) && [metric.low, metric.value, metric.high].into_iter().all(on_scale)
 }
 
 /// What a reader should take from the plot.

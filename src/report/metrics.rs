@@ -5,12 +5,13 @@ use indexmap::IndexMap;
 use crate::scores::Metric;
 
 /// Printed first and in this order; any other metric follows in the order of `scores.json`.
-const MAIN: [&str; 11] = [
+const MAIN: [&str; 12] = [
     "rouge1",
     "rouge2",
     "rougeL",
     "rougeLsum",
     "accuracy",
+    "balanced_accuracy",
     "macro_f1",
     "weighted_f1",
     "micro_f1",
@@ -56,16 +57,12 @@ pub fn name(key: &str) -> &str {
         "kappa" => "Cohen’s kappa",
         "invalid_rate" => "Invalid rate",
         "brier" => "Brier score",
+        "log_loss" => "Log loss",
         "ece" => "ECE",
         "roc_auc" => "ROC AUC",
         "average_precision" => "Average precision",
         other => other,
     }
-}
-
-/// Whether a smaller value is the better one.
-pub fn lower_is_better(key: &str) -> bool {
-    matches!(key, "invalid_rate" | "brier" | "ece")
 }
 
 /// Three decimals; a dash where the value is not defined.

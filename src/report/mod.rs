@@ -2,6 +2,7 @@
 //!
 //! Both are views of `scores.json` and `rows.jsonl`; nothing is computed here that those don't hold.
 
+mod comparison;
 mod counts;
 mod examples;
 mod facts;
@@ -14,6 +15,7 @@ mod page;
 mod select;
 mod table;
 
+pub use comparison::comparison;
 pub use page::html;
 pub use table::table;
 

@@ -108,7 +108,7 @@ fn task_view<'a>(name: &'a str, scores: &'a TaskScores, task: Option<&Task>, cou
 fn metric_view<'a>((key, metric): (&'a str, &crate::scores::Metric)) -> MetricView<'a> {
     MetricView {
         name: metrics::name(key),
-        lower_is_better: metrics::lower_is_better(key),
+        lower_is_better: crate::scores::less_is_better(key),
         value: metrics::decimal(metric.value),
         interval: metrics::interval(metric),
         n: metrics::count(metric.n),

@@ -41,7 +41,7 @@ fn counts_table(scores: &Scores, rows: &[Row]) -> String {
 }
 
 /// The first `texts` columns are aligned left, those with numbers right.
-fn empty(header: &[&str], texts: usize) -> Table {
+pub(super) fn empty(header: &[&str], texts: usize) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
     table.set_header(header.iter().map(Cell::new));

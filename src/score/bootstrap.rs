@@ -1,7 +1,8 @@
-//! Intervals by resampling clusters with replacement (Efron 1979; Davison and Hinkley 1997, section 3.8).
+//! Resampling of clusters with replacement (Efron 1979; Davison and Hinkley 1997, section 3.8).
 //!
-//! One [`Plan`] says how often each cluster is drawn in each resample. It depends on the seed and on the set of
+//! One [`Plan`] says how often each cluster is drawn in each resample. It depends on the seed and on the number of
 //! clusters only, so every metric, task and run over the same data is resampled alike and can be compared in pairs.
+//! A resample's weights are made when it is computed and nowhere kept, so a million rows take no more memory.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +10,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
-use super::CONFIDENCE;
 use crate::config::ScoreSettings;
 use crate::scores::Row;
+
+/// With more clusters than this the jackknife leaves out groups of them: its cost would grow with their square.
+const JACKKNIFE_GROUPS: usize = 1000;
+/// Sets the resamples of a plan apart from other draws of the same seed.
+const PERMUTATIONS: u64 = 1 << 32;
 
 /// What is drawn: accounts when every scored row has one, else Reels (the repeats of a Reel stay together).
 ///
@@ -55,138 +60,196 @@ fn name(row: &Row, by_account: bool) -> &str {
 }
 
 /// How often each cluster is drawn in each resample.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Plan {
     clusters: usize,
-    /// `[resamples, clusters]`; each row sums to `clusters`.
-    weights: Vec<u16>,
+    settings: ScoreSettings,
 }
 
-/// A metric and its bounds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[expect(missing_docs, reason = "the fields of `scores::Metric` with these names")]
-pub struct Interval {
-    pub value: f64,
-    pub low: f64,
-    pub high: f64,
+/// Values of several statistics in all resamples.
+#[derive(Debug, PartialEq)]
+pub struct Replicates {
+    width: usize,
+    /// `[resamples, width]`
+    values: Vec<f64>,
+}
+
+impl Replicates {
+    /// One statistic in all resamples, NaN where it isn't defined.
+    pub fn column(&self, statistic: usize) -> Vec<f64> {
+        self.values.iter().skip(statistic).step_by(self.width).copied().collect()
+    }
+
+    /// All statistics of each resample.
+    pub fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks_exact(self.width)
+    }
 }
 
 impl Plan {
-    /// Draws `settings.bootstrap` resamples.
+    /// For so many clusters.
+    pub fn new(clusters: usize, settings: &ScoreSettings) -> Self {
+        Self { clusters, settings: *settings }
+    }
+
+    /// Evaluates `width` statistics in every resample.
+    ///
+    /// `statistics` gets one weight a cluster, summing to the number of clusters, and writes NaN where a statistic
+    /// isn't defined.
+    pub fn replicates(&self, width: usize, statistics: impl Fn(&[u16], &mut [f64]) + Sync) -> Replicates {
+        let mut values = vec![f64::NAN; self.settings.bootstrap * width];
+        if width > 0 && self.clusters > 0 {
+            values.par_chunks_exact_mut(width).enumerate().for_each_init(
+                || vec![0u16; self.clusters],
+                |weights, (resample, values)| {
+                    self.draw(resample, weights);
+                    statistics(weights, values);
+                },
+            );
+        }
+        Replicates { width, values }
+    }
+
+    /// Evaluates `width` statistics for random halves of the clusters: in `statistics` a cluster's weight is 1 where it
+    /// is chosen. As many as there are resamples, from the same seed.
+    pub fn permutations(&self, width: usize, statistics: impl Fn(&[u16], &mut [f64]) + Sync) -> Replicates {
+        let mut values = vec![f64::NAN; self.settings.bootstrap * width];
+        if width > 0 && self.clusters > 0 {
+            values.par_chunks_exact_mut(width).enumerate().for_each_init(
+                || vec![0u16; self.clusters],
+                |chosen, (permutation, values)| {
+                    let mut generator = self.generator(PERMUTATIONS + permutation as u64);
+                    for chosen in chosen.chunks_mut(32) {
+                        let bits = generator.next_u32();
+                        for (bit, chosen) in chosen.iter_mut().enumerate() {
+                            *chosen = (bits >> bit & 1) as u16;
+                        }
+                    }
+                    statistics(chosen, values);
+                },
+            );
+        }
+        Replicates { width, values }
+    }
+
+    /// Evaluates `width` statistics with each cluster (or group of clusters, where there are many) left out:
+    /// `[left out, width]`.
+    pub fn jackknife(&self, width: usize, statistics: impl Fn(&[u16], &mut [f64]) + Sync) -> Replicates {
+        let groups = self.clusters.min(JACKKNIFE_GROUPS);
+        let mut values = vec![f64::NAN; groups * width];
+        if width > 0 {
+            values.par_chunks_exact_mut(width).enumerate().for_each_init(
+                || vec![1u16; self.clusters],
+                |weights, (group, values)| {
+                    for cluster in (group..self.clusters).step_by(groups) {
+                        weights[cluster] = 0;
+                    }
+                    statistics(weights, values);
+                    for cluster in (group..self.clusters).step_by(groups) {
+                        weights[cluster] = 1;
+                    }
+                },
+            );
+        }
+        Replicates { width, values }
+    }
+
+    /// Weights of one resample.
     ///
     /// Each has its own stream of the generator, so threads can't change what is drawn. An index is the high word
     /// of draw × clusters: off by less than clusters / 2³² and, unlike a library's range, the same for ever.
-    pub fn draw(clusters: usize, settings: &ScoreSettings) -> Self {
-        let mut weights = vec![0u16; settings.bootstrap * clusters];
-        let generator = ChaCha8Rng::seed_from_u64(settings.seed);
-        weights.par_chunks_exact_mut(clusters.max(1)).enumerate().for_each(|(resample, weights)| {
-            let mut generator = generator.clone();
-            generator.set_stream(resample as u64);
-            for _ in 0..clusters {
-                let index = (u64::from(generator.next_u32()) * clusters as u64) >> 32;
-                weights[index as usize] += 1;
-            }
-        });
-        Self { clusters, weights }
+    fn draw(&self, resample: usize, weights: &mut [u16]) {
+        weights.fill(0);
+        let mut generator = self.generator(resample as u64);
+        for _ in 0..self.clusters {
+            let index = (u64::from(generator.next_u32()) * self.clusters as u64) >> 32;
+            weights[index as usize] += 1;
+        }
     }
 
-    /// The statistic's values for the data as they are, with percentile bounds.
-    ///
-    /// `statistic` gets one weight a cluster and returns always as many values, or `None` where no row of its task
-    /// carries weight; such resamples say nothing and are left out. Empty if the data themselves give `None`.
-    pub fn intervals<F>(&self, statistic: F) -> Vec<Interval>
-    where
-        F: Fn(&[u16]) -> Option<Vec<f64>> + Sync,
-    {
-        let Some(values) = statistic(&vec![1; self.clusters]) else { return Vec::new() };
-        let replicates: Vec<Vec<f64>> =
-            self.weights.par_chunks_exact(self.clusters.max(1)).filter_map(&statistic).collect();
-        let bounds = |(metric, value): (usize, f64)| {
-            let mut column: Vec<f64> = replicates.iter().map(|replicate| replicate[metric]).collect();
-            column.sort_unstable_by(f64::total_cmp);
-            let low = percentile(&column, (1.0 - CONFIDENCE) / 2.0).unwrap_or(value);
-            let high = percentile(&column, (1.0 + CONFIDENCE) / 2.0).unwrap_or(value);
-            Interval { value, low, high }
-        };
-        values.into_iter().enumerate().map(bounds).collect()
+    fn generator(&self, stream: u64) -> ChaCha8Rng {
+        let mut generator = ChaCha8Rng::seed_from_u64(self.settings.seed);
+        generator.set_stream(stream);
+        generator
     }
-}
-
-/// The quantile `q` in 0..=1 of ascending values, interpolated between neighbours as `numpy.percentile` does by
-/// default; `None` of nothing.
-pub fn percentile(sorted: &[f64], q: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    let position = last as f64 * q;
-    let below = position.floor() as usize;
-    let (a, b) = (sorted[below], sorted[(below + 1).min(last)]);
-    let share = position - below as f64;
-    // from the nearer neighbour, as numpy: it keeps the result monotone in q
-    Some(if share < 0.5 { a + (b - a) * share } else { b - (b - a) * (1.0 - share) })
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::score::interval::bca;
 
     const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 2000, seed: 42 };
 
-    fn mean(values: &[f64], weights: &[u16]) -> Option<Vec<f64>> {
-        let total: f64 = values.iter().zip(weights).map(|(value, weight)| value * f64::from(*weight)).sum();
-        let n: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
-        Some(vec![total / n])
+    /// The weights themselves, as statistics.
+    fn weights(clusters: usize, settings: &ScoreSettings) -> Replicates {
+        let copy = |weights: &[u16], values: &mut [f64]| {
+            values.iter_mut().zip(weights).for_each(|(value, weight)| *value = f64::from(*weight));
+        };
+        Plan::new(clusters, settings).replicates(clusters, copy)
     }
 
     #[test]
     fn every_resample_is_as_large_as_the_data() {
-        let plan = Plan::draw(37, &SETTINGS);
-        assert!(plan.weights.chunks(37).all(|weights| weights.iter().sum::<u16>() == 37));
-        let drawn: Vec<u64> =
-            (0..37).map(|i| plan.weights.iter().skip(i).step_by(37).map(|w| u64::from(*w)).sum()).collect();
+        let weights = weights(37, &SETTINGS);
+        assert!(weights.rows().all(|weights| weights.iter().sum::<f64>() == 37.0));
         // a cluster is drawn 2000 times on average, with a standard deviation of 44
-        assert!(drawn.iter().all(|count| count.abs_diff(2000) < 5 * 44), "{drawn:?}");
+        assert!((0..37).all(|cluster| (weights.column(cluster).iter().sum::<f64>() - 2000.0).abs() < 5.0 * 44.0));
     }
 
     #[test]
     fn threads_change_nothing() {
         let draw = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| Plan::draw(20, &SETTINGS).weights)
+            pool.install(|| weights(20, &SETTINGS))
         };
         assert_eq!(draw(1), draw(2));
     }
 
     #[test]
     fn a_longer_plan_starts_with_the_shorter_one() {
-        let longer = Plan::draw(5, &ScoreSettings { bootstrap: 20, seed: 42 });
-        assert_eq!(longer.weights[..50], Plan::draw(5, &ScoreSettings { bootstrap: 10, seed: 42 }).weights);
+        let of = |bootstrap| weights(5, &ScoreSettings { bootstrap, seed: 42 });
+        assert_eq!(of(20).values[..50], of(10).values);
+    }
+
+    #[test]
+    fn a_permutation_chooses_half_the_clusters_on_average() {
+        let count = |chosen: &[u16], values: &mut [f64]| values[0] = chosen.iter().map(|c| f64::from(*c)).sum();
+        let chosen = Plan::new(100, &SETTINGS).permutations(1, count).column(0);
+        let mean = chosen.iter().sum::<f64>() / 2000.0;
+        // standard deviation 5, of the mean 0.11
+        assert!((mean - 50.0).abs() < 0.6, "{mean}");
+        assert!(chosen.iter().all(|count| (20.0..80.0).contains(count)));
+    }
+
+    #[test]
+    fn many_clusters_are_left_out_in_groups() {
+        let clusters = 2 * JACKKNIFE_GROUPS + 1;
+        let kept = |weights: &[u16], values: &mut [f64]| values[0] = weights.iter().map(|w| f64::from(*w)).sum();
+        let left = Plan::new(clusters, &SETTINGS).jackknife(1, kept).column(0);
+        assert_eq!(left.len(), JACKKNIFE_GROUPS);
+        assert_eq!((left[0], left[1]), (clusters as f64 - 3.0, clusters as f64 - 2.0));
     }
 
     #[test]
     fn the_interval_of_a_mean_is_the_normal_one() {
-        let values: Vec<f64> = (0..400).map(|i| f64::from(i % 20)).collect();
-        let interval = Plan::draw(400, &SETTINGS).intervals(|weights| mean(&values, weights))[0];
+        let data: Vec<f64> = (0..400).map(|i| f64::from(i % 20)).collect();
+        let mean = |weights: &[u16], values: &mut [f64]| {
+            let n: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+            values[0] = data.iter().zip(weights).map(|(value, weight)| value * f64::from(*weight)).sum::<f64>() / n;
+        };
+        let plan = Plan::new(400, &SETTINGS);
+        let interval = bca(9.5, plan.replicates(1, mean).column(0), &plan.jackknife(1, mean).column(0));
         let standard_error = 5.7663 / 20.0;
-        assert!((interval.value - 9.5).abs() < 1e-12);
+        assert_eq!(interval.method, "bca");
         assert!((interval.high - interval.value - 1.96 * standard_error).abs() < 0.04, "{interval:?}");
         assert!((interval.value - interval.low - 1.96 * standard_error).abs() < 0.04, "{interval:?}");
     }
 
     #[test]
-    fn without_resamples_or_data_there_are_no_surprises() {
-        let plan = Plan::draw(1, &ScoreSettings { bootstrap: 0, seed: 42 });
-        assert_eq!(plan.intervals(|_| Some(vec![0.3])), [Interval { value: 0.3, low: 0.3, high: 0.3 }]);
-        assert_eq!(Plan::draw(0, &SETTINGS).intervals(|_| None), []);
-    }
-
-    proptest! {
-        #[test]
-        fn a_mean_stays_within_its_data(values in prop::collection::vec(0.0f64..1.0, 1..30)) {
-            let plan = Plan::draw(values.len(), &ScoreSettings { bootstrap: 200, seed: 1 });
-            let interval = plan.intervals(|weights| mean(&values, weights))[0];
-            let (min, max) = values.iter().fold((1.0f64, 0.0f64), |(min, max), v| (min.min(*v), max.max(*v)));
-            prop_assert!(min - 1e-12 <= interval.low && interval.low <= interval.high && interval.high <= max + 1e-12);
-        }
+    fn without_clusters_there_are_no_surprises() {
+        let plan = Plan::new(0, &SETTINGS);
+        assert!(plan.replicates(1, |_, _| unreachable!()).column(0).iter().all(|value| value.is_nan()));
+        assert!(plan.jackknife(1, |_, _| unreachable!()).column(0).is_empty());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Strict: an answer that is none of the task's labels is wrong, never dropped. It stands in a column of its own,
 //! takes recall from its true label and precision from nobody. Averages are over the labels the task configures,
-//! as `f1_score(labels=configured, zero_division=0)` of scikit-learn 1.9.1; MCC and kappa see the invalid answer
+//! as `f1_score(labels=configured, zero_division=0)` of scikit-learn 1.9.1, but for balanced accuracy, which is the mean
+//! recall of the labels that stand in the references; MCC and kappa see the invalid answer
 //! as one more class.
 
 use crate::prediction::Finish;
@@ -10,7 +11,8 @@ use crate::scores::{ClassScores, Confusion};
 use crate::task::Task;
 
 /// Metric keys, in the order of [`CountTable::metrics`].
-pub const METRICS: [&str; 7] = ["accuracy", "macro_f1", "micro_f1", "weighted_f1", "mcc", "kappa", "invalid_rate"];
+pub const METRICS: [&str; 8] =
+    ["accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "mcc", "kappa", "invalid_rate"];
 
 /// The label an output names, as an index into the task's labels; `None` for an invalid or failed answer.
 pub fn answer(task: &Task, output: &str, finish: Finish) -> Option<usize> {
@@ -68,7 +70,7 @@ impl CountTable {
     /// What is undefined is 0: the F1 of a label that neither stands in the references nor is answered, MCC when
     /// all references or all answers are one class, and kappa when both are the same one class (scikit-learn's is
     /// NaN there). Agreement beyond chance was not shown.
-    pub fn metrics(&self) -> Option<[f64; 7]> {
+    pub fn metrics(&self) -> Option<[f64; 8]> {
         let (support, answered) = (self.support(), self.answered());
         let n: u64 = support.iter().sum();
         if n == 0 {
@@ -79,8 +81,11 @@ impl CountTable {
         let f1 = |label: usize| ratio(2 * self.hits(label), support[label] + answered[label]);
         let macro_f1 = (0..self.labels).map(f1).sum::<f64>() / self.labels as f64;
         let weighted_f1 = (0..self.labels).map(|label| support[label] as f64 * f1(label)).sum::<f64>() / n as f64;
+        let present = (0..self.labels).filter(|label| support[*label] > 0);
+        let recalls: Vec<f64> = present.map(|label| ratio(self.hits(label), support[label])).collect();
         Some([
             ratio(hits, n),
+            recalls.iter().sum::<f64>() / recalls.len() as f64,
             macro_f1,
             ratio(2 * hits, 2 * n - invalid),
             weighted_f1,
@@ -178,8 +183,8 @@ mod tests {
         #[test]
         fn all_right_is_one(references in prop::collection::vec(0usize..3, 1..30)) {
             let rows: Vec<_> = references.iter().map(|label| (*label, Some(*label))).collect();
-            let [accuracy, _, micro_f1, weighted_f1, _, _, invalid_rate] = table(3, &rows).metrics().unwrap();
-            prop_assert_eq!([accuracy, micro_f1, weighted_f1, invalid_rate], [1.0, 1.0, 1.0, 0.0]);
+            let [accuracy, balanced, _, micro_f1, weighted_f1, _, _, invalid_rate] = table(3, &rows).metrics().unwrap();
+            prop_assert_eq!([accuracy, balanced, micro_f1, weighted_f1, invalid_rate], [1.0, 1.0, 1.0, 1.0, 0.0]);
         }
     }
 }

@@ -1,9 +1,11 @@
-"""Writes the expected values of tests/score_reference.rs: rouge.json, classification.json, bootstrap.json.
+"""Writes the expected values of tests/score_reference.rs: rouge.json, classification.json, bootstrap.json,
+probabilities.json, bca.json, significance.json.
 
-Made with Python 3.11.7, rouge-score 0.1.2, scikit-learn 1.9.1, numpy 2.4.6 (the files record what they were made with).
+Made with Python 3.11.7, rouge-score 0.1.2, scikit-learn 1.9.1, scipy 1.17.1, statsmodels 0.15.0, numpy 2.4.6
+(the files record what they were made with).
 
     python3 -m venv venv
-    venv/bin/pip install rouge-score==0.1.2 scikit-learn==1.9.1 numpy==2.4.6
+    venv/bin/pip install rouge-score==0.1.2 scikit-learn==1.9.1 scipy==1.17.1 statsmodels==0.15.0 numpy==2.4.6
     venv/bin/python tests/reference/score.py
 
 All texts are made up here, seeded; none is taken from a data set.
@@ -20,11 +22,13 @@ import warnings
 
 import numpy as np
 from rouge_score import rouge_scorer
+from scipy import stats
 from sklearn import metrics as sk
+from statsmodels.stats import contingency_tables, multitest, proportion
 
 HERE = pathlib.Path(__file__).parent
 VERSIONS = {"python": platform.python_version()} | {
-    name: importlib.metadata.version(name) for name in ("rouge-score", "scikit-learn", "numpy")
+    name: importlib.metadata.version(name) for name in ("rouge-score", "scikit-learn", "scipy", "statsmodels", "numpy")
 }
 TYPES = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
 
@@ -131,6 +135,7 @@ def classification_case(labels, rows):
         "rows": rows,
         "metrics": {
             "accuracy": float(sk.accuracy_score(truth, answers)),
+            "balanced_accuracy": float(sk.balanced_accuracy_score(truth, answers)),
             "macro_f1": float(sk.f1_score(truth, answers, average="macro", **of)),
             "micro_f1": float(sk.f1_score(truth, answers, average="micro", **of)),
             "weighted_f1": float(sk.f1_score(truth, answers, average="weighted", **of)),
@@ -174,7 +179,64 @@ def bootstrap():
     return {"versions": VERSIONS, "cases": cases}
 
 
-for make in (rouge, classification, bootstrap):
+def probabilities():
+    """Label probabilities; the positive label of a two-label task is the first."""
+    rng = np.random.default_rng(11)
+    cases = []
+    for labels in (2, 2, 2, 2, 3, 8, 15):
+        for n in (1, 2, 5, 40, 200):
+            logits = rng.normal(size=(n, labels)) * rng.choice([0.5, 3.0])
+            if n > 5 and rng.random() < 0.5:
+                logits = np.round(logits)  # ties
+            truth = np.where(rng.random(n) < 0.5, logits.argmax(1), rng.integers(0, labels, n))
+            if n == 5:
+                truth[:] = labels - 1  # one class only
+            log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+            p, all_labels = np.exp(log_p), list(range(labels))
+            case = {"log_probabilities": log_p.tolist(), "truth": truth.tolist(), "labels": labels}
+            case["log_loss"] = float(sk.log_loss(truth, p, labels=all_labels))
+            case["brier"] = float(sk.brier_score_loss(truth, p, labels=all_labels))
+            if labels == 2:
+                positive = truth == 0
+                auc = float(sk.roc_auc_score(positive, log_p[:, 0])) if len(set(truth)) == 2 else None
+                case["roc_auc"] = None if auc is None or math.isnan(auc) else auc
+                case["average_precision"] = float(sk.average_precision_score(positive, log_p[:, 0]))
+            cases.append(case)
+    return {"versions": VERSIONS, "cases": cases}
+
+
+def bca():
+    """scipy's BCa, with the replicates and the jackknife that it sees."""
+    cases = []
+    for seed, (n, name) in enumerate([(10, "mean"), (40, "mean"), (40, "std"), (121, "median"), (200, "max"), (5, "mean")]):
+        data = np.random.default_rng(seed).lognormal(size=n)
+        if name == "median":
+            data = np.round(data, 1)  # ties
+        statistic = getattr(np, name)
+        result = stats.bootstrap((data,), statistic, n_resamples=999, method="BCa", rng=np.random.default_rng(99))
+        drawn = np.random.default_rng(99).integers(0, n, (999, n))
+        replicates = statistic(data[drawn], axis=1)
+        assert np.array_equal(replicates, result.bootstrap_distribution)
+        jackknife = [float(statistic(np.delete(data, i))) for i in range(n)]
+        low, high = (float(x) for x in result.confidence_interval)
+        cases.append({"value": float(statistic(data)), "replicates": replicates.tolist(), "jackknife": jackknife,
+                      "expected": [low, high]})
+    return {"versions": VERSIONS, "cases": cases}
+
+
+def significance():
+    tables = [(0, 0), (0, 1), (1, 0), (3, 9), (9, 3), (25, 12), (100, 101), (0, 40), (300, 200)]
+    mcnemar = [[b, c, float(contingency_tables.mcnemar([[5, b], [c, 7]], exact=True).pvalue)] for b, c in tables]
+    rng = random.Random(5)
+    families = [[0.01], [0.04, 0.01, 0.03], [0.5, 0.5, 0.5], [0.0001, 0.9, 0.02, 0.02]]
+    families += [[rng.random() ** 3 for _ in range(n)] for n in (2, 5, 10, 20)]
+    holm = [[family, multitest.multipletests(family, method="holm")[1].tolist()] for family in families]
+    counts = [(0, 10), (10, 10), (1, 10), (5, 10), (3, 655), (327, 655)]
+    wilson = [[k, n, *map(float, proportion.proportion_confint(k, n, method="wilson"))] for k, n in counts]
+    return {"versions": VERSIONS, "mcnemar": mcnemar, "holm": holm, "wilson": wilson}
+
+
+for make in (rouge, classification, bootstrap, probabilities, bca, significance):
     name = make.__name__
     # one case a line, so that a change shows as the lines it changes
     text = json.dumps(make(), ensure_ascii=True, allow_nan=False).replace("}, {", "},\n{")

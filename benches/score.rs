@@ -1,0 +1,89 @@
+//! Statistics: how long the intervals of a results table take, and ROUGE a pair.
+//!
+//!     cargo bench --profile dev --bench score [-- rows=655 bootstrap=10000]
+//!
+//! One text and one label task with probabilities, so more than the ten metrics of a usual table; accounts unknown, which
+//! makes every Reel a cluster. Drawing the resamples and the jackknife are included.
+
+use std::time::Instant;
+
+use indexmap::IndexMap;
+use rand::{RngExt, SeedableRng};
+use reels::config::ScoreSettings;
+use reels::prediction::Finish;
+use reels::score::{rouge, score};
+use reels::scores::Row;
+use reels::task::parse_tasks;
+
+const LABELS: usize = 15;
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let number = |key: &str, default: usize| {
+        let given = args.iter().find_map(|arg| arg.strip_prefix(key)?.strip_prefix('='));
+        given.map_or(default, |value| value.parse().expect("a number"))
+    };
+    let (rows, bootstrap) = (number("rows", 655), number("bootstrap", 10_000));
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+    let labels: Vec<String> = (0..LABELS).map(|label| format!("l{label}")).collect();
+    let tasks = format!(
+        "[task.summary]\nkind = \"text\"\ntemplate = \"t\"\nmax_tokens = 9\n\
+         [task.category]\nkind = \"label\"\ntemplate = \"t\"\nmax_tokens = 9\nlabels = {labels:?}\n"
+    );
+    let tasks = parse_tasks(&tasks, "tasks.toml").expect("tasks");
+    let mut data = Vec::with_capacity(2 * rows);
+    for index in 0..rows {
+        let truth = random.random_range(0..LABELS);
+        let answer = if random.random_bool(0.7) { truth } else { random.random_range(0..LABELS) };
+        let row = Row {
+            v: 1,
+            reel_id: format!("r{index}"),
+            account: None,
+            task: "category".into(),
+            repeat: 0,
+            prompt: String::new(),
+            reference: Some(labels[truth].clone()),
+            output: labels[answer].clone(),
+            label_logprobs: Some(labels.iter().map(|label| (label.clone(), -(LABELS as f64).ln())).collect()),
+            finish: Finish::Stop,
+            metrics: IndexMap::new(),
+        };
+        let metrics = rouge::METRICS.map(|key| (key.to_owned(), random.random())).into();
+        data.push(Row { task: "summary".into(), metrics, label_logprobs: None, ..row.clone() });
+        data.push(row);
+    }
+    let seconds: Vec<f64> = (0..5)
+        .map(|_| {
+            let started = Instant::now();
+            let scores = score(&data, &tasks, &ScoreSettings { bootstrap, seed: 42 });
+            assert_eq!(scores.tasks.len(), 2);
+            started.elapsed().as_secs_f64()
+        })
+        .collect();
+    let metrics: usize = score(&data, &tasks, &ScoreSettings { bootstrap: 100, seed: 42 })
+        .tasks
+        .values()
+        .map(|task| task.metrics.len())
+        .sum();
+    println!("{bootstrap} resamples × {rows} rows × {metrics} metrics: {:.0} ms (median of 5)", 1e3 * median(seconds));
+
+    let words: Vec<String> = (0..500).map(|word| format!("kata{word}")).collect();
+    let mut text =
+        |length: usize| (0..length).map(|_| words[random.random_range(0..500)].as_str()).collect::<Vec<_>>().join(" ");
+    let pairs: Vec<(String, String)> = (0..rows).map(|_| (text(45), text(45))).collect();
+    let mut scorer = rouge::Scorer::default();
+    let seconds: Vec<f64> = (0..5)
+        .map(|_| {
+            let started = Instant::now();
+            let sum: f64 = pairs.iter().map(|(a, b)| scorer.score(a, b)[0].f).sum();
+            assert!(sum > 0.0);
+            started.elapsed().as_secs_f64()
+        })
+        .collect();
+    println!("ROUGE-1, 2, L, Lsum of {rows} pairs of 45 words on one core: {:.1} ms", 1e3 * median(seconds));
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,113 @@
+//! A comparison of runs as plain text for a terminal.
+
+use comfy_table::Table;
+
+use super::metrics::{counted, decimal};
+use super::table::empty;
+use crate::score::compare::{Comparison, Difference, MetricComparison, TaskComparison, Verdict};
+
+/// Below so many clusters intervals come out too narrow.
+const FEW_CLUSTERS: usize = 40;
+
+/// For each task what the main metric says in a sentence, then all metrics; `differing` is what else differs between the
+/// runs.
+pub fn comparison(comparison: &Comparison, differing: &[String]) -> String {
+    let mut parts = Vec::new();
+    let mut head = format!("baseline: {}", comparison.runs[0]);
+    for line in differing {
+        head.push_str(&format!("\ndiffers in {line}"));
+    }
+    parts.push(head);
+    for (name, task) in &comparison.tasks {
+        let units = counted(task.clusters, &task.unit.replace("reel", "Reel"));
+        let few = if task.clusters < FEW_CLUSTERS { ", too few for trustworthy intervals" } else { "" };
+        parts.push(format!("{name}: {}, resampled by {} ({units}{few})", counted(task.n, "row"), task.unit));
+        parts.push(sentences(comparison, task));
+        parts.push(table(comparison, task).trim_fmt());
+    }
+    parts.push(comparison.signature.clone());
+    parts.join("\n\n")
+}
+
+/// The verdict on the main metric.
+fn sentences(comparison: &Comparison, task: &TaskComparison) -> String {
+    let Some(metric) = task.metrics.get(&task.main) else { return String::new() };
+    let mut lines: Vec<String> = metric
+        .differences
+        .iter()
+        .zip(&comparison.runs[1..])
+        .map(|(difference, run)| sentence(difference, run, &comparison.runs[0], &task.main))
+        .collect();
+    if comparison.runs.len() > 2 {
+        lines.push(best(comparison, metric, &task.main));
+    }
+    lines.join("\n")
+}
+
+fn sentence(difference: &Difference, run: &str, baseline: &str, metric: &str) -> String {
+    let Difference { value, low, high, smallest_shown, .. } = difference;
+    let bounds = format!("{} in {metric}, 95 % interval {} to {}", signed(*value), signed(*low), signed(*high));
+    match difference.verdict {
+        Verdict::Better => format!("{run} is better than {baseline}: {bounds}."),
+        Verdict::Worse => format!("{run} is worse than {baseline}: {bounds}."),
+        _ => format!(
+            "No difference shown between {run} and {baseline}: {bounds}. This data could have shown {} (4 times out of 5).",
+            decimal(*smallest_shown)
+        ),
+    }
+}
+
+/// Who may be the best, and how much too good the best one looks.
+fn best(comparison: &Comparison, metric: &MetricComparison, key: &str) -> String {
+    let names: Vec<&str> = metric.best.iter().map(|run| comparison.runs[*run].as_str()).collect();
+    let mut line = match &names[..] {
+        [name] => format!("{name} is the best of all."),
+        names => format!("Tied for the best: {}.", names.join(", ")),
+    };
+    if metric.optimism > 0.0005 {
+        line.push_str(&format!(
+            " Picked on this data, the best value of {key} is about {} too good; report it on data it was not picked on.",
+            decimal(metric.optimism)
+        ));
+    }
+    line
+}
+
+fn table(comparison: &Comparison, task: &TaskComparison) -> Table {
+    let mut table = empty(&["metric", "run", "value", "difference", "95 % interval", "p", "verdict"], 2);
+    for (key, metric) in &task.metrics {
+        for (index, (run, value)) in comparison.runs.iter().zip(&metric.values).enumerate() {
+            let key = if index == 0 { key.as_str() } else { "" };
+            let mut cells = vec![key.to_owned(), run.clone(), decimal(*value)];
+            match index.checked_sub(1).map(|index| &metric.differences[index]) {
+                None => cells.extend(vec![String::new(); 4]),
+                Some(difference) => cells.extend([
+                    signed(difference.value),
+                    format!("{} – {}", signed(difference.low), signed(difference.high)),
+                    difference.p_adjusted.map_or("–".to_owned(), p_value),
+                    word(difference.verdict).to_owned(),
+                ]),
+            }
+            table.add_row(cells);
+        }
+    }
+    table
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::NoDifferenceShown => "no difference shown",
+        Verdict::NotTested => "not tested",
+    }
+}
+
+fn signed(value: f64) -> String {
+    let text = decimal(value);
+    if value > 0.0 && text != "0.000" { format!("+{text}") } else { text.replace('-', "−") }
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
