@@ -86,6 +86,21 @@ pub struct Sampling {
     pub largest_share: f64,
 }
 
+/// With fewer units than this, intervals come out too narrow.
+const FEW: usize = 40;
+
+impl Sampling {
+    /// The unit as people write it.
+    pub fn unit(&self) -> &str {
+        if self.unit == "reel" { "Reel" } else { &self.unit }
+    }
+
+    /// Whether intervals over so few units are to be trusted less.
+    pub fn too_few(&self) -> bool {
+        self.clusters < FEW
+    }
+}
+
 /// Precision and recall of one label, strict: an invalid answer is a wrong one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {

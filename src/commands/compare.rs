@@ -60,21 +60,22 @@ fn names(directories: &[PathBuf]) -> Result<Vec<String>> {
 
 /// What besides the answers is not the same in all runs, a line each.
 fn differences(manifests: &[Value]) -> Vec<String> {
-    let of = |name: &str, pointers: &[&str]| {
+    let of = |name: &str, pointer: &str, shown: usize| {
         let values: Vec<String> = manifests
             .iter()
             .map(|manifest| {
-                let value = pointers.iter().find_map(|pointer| manifest.pointer(pointer));
-                value.map_or("unknown".to_owned(), |value| value.as_str().map_or(value.to_string(), str::to_owned))
+                manifest
+                    .pointer(pointer)
+                    .map_or("unknown".to_owned(), |value| value.as_str().map_or(value.to_string(), str::to_owned))
             })
             .collect();
         let differ = values.iter().any(|value| *value != values[0]);
         differ.then(|| {
-            let shown: Vec<String> = values.iter().map(|value| value.chars().take(24).collect()).collect();
+            let shown: Vec<String> = values.iter().map(|value| value.chars().take(shown).collect()).collect();
             format!("{name}: {}", shown.join(" · "))
         })
     };
-    [of("model", &["/model/name"]), of("prompts", &["/inputs/prompts_sha256"]), of("data", &["/data/sha256"])]
+    [of("model", "/model/name", 60), of("prompts", "/inputs/prompts_sha256", 8), of("data", "/data/sha256", 8)]
         .into_iter()
         .flatten()
         .collect()

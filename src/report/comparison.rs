@@ -6,9 +6,6 @@ use super::metrics::{counted, decimal};
 use super::table::empty;
 use crate::score::compare::{Comparison, Difference, MetricComparison, TaskComparison, Verdict};
 
-/// Below so many clusters intervals come out too narrow.
-const FEW_CLUSTERS: usize = 40;
-
 /// For each task what the main metric says in a sentence, then all metrics; `differing` is what else differs between the
 /// runs.
 pub fn comparison(comparison: &Comparison, differing: &[String]) -> String {
@@ -19,11 +16,16 @@ pub fn comparison(comparison: &Comparison, differing: &[String]) -> String {
     }
     parts.push(head);
     for (name, task) in &comparison.tasks {
-        let units = counted(task.clusters, &task.unit.replace("reel", "Reel"));
-        let few = if task.clusters < FEW_CLUSTERS { ", too few for trustworthy intervals" } else { "" };
-        parts.push(format!("{name}: {}, resampled by {} ({units}{few})", counted(task.n, "row"), task.unit));
+        let sampling = &task.sampling;
+        let units = counted(sampling.clusters, sampling.unit());
+        let few = if sampling.too_few() { "; too few to trust intervals, which come out too narrow" } else { "" };
+        parts.push(format!("{name}: {}, resampled by {} ({units}{few})", counted(task.n, "row"), sampling.unit()));
         parts.push(sentences(comparison, task));
         parts.push(table(comparison, task).trim_fmt());
+    }
+    if !comparison.left_out.is_empty() {
+        parts
+            .push(format!("not compared, because only some of the runs answer it: {}", comparison.left_out.join(", ")));
     }
     parts.push(comparison.signature.clone());
     parts.join("\n\n")
@@ -50,6 +52,7 @@ fn sentence(difference: &Difference, run: &str, baseline: &str, metric: &str) ->
     match difference.verdict {
         Verdict::Better => format!("{run} is better than {baseline}: {bounds}."),
         Verdict::Worse => format!("{run} is worse than {baseline}: {bounds}."),
+        _ if *low == *high => format!("{run} and {baseline} have the same {metric}, whatever rows are drawn."),
         _ => format!(
             "No difference shown between {run} and {baseline}: {bounds}. This data could have shown {} (4 times out of 5).",
             decimal(*smallest_shown)

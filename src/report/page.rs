@@ -127,16 +127,22 @@ fn sample(scores: &TaskScores) -> String {
     let Some((_, metric)) = metrics::headline(&scores.metrics) else {
         return "No answer has a reference, so nothing is scored".into();
     };
-    let units = if metric.clusters == metric.n {
-        "resampled by answer".to_owned()
-    } else {
-        format!("resampled by account ({})", metrics::counted(metric.clusters, "account"))
-    };
-    format!(
-        "{} scored; 95\u{a0}% intervals by {} bootstrap, {units}",
-        metrics::counted(metric.n, "answer"),
-        metric.method
-    )
+    let mut text = format!("{} scored; 95\u{a0}% intervals: BCa bootstrap", metrics::counted(metric.n, "answer"));
+    if scores.confusion.is_some() {
+        text.push_str(", Wilson for accuracy and invalid rate");
+    }
+    if let Some(sampling) = &scores.sampling {
+        let units = metrics::counted(sampling.clusters, sampling.unit());
+        let largest = metrics::percent(sampling.largest_share);
+        text.push_str(&format!(
+            "; resampled by {} ({units}, the largest with {largest} of the answers)",
+            sampling.unit()
+        ));
+        if sampling.too_few() {
+            text.push_str(". With under 40 of them intervals come out too narrow");
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::{counts, metrics};
-use crate::scores::{Row, Scores};
+use crate::scores::{Row, Sampling, Scores};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
@@ -11,7 +11,23 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 ///
 /// Keys are those of `scores.json`, so that a number can be found again; only the print is rounded.
 pub fn table(scores: &Scores, rows: &[Row]) -> String {
-    format!("{}\n\n{}\n", metrics_table(scores), counts_table(scores, rows))
+    let mut parts = vec![metrics_table(scores), counts_table(scores, rows)];
+    // The same for most tasks: said once.
+    let mut said: Vec<String> = scores.tasks.values().filter_map(|task| Some(drawn(task.sampling.as_ref()?))).collect();
+    said.dedup();
+    parts.extend(said);
+    parts.join("\n\n") + "\n"
+}
+
+/// What the intervals were made of.
+fn drawn(sampling: &Sampling) -> String {
+    let units = metrics::counted(sampling.clusters, sampling.unit());
+    let largest = metrics::percent(sampling.largest_share);
+    let mut text = format!("Intervals resample {units}; the largest has {largest} of the rows.");
+    if sampling.too_few() {
+        text.push_str("\nThat is too few to trust them: with under 40 they come out too narrow.");
+    }
+    text
 }
 
 fn metrics_table(scores: &Scores) -> String {

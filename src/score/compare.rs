@@ -9,12 +9,12 @@ use anyhow::{Result, bail, ensure};
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::Sheet;
 use super::bootstrap::{Clusters, Plan, Replicates};
 use super::interval::bca;
 use super::significance::{LEVEL, holm, mcnemar, randomisation_p, smallest_difference};
+use super::{Sheet, sampling};
 use crate::config::ScoreSettings;
-use crate::scores::{Row, less_is_better};
+use crate::scores::{Row, Sampling, less_is_better};
 use crate::task::{Task, TaskKind};
 
 /// A run to compare: its rows and the tasks they answer.
@@ -35,8 +35,10 @@ pub struct Comparison {
     pub v: u32,
     /// Names; the first is the baseline.
     pub runs: Vec<String>,
-    /// By task name.
+    /// By task name; those that all runs answer.
     pub tasks: IndexMap<String, TaskComparison>,
+    /// Tasks that only some of the runs answer.
+    pub left_out: Vec<String>,
     /// How the numbers were made.
     pub signature: String,
 }
@@ -46,10 +48,8 @@ pub struct Comparison {
 pub struct TaskComparison {
     /// Rows in every run.
     pub n: usize,
-    /// Units of resampling.
-    pub clusters: usize,
-    /// `account` or `reel`.
-    pub unit: String,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub sampling: Sampling,
     /// The metric that the verdict is about.
     pub main: String,
     /// By metric key.
@@ -150,7 +150,8 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
     for (index, task) in tasks.iter().enumerate() {
         let rows: Vec<Vec<&Row>> =
             scored.iter().map(|rows| rows.iter().copied().filter(|row| row.task == task.name).collect()).collect();
-        let drawn: BTreeSet<usize> = rows[0].iter().map(|row| clusters.index(row)).collect();
+        let drawn: Vec<usize> = rows[0].iter().map(|row| clusters.index(row)).collect();
+        let sampling = sampling(&drawn, clusters.unit());
         let mut metrics = IndexMap::new();
         for statistic in &sheets[0].tasks[index] {
             for key in &statistic.keys {
@@ -165,7 +166,7 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
                         let error = standard_deviation(&resampled);
                         let interval = bca(values[run] - values[0], resampled, &left_out);
                         let tested = statistic.can_swap().then(|| {
-                            if key == "accuracy" && drawn.len() == rows[0].len() {
+                            if key == "accuracy" && sampling.clusters == rows[0].len() {
                                 ("mcnemar", exact(&rows[run], &rows[0]))
                             } else {
                                 let name = if matches!(task.kind, TaskKind::Text)
@@ -200,13 +201,7 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
             }
         }
         let main = if matches!(task.kind, TaskKind::Text) { "rougeL" } else { "macro_f1" };
-        let task_comparison = TaskComparison {
-            n: rows[0].len(),
-            clusters: drawn.len(),
-            unit: clusters.unit().to_owned(),
-            main: main.to_owned(),
-            metrics,
-        };
+        let task_comparison = TaskComparison { n: rows[0].len(), sampling, main: main.to_owned(), metrics };
         if task_comparison.n > 0 {
             compared.insert(task.name.clone(), task_comparison);
         }
@@ -219,7 +214,15 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
         settings.seed,
         env!("CARGO_PKG_VERSION")
     );
-    Ok(Comparison { v: 1, runs: runs.iter().map(|run| run.name.clone()).collect(), tasks: compared, signature })
+    let answered: BTreeSet<&String> = runs.iter().flat_map(|run| &run.rows).map(|row| &row.task).collect();
+    let left_out = answered.into_iter().filter(|name| !compared.contains_key(*name)).cloned().collect();
+    Ok(Comparison {
+        v: 1,
+        runs: runs.iter().map(|run| run.name.clone()).collect(),
+        tasks: compared,
+        left_out,
+        signature,
+    })
 }
 
 /// The tasks that all runs answer, as the first has them.
@@ -398,7 +401,8 @@ mod tests {
         assert!(good.p >= Some(1.0 / 1000.0) && good.p_adjusted > good.p);
         assert_eq!(accuracy.best, [1, 3]);
         assert_eq!(comparison.tasks["ad"].metrics["macro_f1"].differences[0].test, Some("label-swap"));
-        assert_eq!((comparison.tasks["ad"].clusters, comparison.tasks["ad"].unit.as_str()), (30, "account"));
+        let sampling = &comparison.tasks["ad"].sampling;
+        assert_eq!((sampling.clusters, sampling.unit.as_str()), (30, "account"));
     }
 
     #[test]
