@@ -159,38 +159,17 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
                 let values: Vec<f64> = whole.iter().map(|values| values[at]).collect();
                 let mut differences: Vec<Difference> = (1..runs.len())
                     .map(|run| {
-                        let minus =
-                            |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a - b).collect() };
                         let resampled = minus(&columns[run], &columns[0]);
                         let left_out = minus(&jackknife.column(run * width + at), &jackknife.column(at));
-                        let error = standard_deviation(&resampled);
-                        let interval = bca(values[run] - values[0], resampled, &left_out);
-                        let tested = statistic.can_swap().then(|| {
-                            if key == "accuracy" && sampling.clusters == rows[0].len() {
-                                ("mcnemar", exact(&rows[run], &rows[0]))
-                            } else {
-                                let name = if matches!(task.kind, TaskKind::Text)
-                                    || key == "accuracy"
-                                    || less_is_better(key)
-                                {
-                                    "sign-flip"
-                                } else {
-                                    "label-swap"
-                                };
-                                (name, randomisation_p(interval.value, swapped[run - 1].column(at).into_iter()))
-                            }
-                        });
-                        Difference {
-                            value: interval.value,
-                            low: interval.low,
-                            high: interval.high,
-                            method: interval.method,
-                            test: tested.map(|(name, _)| name),
-                            p: tested.map(|(_, p)| p),
-                            p_adjusted: None,
-                            verdict: Verdict::NotTested,
-                            smallest_shown: smallest_difference(error),
-                        }
+                        let test = if !statistic.can_swap() {
+                            None
+                        } else if key == "accuracy" && sampling.clusters == rows[0].len() {
+                            Some(("mcnemar", exact(&rows[run], &rows[0])))
+                        } else {
+                            let drawn = swapped[run - 1].column(at).into_iter();
+                            Some((swap_name(task, key), randomisation_p(values[run] - values[0], drawn)))
+                        };
+                        difference(values[run] - values[0], resampled, &left_out, test)
                     })
                     .collect();
                 judge(&mut differences, key);
@@ -284,6 +263,33 @@ fn check_same_data(first: &str, a: &[&Row], second: &str, b: &[&Row]) -> Result<
     Ok(())
 }
 
+fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+/// Not judged yet.
+fn difference(value: f64, resampled: Vec<f64>, left_out: &[f64], test: Option<(&'static str, f64)>) -> Difference {
+    let smallest_shown = smallest_difference(standard_deviation(&resampled));
+    let interval = bca(value, resampled, left_out);
+    Difference {
+        value,
+        low: interval.low,
+        high: interval.high,
+        method: interval.method,
+        test: test.map(|(name, _)| name),
+        p: test.map(|(_, p)| p),
+        p_adjusted: None,
+        verdict: Verdict::NotTested,
+        smallest_shown,
+    }
+}
+
+/// What exchanging rows between two runs is called: for a mean it flips the signs of the rows' differences.
+fn swap_name(task: &Task, key: &str) -> &'static str {
+    let mean = matches!(task.kind, TaskKind::Text) || key == "accuracy" || less_is_better(key);
+    if mean { "sign-flip" } else { "label-swap" }
+}
+
 /// McNemar's test on rows in the same order.
 fn exact(first: &[&Row], second: &[&Row]) -> f64 {
     let correct = |row: &Row| row.metrics.get("correct") == Some(&1.0);
@@ -316,8 +322,7 @@ fn tied_with_best(values: &[f64], columns: &[Vec<f64>], sign: f64) -> (Vec<usize
     let mut errors: HashMap<(usize, usize), f64> = HashMap::new();
     for a in 0..runs {
         for b in 0..a {
-            let differences: Vec<f64> = columns[a].iter().zip(&columns[b]).map(|(a, b)| a - b).collect();
-            errors.insert((a, b), standard_deviation(&differences));
+            errors.insert((a, b), standard_deviation(&minus(&columns[a], &columns[b])));
         }
     }
     let mut largest = Vec::with_capacity(columns[0].len());

@@ -9,9 +9,9 @@ use std::ffi::c_void;
 
 use llama_cpp_sys_2::{GGML_OP_MUL_MAT, GGML_TYPE_F32, GGML_TYPE_Q8_0, ggml_tensor};
 
-use q8_0::Product;
+use self::q8_0::{Product, WEIGHT_BLOCK};
 
-/// With fewer tokens than this too many lanes stay empty.
+/// With fewer tokens than this too many lanes stay empty: a product takes as long as for 16.
 const LEAST_TOKENS: i64 = 4;
 /// Rows of weights a thread takes at once.
 const CHUNK: usize = 48;
@@ -51,7 +51,7 @@ unsafe extern "C" fn reels_takes(op: *const ggml_tensor) -> bool {
             && input.type_ == GGML_TYPE_F32
             && input.ne[1] >= LEAST_TOKENS
             && [weights, input, op].iter().all(|tensor| tensor.ne[2] == 1 && tensor.ne[3] == 1)
-            && weights.nb[0] == 34
+            && weights.nb[0] == WEIGHT_BLOCK
             && input.nb[0] == 4
             && op.nb[0] == 4
     }

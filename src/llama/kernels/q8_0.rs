@@ -12,9 +12,9 @@ use std::ops::Range;
 /// Elements that share a scale, in weights and activations.
 const BLOCK: usize = 32;
 /// Bytes of a block of weights: a 16-bit scale, then 32 signed bytes.
-const WEIGHT_BLOCK: usize = 2 + BLOCK;
+pub(super) const WEIGHT_BLOCK: usize = 2 + BLOCK;
 /// Tokens in a register.
-pub(super) const LANES: usize = 16;
+const LANES: usize = 16;
 
 /// One block of 16 tokens.
 #[repr(C, align(64))]
