@@ -105,9 +105,11 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--count", type=int, metavar="N", help="Reels in every run, to try it out")
+    parser.add_argument("--peer", action="append", choices=[peer for peer, how, _ in RUNS if how], help="only this one; repeatable")
     arguments = parser.parse_args()
 
-    runs = [(peer, how, arguments.count or count) for peer, how, count in RUNS]
+    wanted = [run for run in RUNS if run[1] is None or run[0] in (arguments.peer or [run[0]])]
+    runs = [(peer, how, arguments.count or count) for peer, how, count in wanted]
     lines = []
     with tempfile.TemporaryDirectory() as temporary, arguments.output.open("w") as output:
         temporary = Path(temporary)

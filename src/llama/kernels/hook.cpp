@@ -7,15 +7,15 @@
 extern "C" {
 // In mod.rs.
 bool   reels_takes(const ggml_tensor * op);
-size_t reels_work_bytes(const ggml_tensor * op);
+size_t reels_work_bytes(const ggml_tensor * op, int threads);
 void   reels_compute(const ggml_tensor * op, int thread, int threads, void * work, ggml_threadpool * pool);
 }
 
 namespace {
 
 class kernels : public ggml::cpu::tensor_traits {
-    bool work_size(int, const ggml_tensor * op, size_t & size) override {
-        size = reels_work_bytes(op);
+    bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
+        size = reels_work_bytes(op, threads);
         return true;
     }
 

@@ -3,16 +3,16 @@
 //! ggml's CPU backend lets other matrix libraries take an operation; `hook.cpp` enters us there. A build or CPU
 //! without AVX-512 VNNI runs llama.cpp's kernels.
 
+mod attention;
 mod q8_0;
 
 use std::ffi::c_void;
 
-use llama_cpp_sys_2::{GGML_OP_MUL_MAT, GGML_TYPE_F32, GGML_TYPE_Q8_0, ggml_tensor};
+use llama_cpp_sys_2::ggml_tensor;
 
-use self::q8_0::{Product, WEIGHT_BLOCK};
+use self::attention::Attention;
+use self::q8_0::Product;
 
-/// With fewer tokens than this too many lanes stay empty: a product takes as long as for 16.
-const LEAST_TOKENS: i64 = 4;
 /// Rows of weights a thread takes at once.
 const CHUNK: usize = 48;
 
@@ -38,30 +38,38 @@ pub(super) fn install() {
     }
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn reels_takes(op: *const ggml_tensor) -> bool {
-    // SAFETY: ggml passes tensors of its graph; a product has two sources.
-    unsafe {
-        let op = &*op;
-        if op.op != GGML_OP_MUL_MAT || op.type_ != GGML_TYPE_F32 {
-            return false;
+/// An operation that is ours.
+enum Operation {
+    Product(Product),
+    Attention(Attention),
+}
+
+impl Operation {
+    /// # Safety
+    /// `op` is a node of a graph.
+    unsafe fn of(op: *const ggml_tensor) -> Option<Operation> {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            let op = &*op;
+            Product::of(op).map(Operation::Product).or_else(|| Attention::of(op).map(Operation::Attention))
         }
-        let (weights, input) = (&*op.src[0], &*op.src[1]);
-        weights.type_ == GGML_TYPE_Q8_0
-            && input.type_ == GGML_TYPE_F32
-            && input.ne[1] >= LEAST_TOKENS
-            && [weights, input, op].iter().all(|tensor| tensor.ne[2] == 1 && tensor.ne[3] == 1)
-            && weights.nb[0] == WEIGHT_BLOCK
-            && input.nb[0] == 4
-            && op.nb[0] == 4
     }
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn reels_work_bytes(op: *const ggml_tensor) -> usize {
+unsafe extern "C" fn reels_takes(op: *const ggml_tensor) -> bool {
+    // SAFETY: ggml passes nodes of its graph.
+    unsafe { Operation::of(op) }.is_some()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn reels_work_bytes(op: *const ggml_tensor, threads: i32) -> usize {
     // SAFETY: as for `reels_takes`, which took it.
-    let input = unsafe { &*(*op).src[1] };
-    Product::work_bytes(input.ne[1] as usize, input.ne[0] as usize)
+    match unsafe { Operation::of(op) } {
+        Some(Operation::Product(product)) => product.work_bytes(),
+        Some(Operation::Attention(attention)) => attention.work_bytes(threads as usize),
+        None => 0,
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -72,30 +80,41 @@ unsafe extern "C" fn reels_compute(
     work: *mut u8,
     pool: *mut c_void,
 ) {
+    let (thread, threads) = (thread as usize, threads as usize);
     // SAFETY: as for `reels_takes`; ggml gives all threads the same work buffer of at least `reels_work_bytes`.
     unsafe {
-        let op = &*op;
-        let (weights, input) = (&*op.src[0], &*op.src[1]);
-        let product = Product {
-            weights: weights.data.cast(),
-            input: input.data.cast(),
-            output: op.data.cast(),
-            weights_stride: weights.nb[1],
-            input_stride: input.nb[1] / 4,
-            output_stride: op.nb[1] / 4,
-            rows: weights.ne[1] as usize,
-            tokens: input.ne[1] as usize,
-            depth: weights.ne[0] as usize,
-        };
         if thread == 0 {
-            ggml_threadpool_chunk_set(pool, threads);
+            ggml_threadpool_chunk_set(pool, threads as i32);
         }
-        product.pack(work, thread as usize, threads as usize);
-        ggml_barrier(pool);
-        let mut chunk = thread as usize;
-        while chunk * CHUNK < product.rows {
-            product.multiply(work, chunk * CHUNK..product.rows.min((chunk + 1) * CHUNK));
-            chunk = ggml_threadpool_chunk_add(pool, 1) as usize;
+        let each = |items: usize, work_on: &dyn Fn(usize)| {
+            ggml_barrier(pool);
+            let mut item = thread;
+            while item < items {
+                work_on(item);
+                item = ggml_threadpool_chunk_add(pool, 1) as usize;
+            }
+        };
+        match Operation::of(op) {
+            Some(Operation::Product(product)) => {
+                product.pack(work, thread, threads);
+                each(product.rows.div_ceil(CHUNK), &|chunk| {
+                    product.multiply(work, chunk * CHUNK..product.rows.min((chunk + 1) * CHUNK));
+                });
+            }
+            Some(Operation::Attention(attention)) => {
+                each(attention.items(), &|item| attention.attend(item, work, thread));
+            }
+            None => {}
         }
+    }
+}
+
+/// Registers of tokens that share what is broadcast: three at once, but two and two for the last four, because one alone
+/// makes less of what it loads.
+fn groups_at_once(left: usize) -> usize {
+    match left {
+        1 => 1,
+        2 | 4 => 2,
+        _ => 3,
     }
 }

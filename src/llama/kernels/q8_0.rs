@@ -9,10 +9,17 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
+use llama_cpp_sys_2::{GGML_OP_MUL_MAT, GGML_TYPE_F32, GGML_TYPE_Q8_0, ggml_tensor};
+
+use super::groups_at_once;
+
+/// With fewer tokens than this too many lanes stay empty: a product takes as long as for 16.
+const LEAST_TOKENS: i64 = 4;
+
 /// Elements that share a scale, in weights and activations.
 const BLOCK: usize = 32;
 /// Bytes of a block of weights: a 16-bit scale, then 32 signed bytes.
-pub(super) const WEIGHT_BLOCK: usize = 2 + BLOCK;
+const WEIGHT_BLOCK: usize = 2 + BLOCK;
 /// Tokens in a register.
 const LANES: usize = 16;
 
@@ -48,9 +55,38 @@ pub(super) struct Product {
 }
 
 impl Product {
+    /// # Safety
+    /// `op` is a node of a graph.
+    pub unsafe fn of(op: &ggml_tensor) -> Option<Product> {
+        if op.op != GGML_OP_MUL_MAT {
+            return None;
+        }
+        // SAFETY: a product has two sources.
+        let (weights, input) = unsafe { (&*op.src[0], &*op.src[1]) };
+        let ours = op.type_ == GGML_TYPE_F32
+            && weights.type_ == GGML_TYPE_Q8_0
+            && input.type_ == GGML_TYPE_F32
+            && input.ne[1] >= LEAST_TOKENS
+            && [weights, input, op].iter().all(|tensor| tensor.ne[2] == 1 && tensor.ne[3] == 1)
+            && weights.nb[0] == WEIGHT_BLOCK
+            && input.nb[0] == 4
+            && op.nb[0] == 4;
+        ours.then(|| Product {
+            weights: weights.data.cast(),
+            input: input.data.cast(),
+            output: op.data.cast(),
+            weights_stride: weights.nb[1],
+            input_stride: input.nb[1] / 4,
+            output_stride: op.nb[1] / 4,
+            rows: weights.ne[1] as usize,
+            tokens: input.ne[1] as usize,
+            depth: weights.ne[0] as usize,
+        })
+    }
+
     /// Bytes for the packed activations, room to align them included.
-    pub fn work_bytes(tokens: usize, depth: usize) -> usize {
-        tokens.div_ceil(LANES) * (depth / BLOCK) * size_of::<PackedBlock>() + align_of::<PackedBlock>()
+    pub fn work_bytes(&self) -> usize {
+        self.groups() * self.blocks() * size_of::<PackedBlock>() + align_of::<PackedBlock>()
     }
 
     fn blocks(&self) -> usize {
@@ -120,12 +156,7 @@ impl Product {
         let groups = self.groups();
         let mut group = 0;
         while group < groups {
-            // Three groups a tile; the last four are two twos, because a tile of one makes less of what it loads.
-            let width = match groups - group {
-                1 => 1,
-                2 | 4 => 2,
-                _ => 3,
-            };
+            let width = groups_at_once(groups - group);
             let mut row = rows.start;
             // SAFETY: as promised by the caller.
             unsafe {
@@ -282,7 +313,6 @@ mod tests {
             input[..BLOCK].fill(0.0);
             let poison = 123.0;
             let mut output = vec![poison; tokens * rows + 1];
-            let mut work = vec![0xAAu8; Product::work_bytes(tokens, depth)];
             let product = Product {
                 weights: weights.as_ptr(),
                 input: input.as_ptr(),
@@ -294,6 +324,7 @@ mod tests {
                 tokens,
                 depth,
             };
+            let mut work = vec![0xAAu8; product.work_bytes()];
             // SAFETY: all pointers fit their shapes, and the CPU was asked above.
             unsafe {
                 for thread in 0..threads {
