@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{CompareOverrides, EvalOverrides, PredictOverrides, ScoreOverrides};
+use crate::config::{CompareOverrides, EvalOverrides, PredictOverrides, ReportFormat, ScoreOverrides};
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
 #[derive(Debug, Parser)]
@@ -47,6 +47,11 @@ pub enum Command {
                       Examples:\n  reels compare out/lead-3 out/mini\n  reels compare --plan --rows 655 --discordance 0.1"
     )]
     Compare(CompareArgs),
+    /// Write the report of a result again, from its files alone
+    #[command(
+        after_help = "Examples:\n  reels report eval/latest\n  reels report out/tuned --against out/lead-3 out/prompted --format html,tex"
+    )]
+    Report(ReportArgs),
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]
     Prompt(PromptCommand),
@@ -71,6 +76,23 @@ pub enum PromptCommand {
     },
 }
 
+/// What `reels report` takes.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Result directory of `reels eval` or `reels score`
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Results on the same data to stand beside it; the first one is the baseline
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub against: Vec<PathBuf>,
+    /// What to write; several with commas [default: all]
+    #[arg(long, value_delimiter = ',')]
+    pub format: Vec<ReportFormat>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: CompareOverrides,
+}
+
 /// What `reels compare` takes.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -83,6 +105,9 @@ pub struct CompareArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     pub json: bool,
+    /// Write comparison.html, .md, .tex and .json into this directory too
+    #[arg(short, long, value_name = "DIR", conflicts_with = "plan")]
+    pub output: Option<PathBuf>,
     /// Tell what a test set can show, without any result
     #[arg(long, help_heading = "Planning")]
     pub plan: bool,

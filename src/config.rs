@@ -17,7 +17,7 @@ pub const BUNDLED_MODEL: &str = "gguf/reels-mini.gguf";
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PredictOverrides {
-    /// Model to answer with: a GGUF file, or baseline:lead-1, baseline:lead-3, baseline:majority
+    /// Model to answer with: a GGUF file, or baseline:lead-1, lead-3, oracle, majority, tfidf
     #[arg(long, env = "REELS_MODEL", value_name = "F.gguf|baseline:NAME", help_heading = "Model")]
     pub model: Option<String>,
     /// LoRA adapter for the model
@@ -81,9 +81,28 @@ pub struct EvalOverrides {
     #[serde(flatten)]
     #[expect(missing_docs, reason = "clap would take it for help")]
     pub predict: PredictOverrides,
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub scoring: ScoringOverrides,
+}
+
+/// Overrides for [`ScoringSettings`].
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScoringOverrides {
     /// Resamples behind each interval [default: 10000]
     #[arg(long, env = "REELS_BOOTSTRAP", value_name = "N", help_heading = "Statistics")]
     pub bootstrap: Option<usize>,
+    /// Take Rp1.500.000 and 1,5 juta for the same word in the metrics with _id
+    #[arg(long, env = "REELS_AMOUNTS", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Statistics")]
+    pub amounts: Option<bool>,
+    /// Add ROUGE over Indonesian stems, as metrics with _id_stem
+    #[arg(long, env = "REELS_STEM", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Statistics")]
+    pub stem: Option<bool>,
+    /// Result directory on other (dev) data: the threshold that is best there decides each yes/no task here
+    #[arg(long, env = "REELS_THRESHOLD_FROM", value_name = "DIR", help_heading = "Statistics")]
+    pub threshold_from: Option<PathBuf>,
     /// Least value of a metric, by the 95 % interval: exit 1 if it is below, 4 if the data can't tell; several with commas
     #[arg(
         long,
@@ -111,15 +130,13 @@ pub struct ScoreOverrides {
     /// Result directory
     #[arg(short, long, env = "REELS_OUTPUT", value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Resamples behind each interval [default: 10000]
-    #[arg(long, env = "REELS_BOOTSTRAP", value_name = "N")]
-    pub bootstrap: Option<usize>,
     /// Seed of the resampling [default: 42]
     #[arg(long, env = "REELS_SEED", value_name = "N")]
     pub seed: Option<u64>,
-    /// Least value of a metric, by the 95 % interval: exit 1 if it is below, 4 if the data can't tell; several with commas
-    #[arg(long, env = "REELS_FAIL_UNDER", value_name = "TASK.METRIC=VALUE", value_delimiter = ',')]
-    pub fail_under: Option<Vec<String>>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub scoring: ScoringOverrides,
 }
 
 /// Overrides for the settings of `reels compare`.
@@ -155,6 +172,27 @@ pub enum KvType {
     #[value(name = "q8_0")]
     #[serde(rename = "q8_0")]
     Q8_0,
+}
+
+/// What a report is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One page that works offline: report.html
+    Html,
+    /// Markdown: report.md
+    Md,
+    /// LaTeX tables with booktabs, and the methods paragraph: report.tex
+    Tex,
+    /// The numbers, unrounded: report.csv
+    Csv,
+    /// A model card with metadata: model-card.md
+    Card,
+}
+
+impl ReportFormat {
+    /// Every one.
+    pub const ALL: [ReportFormat; 5] =
+        [ReportFormat::Html, ReportFormat::Md, ReportFormat::Tex, ReportFormat::Csv, ReportFormat::Card];
 }
 
 /// What answers.
@@ -235,6 +273,28 @@ pub struct ScoreSettings {
     pub seed: u64,
 }
 
+/// What counts as the same word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MetricSettings {
+    /// In the metrics with `_id`, `Rp1.500.000` and `1,5 juta` are one word.
+    pub amounts: bool,
+    /// Metrics with `_id_stem`, over stems, are made too.
+    pub stems: bool,
+}
+
+/// How answers are scored and judged.
+#[derive(Debug, Clone)]
+pub struct ScoringSettings {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub score: ScoreSettings,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub metrics: MetricSettings,
+    /// Result directory on dev data that thresholds are chosen on.
+    pub threshold_from: Option<PathBuf>,
+    /// What decides the exit code.
+    pub fail_under: Vec<Threshold>,
+}
+
 /// The least value a metric may have.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -270,10 +330,8 @@ pub struct ScoreRun {
     pub prompts: Option<PathBuf>,
     /// Result directory.
     pub output: PathBuf,
-    /// How scores are made.
-    pub settings: ScoreSettings,
-    /// What decides the exit code.
-    pub fail_under: Vec<Threshold>,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub scoring: ScoringSettings,
 }
 
 const DEFAULT_SEED: u64 = 42;
@@ -331,10 +389,20 @@ impl EvalOverrides {
     ///
     /// # Errors
     /// Names the flag and the value.
-    pub fn resolve(self) -> Result<(PredictSettings, ScoreSettings, Vec<Threshold>)> {
-        let score = score_settings(self.bootstrap, self.predict.seed)?;
-        let fail_under = thresholds(self.fail_under)?;
-        Ok((self.predict.resolve()?, score, fail_under))
+    pub fn resolve(self) -> Result<(PredictSettings, ScoringSettings)> {
+        let scoring = self.scoring.resolve(self.predict.seed)?;
+        Ok((self.predict.resolve()?, scoring))
+    }
+}
+
+impl ScoringOverrides {
+    fn resolve(self, seed: Option<u64>) -> Result<ScoringSettings> {
+        Ok(ScoringSettings {
+            score: score_settings(self.bootstrap, seed)?,
+            metrics: MetricSettings { amounts: self.amounts.unwrap_or(false), stems: self.stem.unwrap_or(false) },
+            threshold_from: self.threshold_from,
+            fail_under: self.fail_under.unwrap_or_default().iter().map(|text| text.parse()).collect::<Result<_>>()?,
+        })
     }
 }
 
@@ -351,8 +419,7 @@ impl ScoreOverrides {
             data: self.data,
             prompts: self.prompts,
             output: self.output.context("--output is missing\nhint: name a directory for scores and report")?,
-            settings: score_settings(self.bootstrap, self.seed)?,
-            fail_under: thresholds(self.fail_under)?,
+            scoring: self.scoring.resolve(self.seed)?,
         })
     }
 }
@@ -365,10 +432,6 @@ impl CompareOverrides {
     pub fn resolve(self) -> Result<ScoreSettings> {
         score_settings(self.bootstrap, self.seed)
     }
-}
-
-fn thresholds(texts: Option<Vec<String>>) -> Result<Vec<Threshold>> {
-    texts.unwrap_or_default().iter().map(|text| text.parse()).collect()
 }
 
 fn score_settings(bootstrap: Option<usize>, seed: Option<u64>) -> Result<ScoreSettings> {
@@ -440,7 +503,7 @@ mod tests {
         flags.predict.width = Some(2);
         let merged = merge("[eval]\nwidth = 4\nkv_type = \"q8_0\"\nbootstrap = 500\n[train]\nx = 1\n", flags).unwrap();
         assert_eq!(
-            (merged.predict.width, merged.predict.kv_type, merged.bootstrap),
+            (merged.predict.width, merged.predict.kv_type, merged.scoring.bootstrap),
             (Some(2), Some(KvType::Q8_0), Some(500))
         );
     }

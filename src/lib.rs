@@ -3,14 +3,15 @@
 //! The pipeline, each stage handing over by files:
 //!
 //! ```text
-//!     records (JSONL) ──► predict ──► score ──► report
+//!     records (JSONL) ──► predict ──► score ──► report · compare
 //!                           ▲
 //!        prompts/*.jinja ───┘  engines: llama, baseline
 //! ```
 //!
 //! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
-//!   [`gguf`] reads the header of a model file.
+//!   [`gguf`] reads the header of a model file, [`lines`] files of any size.
 //! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs;
+//!   [`indonesian`] knows words and sentences;
 //!   [`generator`] is what every engine does.
 //! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model.
 //! * Stages: [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores),
@@ -35,6 +36,7 @@ pub mod llama;
 
 pub mod config;
 pub mod generator;
+pub mod indonesian;
 pub mod prompt;
 pub mod run;
 
@@ -43,3 +45,5 @@ pub mod prediction;
 pub mod reel;
 pub mod scores;
 pub mod task;
+
+pub mod lines;

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use indexmap::{IndexMap, IndexSet};
+use anyhow::Result;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+
+use crate::lines::{Lines, Place};
 
 /// One line of `predictions.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,37 +105,32 @@ impl Prediction {
 /// # Errors
 /// Names the file and the line of anything else that is not a prediction.
 pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read predictions {}", path.display()))?;
+    let lines = Lines::open(path, "predictions")?;
     let mut by_key = IndexMap::new();
-    let mut lines = bytes.split(|byte| *byte == b'\n').enumerate().peekable();
-    while let Some((index, line)) = lines.next() {
-        if line.trim_ascii().is_empty() {
-            continue;
+    lines.each(|line| {
+        if line.bytes.trim_ascii().is_empty() {
+            return Ok(());
         }
-        match serde_json::from_slice::<Prediction>(line) {
+        match serde_json::from_slice::<Prediction>(line.bytes) {
             Ok(prediction) => {
                 by_key.insert(prediction.key(), prediction);
             }
-            Err(_) if lines.peek().is_none() => {
-                tracing::warn!(
-                    "{}:{}: dropped a torn last line (the writer was interrupted)",
-                    path.display(),
-                    index + 1
-                );
-            }
-            Err(error) => {
-                return Err(anyhow::anyhow!(
-                    "{}:{}: not a prediction: {error}\nhint: a predictions.jsonl is written by `reels predict`",
-                    path.display(),
-                    index + 1
-                ));
-            }
+            Err(_) if !line.ended => warn_of_torn_line(&lines, line.place),
+            Err(error) => return Err(not_a_prediction(&lines, line.place, &error)),
         }
-    }
+        Ok(())
+    })?;
     Ok(by_key.into_values().collect())
 }
 
-/// The different settings hashes in a file, in order of appearance.
-pub fn settings_of(predictions: &[Prediction]) -> IndexSet<&str> {
-    predictions.iter().map(|prediction| prediction.settings_sha256.as_str()).collect()
+pub(crate) fn warn_of_torn_line(lines: &Lines, place: Place) {
+    tracing::warn!("{}:{}: dropped a torn last line (the writer was interrupted)", lines.name(), place.number);
+}
+
+pub(crate) fn not_a_prediction(lines: &Lines, place: Place, error: &serde_json::Error) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{}:{}: not a prediction: {error}\nhint: a predictions.jsonl is written by `reels predict`",
+        lines.name(),
+        place.number
+    )
 }

@@ -1,11 +1,12 @@
 //! A record: one short video as a line of JSON.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::BufRead;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::lines::{Lines, Place};
 
 /// A short video: what was said and what is known about it. Unknown is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -83,44 +84,73 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads Reels as JSONL. A byte order mark, CRLF and blank lines are accepted; `name` stands in the errors.
+/// Reads Reels as JSONL. A byte order mark, CRLF and blank lines are accepted.
 ///
 /// # Errors
-/// Names the file and the line of what is not UTF-8, not JSON, of the wrong type or a duplicate id.
-pub fn parse_reels(source: impl BufRead, name: &str) -> Result<Vec<Reel>> {
+/// As [`each_reel`].
+pub fn read_reels(records: &Lines) -> Result<Vec<Reel>> {
     let mut reels = Vec::new();
+    each_reel(records, |reel, _| {
+        reels.push(reel);
+        Ok(())
+    })?;
+    Ok(reels)
+}
+
+/// Reads Reels one by one, each with the place where it stands.
+///
+/// # Errors
+/// Names the file and the line of what is not UTF-8, not JSON, of the wrong type or a duplicate id; and whatever `each`
+/// says.
+pub fn each_reel(records: &Lines, mut each: impl FnMut(Reel, Place) -> Result<()>) -> Result<()> {
+    let name = records.name();
     let mut line_of_id = HashMap::new();
-    for (index, line) in source.split(b'\n').enumerate() {
-        let number = index + 1;
-        let bytes = line.with_context(|| format!("{name}:{number}: cannot be read"))?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            anyhow::anyhow!(
-                "{name}:{number}: not UTF-8 at byte {} of the line\nhint: save the file as UTF-8, e.g. iconv -f latin1 -t utf-8",
-                error.valid_up_to() + 1
-            )
-        })?;
-        let text = if index == 0 { text.trim_start_matches('\u{feff}') } else { text }.trim();
-        if text.is_empty() {
-            continue;
-        }
-        let mut reel = parse_line(text).with_context(|| format!("{name}:{number}"))?;
-        reel.normalise();
+    records.each(|line| {
+        let Some(reel) = parse_line(line.bytes, line.place, name)? else { return Ok(()) };
+        let number = line.place.number;
         if let Some(first) = line_of_id.insert(reel.id.clone(), number) {
             bail!(
                 "{name}:{number}: id {:?} was already used on line {first}\nhint: ids must be unique; remove one of the two lines",
                 reel.id
             );
         }
-        reels.push(reel);
-    }
+        each(reel, line.place)
+    })?;
     ensure!(
-        !reels.is_empty(),
+        !line_of_id.is_empty(),
         "{name} has no records\nhint: one JSON object a line, see eval/sample.jsonl for an example"
     );
-    Ok(reels)
+    Ok(())
 }
 
-fn parse_line(text: &str) -> Result<Reel> {
+/// Reads one Reel again.
+///
+/// # Errors
+/// Names the file and the line.
+pub fn reel_at(records: &Lines, place: Place) -> Result<Reel> {
+    let reel = parse_line(&records.at(place)?, place, records.name())?;
+    reel.with_context(|| format!("{}:{}: the file has changed", records.name(), place.number))
+}
+
+/// `None` for a blank line.
+fn parse_line(bytes: &[u8], place: Place, name: &str) -> Result<Option<Reel>> {
+    let number = place.number;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        anyhow::anyhow!(
+            "{name}:{number}: not UTF-8 at byte {} of the line\nhint: save the file as UTF-8, e.g. iconv -f latin1 -t utf-8",
+            error.valid_up_to() + 1
+        )
+    })?;
+    let text = if number == 1 { text.trim_start_matches('\u{feff}') } else { text }.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut reel = parse(text).with_context(|| format!("{name}:{number}"))?;
+    reel.normalise();
+    Ok(Some(reel))
+}
+
+fn parse(text: &str) -> Result<Reel> {
     if !text.starts_with('{') {
         let start: String = text.chars().take(40).collect();
         bail!(
@@ -155,7 +185,10 @@ mod tests {
     use super::*;
 
     fn parse(text: &[u8]) -> Result<Vec<Reel>> {
-        parse_reels(text, "a.jsonl")
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        std::fs::write(&path, text).unwrap();
+        read_reels(&Lines::open(&path, "data file").unwrap())
     }
 
     #[test]

@@ -90,22 +90,19 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write_atomically(path, text.as_bytes())
 }
 
-/// Writes values as JSON, one a line, as a whole or not at all.
+/// Writes a file as a whole or not at all, as `write` makes it.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file.
-pub fn write_jsonl<T: Serialize>(path: &Path, values: &[T]) -> Result<()> {
+/// [`EnvironmentFailure`] that names the file when it can't be written; and whatever else `write` says.
+pub fn write_lines(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let beside = path.with_extension("part");
-    let write = || -> std::io::Result<()> {
-        let mut file = BufWriter::new(File::create(&beside)?);
-        for value in values {
-            serde_json::to_writer(&mut file, value)?;
-            file.write_all(b"\n")?;
-        }
-        file.flush()?;
-        std::fs::rename(&beside, path)
-    };
-    write().map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
+    let failed = |error: std::io::Error| EnvironmentFailure(format!("cannot write {}: {error}", path.display()));
+    let mut file = BufWriter::new(File::create(&beside).map_err(failed)?);
+    write(&mut file).map_err(|error| match error.downcast::<std::io::Error>() {
+        Ok(error) => failed(error).into(),
+        Err(error) => error,
+    })?;
+    file.flush().and_then(|()| std::fs::rename(&beside, path)).map_err(|error| failed(error).into())
 }
 
 /// A file of JSON lines that only grows: each line is on disk before the next piece of work starts.

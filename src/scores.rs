@@ -1,14 +1,12 @@
 //! Scores and the rows they are derived from, as `scores.json` and `rows.jsonl` hold them.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::lines::{Lines, Place};
 use crate::prediction::Finish;
+use crate::task::TaskKind;
 
 /// `scores.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,32 +17,48 @@ pub struct Scores {
     pub tasks: IndexMap<String, TaskScores>,
 }
 
+/// What can be seen of a text without a reference, beside its ROUGE and chrF: neither more nor less is better.
+pub const CHECKS: [&str; 7] =
+    ["words", "compression", "novel_bigrams", "coverage", "density", "repetition", "unsupported_rate"];
+
 /// Whether a smaller value of a metric is the better one.
 pub fn less_is_better(metric: &str) -> bool {
     matches!(metric, "invalid_rate" | "brier" | "log_loss" | "ece")
 }
 
-/// Reads a `rows.jsonl`.
+/// The metric that stands for a task where there is room for one.
+pub fn main_metric(kind: TaskKind) -> &'static str {
+    if kind == TaskKind::Text { "rougeL" } else { "macro_f1" }
+}
+
+/// Reads a `rows.jsonl` line by line, each with the place where it stands.
+///
+/// # Errors
+/// Names the file and the line; and whatever `each` says.
+pub fn each_row(rows: &Lines, mut each: impl FnMut(Row, Place) -> Result<()>) -> Result<()> {
+    rows.each(|line| each(parse_row(line.bytes, line.place, rows)?, line.place))
+}
+
+/// Reads one row again.
 ///
 /// # Errors
 /// Names the file and the line.
-pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let line = |(index, line): (usize, std::io::Result<String>)| {
-        let line = line.with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&line).with_context(|| {
-            format!(
-                "{}:{}: not a row\nhint: a rows.jsonl is written by `reels eval` and `reels score`",
-                path.display(),
-                index + 1
-            )
-        })
-    };
-    BufReader::new(file).lines().enumerate().map(line).collect()
+pub fn row_at(rows: &Lines, place: Place) -> Result<Row> {
+    parse_row(&rows.at(place)?, place, rows)
+}
+
+fn parse_row(bytes: &[u8], place: Place, rows: &Lines) -> Result<Row> {
+    serde_json::from_slice(bytes).with_context(|| {
+        format!(
+            "{}:{}: not a row\nhint: a rows.jsonl is written by `reels eval` and `reels score`",
+            rows.name(),
+            place.number
+        )
+    })
 }
 
 /// The scores of one task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskScores {
     /// By metric key (`rouge1`, `macro_f1` …).
     pub metrics: IndexMap<String, Metric>,
@@ -52,8 +66,23 @@ pub struct TaskScores {
     pub classes: IndexMap<String, ClassScores>,
     /// Absent for a text task.
     pub confusion: Option<Confusion>,
-    /// What was resampled; absent in files of version 0.1.0.
+    /// What was resampled; absent where nothing is scored.
     pub sampling: Option<Sampling>,
+    /// The flattering numbers, for a footnote; absent where no answer is invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_only: Option<ValidOnly>,
+    /// Ten bins of equal mass by confidence; empty without label probabilities.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reliability: Vec<ReliabilityBin>,
+    /// By falling threshold; empty unless the task has a positive label and probabilities.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub precision_recall: Vec<PrecisionRecall>,
+    /// The decision threshold that was applied, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// One metric by groups of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slices: Option<Slices>,
     /// Exactly how the numbers were made: parts `key:value` joined by `|`.
     pub signature: String,
 }
@@ -61,11 +90,14 @@ pub struct TaskScores {
 /// A number never travels alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// Not rounded.
+    /// Not rounded; NaN, in JSON `null`, where it is not defined.
+    #[serde(deserialize_with = "null_as_nan")]
     pub value: f64,
     /// Lower bound of the 95 % interval.
+    #[serde(deserialize_with = "null_as_nan")]
     pub low: f64,
     /// Upper bound of the 95 % interval.
+    #[serde(deserialize_with = "null_as_nan")]
     pub high: f64,
     /// Rows it is computed over.
     pub n: usize,
@@ -73,6 +105,60 @@ pub struct Metric {
     pub clusters: usize,
     /// How the interval was made: `bca`, `wilson`, or `percentile: ` and why.
     pub method: String,
+    /// Why the value is what it is by convention, where the data don't define it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// NaN is `null` in JSON.
+fn null_as_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// Metrics over valid answers only. They leave out what went wrong, so they are too good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ValidOnly {
+    /// Valid answers.
+    pub n: usize,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub accuracy: f64,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub macro_f1: f64,
+}
+
+/// Answers of similar confidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReliabilityBin {
+    /// Mean probability of the answered label.
+    pub confidence: f64,
+    /// Share of right answers.
+    pub accuracy: f64,
+    /// Lower bound of its 95 % interval.
+    pub low: f64,
+    /// Upper bound of its 95 % interval.
+    pub high: f64,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub n: usize,
+}
+
+/// Precision and recall of the positive label where it is answered from a probability on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionRecall {
+    /// Least probability of the positive label.
+    pub threshold: f64,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub precision: f64,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub recall: f64,
+}
+
+/// A metric by groups of rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slices {
+    /// `rougeL` or `accuracy`: a mean, so that groups without some of the labels can be compared.
+    pub metric: String,
+    /// By what is grouped (`account`, `category`, `duration` …), then by group.
+    pub by: IndexMap<String, IndexMap<String, Metric>>,
 }
 
 /// The units that resampling draws.
@@ -84,6 +170,10 @@ pub struct Sampling {
     pub clusters: usize,
     /// Of the task's rows, those of the largest one.
     pub largest_share: f64,
+    /// How much more the mean of rows (`rougeL`, `accuracy`) varies than over as many independent rows (Kish 1965);
+    /// absent where no row differs from another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub design_effect: Option<f64>,
 }
 
 /// With fewer units than this, intervals come out too narrow.
@@ -146,6 +236,12 @@ pub struct Row {
     pub label_logprobs: Option<IndexMap<String, f64>>,
     #[expect(missing_docs, reason = "the name says it")]
     pub finish: Finish,
-    /// By metric key: ROUGE F-measures, or `correct` as 0 or 1. Empty without a reference.
+    /// By metric key: ROUGE F-measures, chrF and checks, or `correct` as 0 or 1. Empty without a reference.
     pub metrics: IndexMap<String, f64>,
+    /// What the text states and its Reel doesn't: numbers, handles, tags and names to look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// The groups that the Reel belongs to, by what is grouped: its gold labels, `duration`, `views`, `length`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub slices: IndexMap<String, String>,
 }

@@ -104,21 +104,19 @@ fn check(name: String, entry: TaskEntry) -> Result<Task> {
     Ok(Task { name, kind, template, max_tokens, labels, positive, descriptions })
 }
 
-/// Checks that every gold label is one the task knows.
+/// Checks that every gold label of a Reel is one its task knows.
 ///
 /// # Errors
 /// Names the file, the Reel, the task and the label.
-pub fn check_references(reels: &[Reel], tasks: &[Task], data: &str) -> Result<()> {
+pub fn check_reference(reel: &Reel, tasks: &[Task], data: &str) -> Result<()> {
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Label) {
-        for reel in reels {
-            if let Some(label) = reel.reference.get(&task.name).filter(|label| !task.labels.contains(label)) {
-                bail!(
-                    "{data}: id {:?}: reference.{} is {label:?}, which is not among the task's labels ({})\nhint: correct the record, add the label to tasks.toml, or name the right prompts with --prompts",
-                    reel.id,
-                    task.name,
-                    task.labels.join(", ")
-                );
-            }
+        if let Some(label) = reel.reference.get(&task.name).filter(|label| !task.labels.contains(label)) {
+            bail!(
+                "{data}: id {:?}: reference.{} is {label:?}, which is not among the task's labels ({})\nhint: correct the record, add the label to tasks.toml, or name the right prompts with --prompts",
+                reel.id,
+                task.name,
+                task.labels.join(", ")
+            );
         }
     }
     Ok(())
@@ -160,7 +158,7 @@ mod tests {
         let tasks = parse_tasks(AD, "tasks.toml").unwrap();
         let mut reel = Reel { id: "r1".into(), ..Reel::default() };
         reel.reference.insert("ad".into(), "ya".into());
-        let message = check_references(&[reel], &tasks, "a.jsonl").unwrap_err().to_string();
+        let message = check_reference(&reel, &tasks, "a.jsonl").unwrap_err().to_string();
         assert!(message.starts_with("a.jsonl: id \"r1\": reference.ad is \"ya\""), "{message}");
     }
 }

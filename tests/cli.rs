@@ -89,6 +89,18 @@ fn a_baseline_is_a_run_like_any_other() {
         .assert()
         .success()
         .stdout(contains("accuracy"));
+    reels(folder.path())
+        .args(["eval", "--model", "baseline:oracle", "--output", "oracle"])
+        .assert()
+        .success()
+        .stdout(contains("rougeL_id"));
+    reels(folder.path())
+        .args(["eval", "--model", "baseline:tfidf", "--output", "tfidf", "--train", train.to_str().unwrap()])
+        .assert()
+        .success()
+        .stdout(contains("brier"));
+    let message = folder.fails(&["eval", "--model", "baseline:tfidf"], 2);
+    assert!(message.contains("needs records to learn labels from\nhint: add --train"), "{message}");
     let message = folder.fails(&["eval", "--model", "baseline:lead-9"], 2);
     assert!(message.contains("baseline:lead-9 is not known\nhint: baseline:lead-1"), "{message}");
 }
@@ -386,4 +398,69 @@ fn a_threshold_decides_the_exit_code() {
         let message = folder.fails(&["eval", "--model", "baseline:lead-3", "--fail-under", threshold], 2);
         assert!(message.contains(expected) && message.contains("hint: "), "{message}");
     }
+}
+
+#[test]
+fn reports_are_written_again_from_files_alone_and_beside_other_runs() {
+    let folder = Folder::new();
+    two_results(&folder);
+    let page = std::fs::read(folder.path().join("lead-3/report.html")).unwrap();
+    std::fs::remove_file(folder.path().join("lead-3/report.html")).unwrap();
+    std::fs::remove_file(folder.path().join("lead-3/predictions.jsonl")).unwrap();
+    reels(folder.path()).args(["report", "lead-3"]).assert().success().stdout(contains("lead-3/model-card.md"));
+    assert_eq!(std::fs::read(folder.path().join("lead-3/report.html")).unwrap(), page);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(read("lead-3/report.md").contains("| summary | ROUGE-L |"));
+    assert!(
+        read("lead-3/report.tex").contains("\\toprule") && read("lead-3/report.csv").contains("summary,rougeL_id,0.")
+    );
+    assert!(read("lead-3/model-card.md").starts_with("---\nlanguage: id\n"));
+
+    reels(folder.path())
+        .args(["report", "lead-3", "--against", "lead-1", "--format", "html,md"])
+        .assert()
+        .success()
+        .stdout(contains("report.html").and(contains("report.tex").not()));
+    assert!(read("lead-3/report.html").contains("Differences from lead-1."));
+
+    reels(folder.path()).args(["compare", "lead-1", "lead-3", "-o", "both"]).assert().success();
+    for name in ["comparison.html", "comparison.md", "comparison.tex", "comparison.json"] {
+        assert!(read(&format!("both/{name}")).contains("lead-3"), "{name}");
+    }
+    let message = folder.fails(&["report", "both"], 2);
+    assert!(message.contains("both is not a result directory: it has no scores.json\nhint: "), "{message}");
+}
+
+#[test]
+fn a_threshold_chosen_on_dev_data_decides_a_yes_no_task() {
+    let folder = Folder::new();
+    let sample = std::fs::read_to_string(root().join("eval/sample.jsonl")).unwrap();
+    let lines: Vec<&str> = sample.lines().collect();
+    folder.write("dev.jsonl", lines[..60].join("\n")).write("test.jsonl", lines[60..].join("\n"));
+    let model = model();
+    let eval = |data: &str, output: &str, more: &[&str]| {
+        let args = ["eval", "--task", "ad", "--model", model.to_str().unwrap(), "--data", data, "-o", output];
+        reels(folder.path()).args(args).args(more).assert()
+    };
+    eval("dev.jsonl", "dev", &[]).success();
+    eval("test.jsonl", "test", &["--threshold-from", "dev"]).success();
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(folder.path().join(name)).unwrap()).unwrap()
+    };
+    let threshold = json("test/manifest.json")["thresholds"]["ad"]["value"].as_f64().unwrap();
+    assert_eq!(json("test/scores.json")["tasks"]["ad"]["threshold"], threshold);
+    let rows = std::fs::read_to_string(folder.path().join("test/rows.jsonl")).unwrap();
+    for row in rows.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
+        let positive = row["label_logprobs"]["iklan"].as_f64().unwrap().exp() >= threshold;
+        assert_eq!(row["output"], if positive { "iklan" } else { "bukan iklan" });
+    }
+    let score = |more: &[&str]| {
+        let args = ["score", "--predictions", "test/predictions.jsonl", "--data", "test.jsonl", "-o", "again"];
+        folder.fails(&[&args[..], more].concat(), 2)
+    };
+    let message = score(&["--threshold-from", "test"]);
+    assert!(message.contains("is in both, so the threshold would be chosen on the data it is judged on"), "{message}");
+    reels(folder.path()).args(["eval", "--model", "baseline:lead-1", "-o", "lead"]).assert().success();
+    let message = score(&["--threshold-from", "lead"]);
+    assert!(message.contains("it is of another model"), "{message}");
 }

@@ -10,12 +10,11 @@ use indexmap::IndexMap;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use reels::config::ScoreSettings;
+use reels::config::{MetricSettings, ScoreSettings};
 use reels::prediction::Finish;
 use reels::score::compare::{Run, compare};
-use reels::score::rouge;
-use reels::score::score;
-use reels::scores::Row;
+use reels::score::{Table, Thresholds};
+use reels::scores::{Row, Scores};
 use reels::task::{Task, parse_tasks};
 
 const SIMULATIONS: u64 = 10_000;
@@ -46,7 +45,14 @@ fn row(index: usize, account: Option<String>, task: &str) -> Row {
         label_logprobs: None,
         finish: Finish::Stop,
         metrics: IndexMap::new(),
+        flags: vec![],
+        slices: IndexMap::new(),
     }
+}
+
+fn score(rows: &[Row], tasks: &[Task], settings: &ScoreSettings) -> Scores {
+    let metrics = MetricSettings { amounts: false, stems: false };
+    reels::score::score(&Table::of(rows, tasks).unwrap(), settings, &metrics, &Thresholds::new())
 }
 
 /// From the inverse of its distribution, near enough.
@@ -56,7 +62,7 @@ fn normal(random: &mut impl Rng) -> f64 {
 
 fn text_rows(values: impl Iterator<Item = (Option<String>, f64)>) -> Vec<Row> {
     let of = |(index, (account, value)): (usize, (Option<String>, f64))| {
-        let metrics = rouge::METRICS.map(|key| (key.to_owned(), value)).into();
+        let metrics = [("rougeL".to_owned(), value)].into();
         Row { metrics, ..row(index, account, "text") }
     };
     values.enumerate().map(of).collect()
@@ -172,7 +178,8 @@ fn intervals_of_clustered_means_hold_them() {
 #[ignore = "minutes of simulation: cargo test --test coverage -- --ignored --nocapture"]
 fn tests_reject_a_true_null_as_often_as_they_say() {
     let tasks = [task("text"), task("label")];
-    let run = |name: &str, rows: Vec<Row>, tasks: &[Task]| Run { name: name.into(), rows, tasks: tasks.to_vec() };
+    let run =
+        |name: &str, rows: Vec<Row>, tasks: &[Task]| Run { name: name.into(), table: Table::of(&rows, tasks).unwrap() };
     let rejected = |first: Vec<Row>, second: Vec<Row>, task: &[Task], metric: &str| {
         let runs = [run("a", first, task), run("b", second, task)];
         let comparison = compare(&runs, &SETTINGS).unwrap();

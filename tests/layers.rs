@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a module may import from the layers below its own.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
+    &["lines"],
     &["gguf", "reel", "task", "prediction", "scores"],
-    &["prompt", "config", "generator", "run"],
+    &["prompt", "config", "generator", "run", "indonesian"],
     &["llama", "baseline"],
     &["predict", "score", "report"],
     &["cli"],
@@ -13,12 +14,24 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Imports within a layer, each for a reason that is easy to see.
-const SAME_LAYER: [(&str, &str); 5] =
-    [("task", "reel"), ("scores", "prediction"), ("generator", "prompt"), ("prompt", "run"), ("report", "score")];
+const SAME_LAYER: [(&str, &str); 7] = [
+    ("indonesian", "run"),
+    ("task", "reel"),
+    ("scores", "prediction"),
+    ("scores", "task"),
+    ("generator", "prompt"),
+    ("prompt", "run"),
+    ("report", "score"),
+];
 
 /// Library → the only module that may name it.
-const LIBRARIES: [(&str, &str); 3] =
-    [("llama_cpp_2", "llama"), ("llama_cpp_sys_2", "llama"), ("minijinja_contrib", "prompt")];
+const LIBRARIES: [(&str, &str); 5] = [
+    ("llama_cpp_2", "llama"),
+    ("llama_cpp_sys_2", "llama"),
+    ("minijinja_contrib", "prompt"),
+    ("sastrawi", "indonesian"),
+    ("linfa", "baseline"),
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

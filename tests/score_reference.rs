@@ -1,15 +1,20 @@
-//! Scores against rouge_score, scikit-learn and numpy; `tests/reference/score.py` writes what they say.
+//! Scores against rouge_score, sacrebleu, scikit-learn, scipy, statsmodels and numpy; `tests/reference/score.py` writes
+//! what they say.
 
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use reels::config::ScoreSettings;
+use reels::baseline::Baseline;
+use reels::config::{MetricSettings, ScoreSettings};
+use reels::generator::{Ask, Generator, Job, Outcome, Want};
 use reels::prediction::Finish;
+use reels::prompt::Prompt;
+use reels::reel::Reel;
 use reels::score::classification::{self, CountTable};
 use reels::score::interval::{bca, percentile, wilson};
-use reels::score::rouge::{self, Scorer};
-use reels::score::score;
+use reels::score::rouge::{self, Mode, Scorer};
 use reels::score::significance::{holm, mcnemar};
+use reels::score::{Table, Thresholds, chrf, score};
 use reels::scores::Row;
 use reels::task::parse_tasks;
 use serde::Deserialize;
@@ -41,7 +46,7 @@ fn rouge_equals_rouge_score_to_the_last_bit() {
     assert!(file.pairs.len() >= 500);
     let mut scorer = Scorer::default();
     for pair in file.pairs {
-        let scores = scorer.score(&pair.reference, &pair.hypothesis);
+        let scores = scorer.score(Mode::Google, &pair.reference, &pair.hypothesis);
         for (key, score) in rouge::METRICS.iter().zip(scores) {
             assert_eq!(
                 [score.precision, score.recall, score.f],
@@ -62,6 +67,65 @@ fn every_character_gives_the_tokens_it_gives_in_python() {
         let lower: String = c.to_lowercase().filter(char::is_ascii_alphanumeric).collect();
         assert_eq!(lower, expected, "{c:?}");
     }
+}
+
+#[derive(Deserialize)]
+struct ChrfFile {
+    /// Reference, hypothesis, chrF, chrF++.
+    pairs: Vec<(String, String, f64, f64)>,
+}
+
+#[test]
+fn chrf_equals_sacrebleu() {
+    let file: ChrfFile = read("chrf.json");
+    assert!(file.pairs.len() >= 300);
+    for (reference, hypothesis, plain, plus) in file.pairs {
+        let found = chrf::chrf(&reference, &hypothesis);
+        for (value, expected) in found.into_iter().zip([plain, plus]) {
+            assert!((value - expected).abs() <= 1e-9, "{value}, not {expected}: {reference:?} and {hypothesis:?}");
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct TfIdfFile {
+    labels: Vec<String>,
+    /// Text and label.
+    train: Vec<(String, String)>,
+    test: Vec<String>,
+    /// `[test][labels]`, probabilities.
+    expected: Vec<Vec<f64>>,
+}
+
+#[test]
+fn tfidf_answers_as_scikit_learn() {
+    let file: TfIdfFile = read("tfidf.json");
+    let tasks =
+        format!("[task.category]\nkind = \"label\"\ntemplate = \"t\"\nmax_tokens = 9\nlabels = {:?}\n", file.labels);
+    let tasks = parse_tasks(&tasks, "tasks.toml").unwrap();
+    let reel = |text: &str, label: Option<&String>| {
+        let mut reel = Reel { transcript: Some(text.to_owned()), ..Reel::default() };
+        reel.reference.extend(label.map(|label| ("category".to_owned(), label.clone())));
+        reel
+    };
+    let train: Vec<Reel> = file.train.iter().map(|(text, label)| reel(text, Some(label))).collect();
+    let mut baseline = Baseline::new("tfidf", &tasks, Some(&train)).unwrap();
+    let mut jobs = file.test.iter().enumerate().map(|(id, text)| {
+        let prompt = Prompt { text: String::new(), tokens: vec![], truncated_tokens: 0 };
+        Ok(Job { id, reel: reel(text, None), asks: vec![Ask { task: 0, prompt, want: Want::Text { max_tokens: 9 } }] })
+    });
+    let mut answered = 0;
+    baseline
+        .run(&mut jobs, &mut |answer| {
+            let Ok(Outcome::LabelScores(scores)) = answer.outcome else { panic!("{:?}", answer.outcome) };
+            for (score, expected) in scores.iter().zip(&file.expected[answer.job]) {
+                assert!((score.exp() - expected).abs() < 1e-4, "{}, not {expected}", score.exp());
+            }
+            answered += 1;
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(answered, file.test.len());
 }
 
 #[derive(Deserialize)]
@@ -214,10 +278,14 @@ fn metrics_of_probabilities_equal_scikit_learn() {
             label_logprobs: Some(labels.iter().cloned().zip(case.log_probabilities[row].iter().copied()).collect()),
             finish: Finish::Stop,
             metrics: IndexMap::new(),
+            flags: vec![],
+            slices: IndexMap::new(),
         };
         let rows: Vec<Row> = case.truth.iter().enumerate().map(row).collect();
         let tasks = parse_tasks(&tasks, "tasks.toml").unwrap();
-        let scores = score(&rows, &tasks, &ScoreSettings { bootstrap: 100, seed: 1 });
+        let settings = ScoreSettings { bootstrap: 100, seed: 1 };
+        let metrics = MetricSettings { amounts: false, stems: false };
+        let scores = score(&Table::of(&rows, &tasks).unwrap(), &settings, &metrics, &Thresholds::new());
         for (key, expected) in [
             ("log_loss", Some(case.log_loss)),
             ("brier", Some(case.brier)),

@@ -8,7 +8,9 @@ command -v cmake >/dev/null || packages="$packages cmake"
 command -v g++ >/dev/null || packages="$packages g++"
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
-    find /usr/lib /usr/local/lib -name 'libclang*.so*' -print -quit 2>/dev/null | grep -q .
+    # not libclang-cpp, which other packages bring along
+    find /usr/lib /usr/local/lib \( -name 'libclang.so*' -o -name 'libclang-[0-9]*.so*' \) -print -quit 2>/dev/null |
+        grep -q .
 }
 has_libclang || packages="$packages libclang-dev"
 [ -z "$packages" ] && exit 0

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::data::Data;
+use super::data::Records;
 use crate::baseline::Baseline;
 use crate::config::{BUNDLED_MODEL, ModelName, PredictSettings};
 use crate::generator::{Generator, Workload};
@@ -46,8 +46,8 @@ impl Answerer {
                     settings.adapter.is_none(),
                     "--adapter is for model files\nhint: leave it out with baseline:{name}"
                 );
-                let train = settings.train.as_deref().map(|path| Data::open(Some(path))).transpose()?;
-                Ok(Answerer::Baseline(Baseline::new(name, tasks, train.as_ref().map(|data| &data.reels[..]))?))
+                let train = settings.train.as_deref().map(|path| Records::open(Some(path))?.read()).transpose()?;
+                Ok(Answerer::Baseline(Baseline::new(name, tasks, train.as_deref())?))
             }
         }
     }

@@ -9,38 +9,56 @@ use serde_json::Value;
 use super::{Code, folder};
 use crate::cli::CompareArgs;
 use crate::config::with_file;
+use crate::lines::Lines;
 use crate::prompt::PromptSet;
-use crate::report;
+use crate::report::{self, Difference};
+use crate::run::{EnvironmentFailure, write_atomically, write_json};
+use crate::score::Table;
 use crate::score::compare::{Run, compare};
 use crate::score::significance::{smallest_accuracy_difference, smallest_difference};
-use crate::scores::read_rows;
 
 pub(super) fn run(args: CompareArgs, config: Option<&Path>) -> Result<Code> {
     if args.plan {
         return plan(&args);
     }
     let settings = with_file(args.settings, "compare", config)?.resolve()?;
-    let names = names(&args.directories)?;
-    let mut runs = Vec::new();
-    let mut manifests = Vec::new();
-    for (directory, name) in args.directories.iter().zip(names) {
-        let rows_path = directory.join("rows.jsonl");
-        ensure!(
-            rows_path.is_file(),
-            "{} is not a result directory: it has no rows.jsonl\nhint: `reels eval` and `reels score` write one",
-            directory.display()
-        );
-        let prompts = PromptSet::find(Some(&directory.join("prompts")))?;
-        runs.push(Run { name, rows: read_rows(&rows_path)?, tasks: prompts.tasks });
-        manifests.push(folder::manifest(directory)?.unwrap_or(Value::Null));
-    }
+    let (runs, differing) = read_runs(&args.directories)?;
     let comparison = compare(&runs, &settings)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
-        println!("{}", report::comparison(&comparison, &differences(&manifests)));
+        println!("{}", report::comparison(&comparison, &differing));
+    }
+    if let Some(directory) = args.output {
+        std::fs::create_dir_all(&directory)
+            .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", directory.display())))?;
+        let page = report::comparison_html(&comparison, &differing)?;
+        write_atomically(&directory.join("comparison.html"), page.as_bytes())?;
+        let text = report::comparison_markdown(&comparison, &differing);
+        write_atomically(&directory.join("comparison.md"), text.as_bytes())?;
+        write_atomically(&directory.join("comparison.tex"), report::comparison_latex(&comparison).as_bytes())?;
+        write_json(&directory.join("comparison.json"), &comparison)?;
+        eprintln!("report: {}", directory.join("comparison.html").display());
     }
     Ok(Code::Done)
+}
+
+/// The runs of result directories, and what besides their answers is not the same.
+pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<Difference>)> {
+    let mut runs = Vec::new();
+    let mut manifests = Vec::new();
+    for (directory, name) in directories.iter().zip(names(directories)?) {
+        let rows = directory.join("rows.jsonl");
+        ensure!(
+            rows.is_file(),
+            "{} is not a result directory: it has no rows.jsonl\nhint: `reels eval` and `reels score` write one",
+            directory.display()
+        );
+        let tasks = PromptSet::find(Some(&directory.join("prompts")))?.tasks;
+        runs.push(Run { name, table: Table::read(&Lines::open(&rows, "rows")?, &tasks)? });
+        manifests.push(folder::manifest(directory)?.unwrap_or(Value::Null));
+    }
+    Ok((runs, differences(&manifests)))
 }
 
 /// The last part of each path; whole paths where two are alike.
@@ -58,27 +76,27 @@ fn names(directories: &[PathBuf]) -> Result<Vec<String>> {
     Ok(directories.iter().map(|path| path.display().to_string()).collect())
 }
 
-/// What besides the answers is not the same in all runs, a line each.
-fn differences(manifests: &[Value]) -> Vec<String> {
-    let of = |name: &str, pointer: &str, shown: usize| {
-        let values: Vec<String> = manifests
-            .iter()
-            .map(|manifest| {
-                manifest
-                    .pointer(pointer)
-                    .map_or("unknown".to_owned(), |value| value.as_str().map_or(value.to_string(), str::to_owned))
-            })
-            .collect();
+/// What besides the answers is not the same in all runs.
+fn differences(manifests: &[Value]) -> Vec<Difference> {
+    let of = |what: &'static str, pointer: &str, shown: usize| {
+        let value = |manifest: &Value| match manifest.pointer(pointer) {
+            None => "unknown".to_owned(),
+            Some(value) => value.as_str().map_or(value.to_string(), str::to_owned),
+        };
+        let values: Vec<String> = manifests.iter().map(value).collect();
         let differ = values.iter().any(|value| *value != values[0]);
-        differ.then(|| {
-            let shown: Vec<String> = values.iter().map(|value| value.chars().take(shown).collect()).collect();
-            format!("{name}: {}", shown.join(" · "))
-        })
+        let values = values.iter().map(|value| value.chars().take(shown).collect()).collect();
+        differ.then_some(Difference { what, values })
     };
-    [of("model", "/model/name", 60), of("prompts", "/inputs/prompts_sha256", 8), of("data", "/data/sha256", 8)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        of("model", "/model/name", 60),
+        of("adapter", "/adapter/name", 60),
+        of("prompts", "/inputs/prompts_sha256", 8),
+        of("data", "/data/sha256", 8),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What a test set of a size can show, before any token is spent.

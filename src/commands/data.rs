@@ -2,37 +2,35 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 
-use crate::reel::{Reel, parse_reels};
-use crate::run::sha256;
+use crate::lines::Lines;
+use crate::reel::{Reel, read_reels};
+use crate::run::{sha256, sha256_file};
 
 const SAMPLE: &str = include_str!("../../eval/sample.jsonl");
 const SAMPLE_NAME: &str = "eval/sample.jsonl";
 
-/// Records and where they came from.
-pub(super) struct Data {
-    /// For messages and the manifest.
-    pub name: String,
+/// A file of records, not read yet.
+pub(super) struct Records {
+    pub lines: Lines,
     /// Of the whole file.
     pub sha256: String,
-    pub reels: Vec<Reel>,
 }
 
-impl Data {
-    /// Reads a file, or the sample that is part of the program.
-    pub fn open(path: Option<&Path>) -> Result<Data> {
-        let (name, bytes) = match path {
-            Some(path) => {
-                let name = path.display().to_string();
-                let bytes = std::fs::read(path).with_context(|| {
-                    format!("cannot read data file {name}\nhint: records are JSONL, one object a line; without --data the bundled sample is used")
-                })?;
-                (name, bytes)
-            }
-            None => (SAMPLE_NAME.to_owned(), SAMPLE.as_bytes().to_vec()),
+impl Records {
+    /// Opens a file, or the sample that is part of the program.
+    pub fn open(path: Option<&Path>) -> Result<Records> {
+        let Some(path) = path else {
+            return Ok(Records { lines: Lines::embedded(SAMPLE_NAME, SAMPLE), sha256: sha256(SAMPLE.as_bytes()) });
         };
-        let reels = parse_reels(&bytes[..], &name)?;
-        Ok(Data { name, sha256: sha256(&bytes), reels })
+        let lines = Lines::open(path, "data file").map_err(|error| {
+            anyhow!("{error:#}\nhint: records are JSONL, one object a line; without --data the bundled sample is used")
+        })?;
+        Ok(Records { lines, sha256: sha256_file(path)? })
+    }
+
+    pub fn read(&self) -> Result<Vec<Reel>> {
+        read_reels(&self.lines)
     }
 }

@@ -1,26 +1,27 @@
-//! `reels eval`: predict, score, report.
+//! `reels eval`: predict, score and report in one directory.
 
 use anyhow::Result;
 
 use super::predict::predict;
 use super::score::score_into;
 use super::{Code, folder, threshold};
-use crate::config::{PredictSettings, ScoreSettings, Threshold};
+use crate::config::{PredictSettings, ScoringSettings};
+use crate::lines::Lines;
 use crate::predict::predictions_path;
-use crate::prediction::read_predictions;
 use crate::prompt::PromptSet;
+use crate::score::Join;
 
-pub(super) fn run(settings: PredictSettings, score: ScoreSettings, fail_under: &[Threshold]) -> Result<Code> {
-    threshold::check(fail_under, &PromptSet::find(settings.prompts.as_deref())?.tasks)?;
+pub(super) fn run(settings: PredictSettings, scoring: &ScoringSettings) -> Result<Code> {
+    threshold::check(scoring, &PromptSet::find(settings.prompts.as_deref())?.tasks)?;
     let predicted = predict(&settings, "eval", settings.output.clone())?;
     if predicted.code == Code::Interrupted {
         return Ok(Code::Interrupted);
     }
-    let predictions = read_predictions(&predictions_path(&predicted.folder))?;
-    let data = predicted.data;
-    let scores =
-        score_into(&predicted.folder, &predictions, &data.reels, &predicted.prompts.tasks, score, predicted.manifest)?;
+    let predictions = Lines::open(&predictions_path(&predicted.folder), "predictions")?;
+    let tasks = &predicted.prompts.tasks;
+    let join = Join::new(&predictions, &predicted.records.lines, tasks)?;
+    let scores = score_into(&predicted.folder, &join, &predicted.records, tasks, scoring, predicted.manifest)?;
     folder::point_latest_at(&predicted.folder)?;
-    let judged = threshold::judge(fail_under, &scores);
+    let judged = threshold::judge(&scoring.fail_under, &scores);
     Ok(if predicted.code == Code::Done { judged } else { predicted.code })
 }

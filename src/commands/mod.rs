@@ -7,6 +7,7 @@ mod eval;
 mod folder;
 mod predict;
 mod prompt;
+mod report;
 mod score;
 mod threshold;
 
@@ -68,12 +69,13 @@ pub fn run(cli: Cli) -> Result<Code> {
     let config = cli.config.as_deref();
     match cli.command {
         Command::Eval(overrides) => {
-            let (predict, score, fail_under) = with_file(overrides, "eval", config)?.resolve()?;
-            eval::run(predict, score, &fail_under)
+            let (predict, scoring) = with_file(overrides, "eval", config)?.resolve()?;
+            eval::run(predict, &scoring)
         }
         Command::Predict(overrides) => predict::run(with_file(overrides, "predict", config)?.resolve()?),
         Command::Score(overrides) => score::run(with_file(overrides, "score", config)?.resolve()?),
         Command::Compare(args) => compare::run(args, config),
+        Command::Report(args) => report::run(args, config),
         Command::Prompt(command) => prompt::run(command),
     }
 }

@@ -7,19 +7,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::answerer::Answerer;
-use super::data::Data;
+use super::data::Records;
 use super::{Code, folder};
 use crate::config::{ModelName, PredictSettings};
 use crate::predict::{self, Asker, Identity, Summary, Work, predictions_path};
 use crate::prediction::{Prediction, read_predictions};
 use crate::prompt::PromptSet;
+use crate::reel::Reel;
 use crate::run::{Log, machine, timestamp, write_json};
-use crate::task::check_references;
+use crate::task::check_reference;
 
 /// Predictions of a run, finished or interrupted.
 pub(super) struct Predicted {
     pub folder: PathBuf,
-    pub data: Data,
+    pub records: Records,
     pub prompts: PromptSet,
     pub manifest: Value,
     pub code: Code,
@@ -42,15 +43,16 @@ pub(super) fn run(settings: PredictSettings) -> Result<Code> {
 pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<PathBuf>) -> Result<Predicted> {
     let prompts = PromptSet::find(settings.prompts.as_deref())?;
     let mut tasks = predict::select_tasks(&prompts.tasks, &settings.tasks)?;
-    let mut data = Data::open(settings.data.as_deref())?;
-    check_references(&data.reels, &prompts.tasks, &data.name)?;
-    data.reels.truncate(settings.limit.unwrap_or(usize::MAX));
+    let records = Records::open(settings.data.as_deref())?;
+    let mut reels = records.read()?;
+    reels.iter().try_for_each(|reel| check_reference(reel, &prompts.tasks, records.lines.name()))?;
+    reels.truncate(settings.limit.unwrap_or(usize::MAX));
 
     let answerer = Answerer::open(settings, &prompts.tasks)?;
     leave_out_what_it_cannot_answer(&answerer, &prompts, &mut tasks)?;
     let budget = answerer.budget(settings, &prompts.tasks)?;
     let identity = answerer.identity(settings, &prompts.tasks, budget)?;
-    let inputs = inputs(&identity, &data, &prompts);
+    let inputs = inputs(&identity, &records, &prompts);
     let folder = folder.map_or_else(|| folder::choose(&inputs), Ok)?;
     folder::open(&folder, &inputs)?;
     let mut log = Log::append_to(&predictions_path(&folder))?;
@@ -58,13 +60,15 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
 
     let asker =
         Asker { prompts: &prompts, tasks: &tasks, format: answerer.format(budget), label_mode: settings.label_mode };
-    let work = predict::prepare(&data.reels, &asker, &identity, &earlier)?;
-    let mut manifest = manifest(command, settings, &answerer, &data, &prompts, inputs, budget);
+    let work = predict::prepare(&reels, &asker, &identity, &earlier)?;
+    let mut manifest = manifest(command, settings, &answerer, &prompts, inputs, budget);
+    manifest["data"] = json!({"path": records.lines.name(), "sha256": records.sha256, "reels": reels.len()});
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;
-    announce(settings, &answerer, &data, &prompts, &tasks, &work);
+    announce(settings, &answerer, &prompts, &tasks, &work);
+    eprintln!("data     {}, {} Reels", records.lines.name(), reels.len());
 
-    let summary = answer(settings, &data, &asker, &identity, &work, &answerer, &mut log)?;
+    let summary = answer(settings, &reels, &asker, &identity, &work, &answerer, &mut log)?;
     let failed =
         read_predictions(&predictions_path(&folder))?.iter().filter(|prediction| prediction.error.is_some()).count();
     if summary.made > 0 {
@@ -85,12 +89,12 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
     } else {
         Code::Done
     };
-    Ok(Predicted { folder, data, prompts, manifest, code })
+    Ok(Predicted { folder, records, prompts, manifest, code })
 }
 
 fn answer(
     settings: &PredictSettings,
-    data: &Data,
+    reels: &[Reel],
     asker: &Asker,
     identity: &Identity,
     work: &Work,
@@ -100,7 +104,7 @@ fn answer(
     let mut generator = answerer.load(settings, &work.workload)?;
     let bar = progress(work);
     let mut seen = |_: &Prediction| bar.inc(1);
-    let summary = predict::run(work, &data.reels, asker, identity, &mut *generator, log, &mut seen);
+    let summary = predict::run(work, reels, asker, identity, &mut *generator, log, &mut seen);
     bar.finish_and_clear();
     summary
 }
@@ -130,14 +134,7 @@ fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tas
 }
 
 /// Says what is going to happen, with what was taken over.
-fn announce(
-    settings: &PredictSettings,
-    answerer: &Answerer,
-    data: &Data,
-    prompts: &PromptSet,
-    tasks: &[usize],
-    work: &Work,
-) {
+fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet, tasks: &[usize], work: &Work) {
     let model = answerer.describe();
     let size = model["parameters"].as_u64().map(|count| {
         format!(" ({}, {:.1} M parameters)", model["architecture"].as_str().unwrap_or("?"), count as f64 / 1e6)
@@ -147,7 +144,6 @@ fn announce(
     if let Some(adapter) = &settings.adapter {
         eprintln!("adapter  {}", adapter.display());
     }
-    eprintln!("data     {}, {} Reels", data.name, data.reels.len());
     eprintln!("prompts  {}: {}", prompts.source, names.join(", "));
     if work.done_before > 0 {
         eprintln!("going on: {} predictions are done, {} left", work.done_before, work.left());
@@ -155,11 +151,11 @@ fn announce(
 }
 
 /// What results are results of: they go on in a directory only when all of this is the same.
-fn inputs(identity: &Identity, data: &Data, prompts: &PromptSet) -> Value {
+fn inputs(identity: &Identity, records: &Records, prompts: &PromptSet) -> Value {
     json!({
         "model_sha256": identity.model_sha256,
         "adapter_sha256": identity.adapter_sha256,
-        "data_sha256": data.sha256,
+        "data_sha256": records.sha256,
         "prompts_sha256": prompts.sha256(),
         "settings_sha256": identity.settings_sha256,
     })
@@ -169,7 +165,6 @@ fn manifest(
     command: &str,
     settings: &PredictSettings,
     answerer: &Answerer,
-    data: &Data,
     prompts: &PromptSet,
     inputs: Value,
     budget: usize,
@@ -190,7 +185,6 @@ fn manifest(
         "model": model,
         "model_path": path,
         "adapter": adapter,
-        "data": {"path": data.name, "sha256": data.sha256, "reels": data.reels.len()},
         "prompts": {"source": prompts.source.to_string(), "sha256": inputs["prompts_sha256"]},
         "settings": predict::settings_json(settings, &prompts.tasks, budget),
         "engine": {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Code;
 use super::answerer::Answerer;
-use super::data::Data;
+use super::data::Records;
 use crate::cli::{PromptCommand, RenderArgs};
 use crate::config::PredictOverrides;
 use crate::predict::{Format, select_tasks};
@@ -36,11 +36,12 @@ fn list(prompts: &PromptSet) {
 fn render(args: RenderArgs) -> Result<()> {
     let prompts = PromptSet::find(args.prompts.as_deref())?;
     let tasks = select_tasks(&prompts.tasks, &args.task)?;
-    let data = Data::open(args.data.as_deref())?;
+    let records = Records::open(args.data.as_deref())?;
+    let reels = records.read()?;
     let reel = match &args.id {
-        None => &data.reels[0],
-        Some(id) => data.reels.iter().find(|reel| reel.id == *id).with_context(|| {
-            format!("{} has no record {id:?}\nhint: ids look like {:?}", data.name, data.reels[0].id)
+        None => &reels[0],
+        Some(id) => reels.iter().find(|reel| reel.id == *id).with_context(|| {
+            format!("{} has no record {id:?}\nhint: ids look like {:?}", records.lines.name(), reels[0].id)
         })?,
     };
     let Some(model) = args.model else {

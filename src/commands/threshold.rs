@@ -1,29 +1,90 @@
-//! `--fail-under`: an exit code from a metric's interval.
+//! Thresholds: `--fail-under`, an exit code from a metric's interval; and those that decide yes/no tasks.
 
-use anyhow::{Context, Result, ensure};
+use std::path::Path;
 
-use super::Code;
-use crate::config::Threshold;
-use crate::score;
+use anyhow::{Context, Result, bail, ensure};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use super::data::Records;
+use super::{Code, folder};
+use crate::config::{ScoringSettings, Threshold};
+use crate::lines::Lines;
+use crate::reel::each_reel;
+use crate::score::{self, Table, Thresholds};
 use crate::scores::{Scores, less_is_better};
 use crate::task::Task;
 
 /// Refuses what no score can answer, before anything is computed.
-pub(super) fn check(thresholds: &[Threshold], tasks: &[Task]) -> Result<()> {
-    for Threshold { task: name, metric, .. } in thresholds {
+pub(super) fn check(settings: &ScoringSettings, tasks: &[Task]) -> Result<()> {
+    for Threshold { task: name, metric, .. } in &settings.fail_under {
         let task = tasks.iter().find(|task| task.name == *name).with_context(|| {
             let known: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
             format!("--fail-under names an unknown task {name:?}\nhint: tasks are {}", known.join(", "))
         })?;
-        let keys: Vec<&str> = score::metric_keys(task).into_iter().filter(|key| !less_is_better(key)).collect();
+        let is_made = |key: &String| !less_is_better(key) && (settings.metrics.stems || !key.ends_with("_id_stem"));
+        let keys: Vec<String> = score::metric_keys(task).into_iter().filter(is_made).collect();
         let why = if less_is_better(metric) { "one of which less is better" } else { "unknown" };
         ensure!(
-            keys.contains(&metric.as_str()),
+            keys.contains(metric),
             "--fail-under {name}.{metric}: the metric is {why}\nhint: metrics of {name} are {}",
             keys.join(", ")
         );
     }
     Ok(())
+}
+
+/// The thresholds that are best on a result on dev data, and what the manifest says of them.
+pub(super) fn chosen(
+    dev: Option<&Path>,
+    tasks: &[Task],
+    records: &Records,
+    manifest: &Value,
+) -> Result<(Thresholds, Value)> {
+    let Some(dev) = dev else { return Ok((Thresholds::new(), Value::Null)) };
+    let rows = dev.join("rows.jsonl");
+    ensure!(
+        rows.is_file(),
+        "--threshold-from {}: not a result directory, it has no rows.jsonl\nhint: `reels eval` on dev data writes one",
+        dev.display()
+    );
+    let dev_manifest = folder::manifest(dev)?.unwrap_or(Value::Null);
+    for (what, pointer) in [("model", "/model/sha256"), ("adapter", "/adapter/sha256"), ("prompts", "/prompts/sha256")]
+    {
+        ensure!(
+            dev_manifest.pointer(pointer) == manifest.pointer(pointer),
+            "--threshold-from {}: it is of another {what}, whose probabilities mean something else\nhint: evaluate the same model with the same prompts on dev data",
+            dev.display()
+        );
+    }
+    let table = Table::read(&Lines::open(&rows, "rows")?, tasks)?;
+    each_reel(&records.lines, |reel, _| {
+        if table.has_reel(&reel.id) {
+            bail!(
+                "--threshold-from {}: Reel {:?} is in both, so the threshold would be chosen on the data it is judged on\nhint: choose it on other data",
+                dev.display(),
+                reel.id
+            );
+        }
+        Ok(())
+    })?;
+    let thresholds = score::best_thresholds(&table);
+    ensure!(
+        !thresholds.is_empty(),
+        "--threshold-from {}: no task in it has a positive label, label probabilities and both labels among its references\nhint: `positive` in tasks.toml names the positive label; --label-mode score gives probabilities",
+        dev.display()
+    );
+    let of = |threshold: &f64| {
+        json!({
+            "value": threshold,
+            "best_by": "macro_f1",
+            "chosen_on": {"directory": dev.display().to_string(), "data_sha256": dev_manifest["data"]["sha256"]},
+        })
+    };
+    let described: IndexMap<&String, Value> =
+        thresholds.iter().map(|(task, threshold)| (task, of(threshold))).collect();
+    let described = json!(described);
+    Ok((thresholds, described))
 }
 
 /// Says of each threshold whether it is reached, missed, or can't be decided.

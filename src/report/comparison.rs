@@ -2,17 +2,19 @@
 
 use comfy_table::Table;
 
-use super::metrics::{counted, decimal};
+use super::Difference as Differing;
+use super::metrics::{self, counted, decimal};
 use super::table::empty;
 use crate::score::compare::{Comparison, Difference, MetricComparison, TaskComparison, Verdict};
+use crate::scores::CHECKS;
 
 /// For each task what the main metric says in a sentence, then all metrics; `differing` is what else differs between the
 /// runs.
-pub fn comparison(comparison: &Comparison, differing: &[String]) -> String {
+pub fn comparison(comparison: &Comparison, differing: &[Differing]) -> String {
     let mut parts = Vec::new();
     let mut head = format!("baseline: {}", comparison.runs[0]);
     for line in differing {
-        head.push_str(&format!("\ndiffers in {line}"));
+        head.push_str(&format!("\ndiffers in {}: {}", line.what, line.values.join(" · ")));
     }
     parts.push(head);
     for (name, task) in &comparison.tasks {
@@ -20,7 +22,7 @@ pub fn comparison(comparison: &Comparison, differing: &[String]) -> String {
         let units = counted(sampling.clusters, sampling.unit());
         let few = if sampling.too_few() { "; too few to trust intervals, which come out too narrow" } else { "" };
         parts.push(format!("{name}: {}, resampled by {} ({units}{few})", counted(task.n, "row"), sampling.unit()));
-        parts.push(sentences(comparison, task));
+        parts.push(sentences(comparison, task).join("\n"));
         parts.push(table(comparison, task).trim_fmt());
     }
     if !comparison.left_out.is_empty() {
@@ -31,9 +33,9 @@ pub fn comparison(comparison: &Comparison, differing: &[String]) -> String {
     parts.join("\n\n")
 }
 
-/// The verdict on the main metric.
-fn sentences(comparison: &Comparison, task: &TaskComparison) -> String {
-    let Some(metric) = task.metrics.get(&task.main) else { return String::new() };
+/// The verdict on the main metric, of each run and of all.
+pub(super) fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
+    let Some(metric) = task.metrics.get(&task.main) else { return vec![] };
     let mut lines: Vec<String> = metric
         .differences
         .iter()
@@ -43,12 +45,13 @@ fn sentences(comparison: &Comparison, task: &TaskComparison) -> String {
     if comparison.runs.len() > 2 {
         lines.push(best(comparison, metric, &task.main));
     }
-    lines.join("\n")
+    lines
 }
 
 fn sentence(difference: &Difference, run: &str, baseline: &str, metric: &str) -> String {
     let Difference { value, low, high, smallest_shown, .. } = difference;
-    let bounds = format!("{} in {metric}, 95 % interval {} to {}", signed(*value), signed(*low), signed(*high));
+    let metric = metrics::name(metric);
+    let bounds = format!("{} in {metric}, 95\u{a0}% interval {} to {}", signed(*value), signed(*low), signed(*high));
     match difference.verdict {
         Verdict::Better => format!("{run} is better than {baseline}: {bounds}."),
         Verdict::Worse => format!("{run} is worse than {baseline}: {bounds}."),
@@ -69,7 +72,8 @@ fn best(comparison: &Comparison, metric: &MetricComparison, key: &str) -> String
     };
     if metric.optimism > 0.0005 {
         line.push_str(&format!(
-            " Picked on this data, the best value of {key} is about {} too good; report it on data it was not picked on.",
+            " Picked on this data, the best value of {} is about {} too good; report it on data it was not picked on.",
+            metrics::name(key),
             decimal(metric.optimism)
         ));
     }
@@ -78,7 +82,7 @@ fn best(comparison: &Comparison, metric: &MetricComparison, key: &str) -> String
 
 fn table(comparison: &Comparison, task: &TaskComparison) -> Table {
     let mut table = empty(&["metric", "run", "value", "difference", "95 % interval", "p", "verdict"], 2);
-    for (key, metric) in &task.metrics {
+    for (key, metric) in task.metrics.iter().filter(|(key, _)| !CHECKS.contains(&key.as_str())) {
         for (index, (run, value)) in comparison.runs.iter().zip(&metric.values).enumerate() {
             let key = if index == 0 { key.as_str() } else { "" };
             let mut cells = vec![key.to_owned(), run.clone(), decimal(*value)];
@@ -97,20 +101,21 @@ fn table(comparison: &Comparison, task: &TaskComparison) -> Table {
     table
 }
 
-fn word(verdict: Verdict) -> &'static str {
+pub(super) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Better => "better",
         Verdict::Worse => "worse",
         Verdict::NoDifferenceShown => "no difference shown",
+        Verdict::Different => "different",
         Verdict::NotTested => "not tested",
     }
 }
 
-fn signed(value: f64) -> String {
+pub(super) fn signed(value: f64) -> String {
     let text = decimal(value);
     if value > 0.0 && text != "0.000" { format!("+{text}") } else { text.replace('-', "−") }
 }
 
-fn p_value(p: f64) -> String {
+pub(super) fn p_value(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
 }

@@ -3,8 +3,9 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::Rows;
 use crate::prediction::Finish;
-use crate::scores::{Row, Scores};
+use crate::scores::Scores;
 
 /// Answers of one task, counted.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
@@ -22,18 +23,21 @@ pub struct Counts {
 }
 
 /// By task, those of `scores` first.
-pub fn by_task<'a>(scores: &'a Scores, rows: &'a [Row]) -> IndexMap<&'a str, Counts> {
-    let mut counts: IndexMap<_, _> = scores.tasks.keys().map(|task| (task.as_str(), Counts::default())).collect();
-    for row in rows {
-        let task = counts.entry(row.task.as_str()).or_default();
-        task.answers += 1;
-        task.unscored += usize::from(row.reference.is_none());
-        match row.finish {
-            Finish::Stop => {}
-            Finish::Length => task.cut += 1,
-            Finish::Invalid => task.invalid += 1,
-            Finish::Error => task.failed += 1,
+pub fn by_task<'a>(scores: &'a Scores, rows: &'a Rows) -> IndexMap<&'a str, Counts> {
+    let tasks: indexmap::IndexSet<&str> = scores.tasks.keys().map(String::as_str).chain(rows.tasks()).collect();
+    let of_task = |task: &'a str| {
+        let mut counts = Counts::default();
+        for mark in rows.of_task(task) {
+            counts.answers += 1;
+            counts.unscored += usize::from(!mark.is_scored);
+            match mark.finish {
+                Finish::Stop => {}
+                Finish::Length => counts.cut += 1,
+                Finish::Invalid => counts.invalid += 1,
+                Finish::Error => counts.failed += 1,
+            }
         }
-    }
-    counts
+        (task, counts)
+    };
+    tasks.into_iter().map(of_task).collect()
 }

@@ -1,44 +1,64 @@
-//! The examples: one card a Reel, with its answers to all tasks.
+//! Answers as cards, one a Reel: the examples, and those worth a look.
 
+use anyhow::Result;
+use minijinja::value::Value;
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+use super::highlight::highlighted;
 use super::metrics::{decimal, name, percent};
+use super::rows::{Mark, Rows};
 use super::select::select;
 use crate::prediction::Finish;
-use crate::scores::Row;
+use crate::score::compare::Flips;
+use crate::scores::{CHECKS, Row};
 use crate::task::{Task, TaskKind};
 
 /// Of the label probabilities, the highest are shown.
 const PROBABILITIES: usize = 3;
+/// Answers under each heading of those worth a look.
+const LOOKS: usize = 5;
 
 /// The cards, and how they were chosen.
 #[derive(Debug, Serialize)]
-pub struct Examples<'a> {
-    cards: Vec<Card<'a>>,
+pub struct Examples {
+    cards: Vec<Card>,
     answers: usize,
     rule: String,
 }
 
+/// Answers worth a look.
 #[derive(Debug, Serialize)]
-struct Card<'a> {
-    reel_id: &'a str,
-    account: Option<&'a str>,
-    answers: Vec<Answer<'a>>,
+pub struct Looks {
+    heading: String,
+    cards: Vec<Card>,
 }
 
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
-    task: &'a str,
+struct Card {
+    reel_id: String,
+    account: Option<String>,
+    answers: Vec<Answer>,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    task: String,
     repeat: u32,
     is_label: bool,
     outcome: Outcome,
     is_cut: bool,
     finish: Finish,
-    reference: Option<&'a str>,
-    output: &'a str,
-    metrics: Vec<(&'a str, String)>,
-    probabilities: Vec<Probability<'a>>,
-    prompt: &'a str,
+    /// Of HTML.
+    reference: Option<Value>,
+    /// Of HTML.
+    output: Value,
+    metrics: Vec<(String, String)>,
+    flags: Vec<String>,
+    probabilities: Vec<Probability>,
+    prompt: String,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -55,41 +75,90 @@ enum Outcome {
 }
 
 #[derive(Debug, Serialize)]
-struct Probability<'a> {
-    label: &'a str,
+struct Probability {
+    label: String,
     percent: String,
     /// Of the bar, in per cent.
     width: String,
 }
 
 /// Selects rows and brings them into the form the page shows.
-pub fn examples<'a>(rows: &'a [Row], tasks: &[Task]) -> Examples<'a> {
+pub fn examples(rows: &Rows, tasks: &[Task]) -> Result<Examples> {
     let selection = select(rows);
-    let cards: Vec<Card> = selection
-        .reels
-        .iter()
-        .map(|reel| Card {
-            reel_id: &reel[0].reel_id,
-            account: reel[0].account.as_deref(),
-            answers: reel.iter().map(|row| answer(row, tasks)).collect(),
-        })
-        .collect();
-    Examples { answers: cards.iter().map(|card| card.answers.len()).sum(), cards, rule: selection.rule }
+    let cards: Vec<Card> = selection.reels.iter().map(|marks| card(rows, marks, tasks)).collect::<Result<_>>()?;
+    Ok(Examples { answers: cards.iter().map(|card| card.answers.len()).sum(), cards, rule: selection.rule })
 }
 
-fn answer<'a>(row: &'a Row, tasks: &[Task]) -> Answer<'a> {
+/// The worst, middling and some random texts; wrong labels the model was surest of, and some random ones; and where it
+/// differs from a baseline, by task name.
+pub fn looks(rows: &Rows, task: &Task, flips: Option<(&str, &Flips)>, seed: u64) -> Result<Vec<Looks>> {
+    let mut scored: Vec<&Mark> = rows.of_task(&task.name).filter(|mark| !mark.value.is_nan()).collect();
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut groups: Vec<(String, Vec<&Mark>)> = Vec::new();
+    match task.kind {
+        TaskKind::Text => {
+            let drawn: Vec<&Mark> = scored.sample(&mut random, LOOKS).copied().collect();
+            scored.sort_by(|a, b| a.value.total_cmp(&b.value));
+            let middle = scored.len().saturating_sub(LOOKS) / 2;
+            groups.push(("Worst by ROUGE-L".into(), scored.iter().take(LOOKS).copied().collect()));
+            groups.push(("In the middle by ROUGE-L".into(), scored.iter().skip(middle).take(LOOKS).copied().collect()));
+            groups.push((format!("Drawn at random (seed {seed})"), drawn));
+        }
+        TaskKind::Label => {
+            scored.retain(|mark| mark.value == 0.0);
+            let drawn: Vec<&Mark> = scored.sample(&mut random, LOOKS).copied().collect();
+            let mut sure: Vec<&Mark> = scored.iter().copied().filter(|mark| !mark.confidence.is_nan()).collect();
+            sure.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+            groups.push(("Wrong, and surest".into(), sure.into_iter().take(LOOKS).collect()));
+            groups.push((format!("Wrong, drawn at random (seed {seed})"), drawn));
+        }
+    }
+    if let Some((baseline, flips)) = flips {
+        let found =
+            |reels: &[String]| reels.iter().take(LOOKS).filter_map(|reel| rows.find(&task.name, reel)).collect();
+        groups.push((format!("Right here, wrong in {baseline} ({})", flips.gained), found(&flips.gained_reels)));
+        groups.push((format!("Wrong here, right in {baseline} ({})", flips.lost), found(&flips.lost_reels)));
+    }
+    groups
+        .into_iter()
+        .filter(|(_, marks)| !marks.is_empty())
+        .map(|(heading, marks)| {
+            let cards = marks.into_iter().map(|mark| card(rows, &[mark], std::slice::from_ref(task)));
+            Ok(Looks { heading, cards: cards.collect::<Result<_>>()? })
+        })
+        .collect()
+}
+
+/// Of rows of one Reel.
+fn card(rows: &Rows, marks: &[&Mark], tasks: &[Task]) -> Result<Card> {
+    let rows: Vec<Row> = marks.iter().map(|mark| rows.row(mark)).collect::<Result<_>>()?;
+    Ok(Card {
+        reel_id: rows[0].reel_id.clone(),
+        account: rows[0].account.clone(),
+        answers: rows.into_iter().map(|row| answer(row, tasks)).collect(),
+    })
+}
+
+fn answer(row: Row, tasks: &[Task]) -> Answer {
+    let is_label = tasks.iter().any(|task| task.name == row.task && task.kind == TaskKind::Label);
+    // A label shares all or nothing with another one.
+    let other = |text: &Option<String>| if is_label { String::new() } else { text.clone().unwrap_or_default() };
     Answer {
-        task: &row.task,
-        repeat: row.repeat,
-        is_label: tasks.iter().any(|task| task.name == row.task && task.kind == TaskKind::Label),
-        outcome: outcome(row),
+        outcome: outcome(&row),
+        metrics: metrics(&row),
+        probabilities: probabilities(&row),
+        reference: row
+            .reference
+            .as_ref()
+            .map(|reference| highlighted(reference, if is_label { "" } else { &row.output }, &[])),
+        output: highlighted(&row.output, &other(&row.reference), &row.flags),
+        is_label,
         is_cut: row.finish == Finish::Length,
         finish: row.finish,
-        reference: row.reference.as_deref(),
-        output: &row.output,
-        metrics: metrics(row),
-        probabilities: probabilities(row),
-        prompt: &row.prompt,
+        task: row.task,
+        repeat: row.repeat,
+        flags: row.flags,
+        prompt: row.prompt,
     }
 }
 
@@ -104,20 +173,21 @@ fn outcome(row: &Row) -> Outcome {
     }
 }
 
-/// Without `correct`, which the outcome says in words.
-fn metrics(row: &Row) -> Vec<(&str, String)> {
-    let metrics = row.metrics.iter().filter(|(key, _)| *key != "correct");
-    metrics.map(|(key, value)| (name(key), decimal(*value))).collect()
+/// Without `correct`, which the outcome says in words, and without checks.
+fn metrics(row: &Row) -> Vec<(String, String)> {
+    let shown = |key: &str| key != "correct" && !CHECKS.contains(&key);
+    let metrics = row.metrics.iter().filter(|(key, _)| shown(key));
+    metrics.map(|(key, value)| (name(key).to_owned(), decimal(*value))).collect()
 }
 
-fn probabilities(row: &Row) -> Vec<Probability<'_>> {
+fn probabilities(row: &Row) -> Vec<Probability> {
     let mut labels: Vec<_> = row.label_logprobs.iter().flatten().collect();
     labels.sort_by(|a, b| b.1.total_cmp(a.1));
     labels
         .into_iter()
         .take(PROBABILITIES)
         .map(|(label, logprob)| Probability {
-            label,
+            label: label.clone(),
             percent: percent(logprob.exp()),
             width: format!("{:.0}", logprob.exp() * 100.0),
         })
@@ -127,14 +197,14 @@ fn probabilities(row: &Row) -> Vec<Probability<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::{row, tasks};
+    use crate::report::fixture::{row, rows_of, tasks};
 
     #[test]
     fn answers_of_one_reel_share_a_card() {
-        let rows = [row("a", "category"), row("b", "category"), row("a", "summary")];
+        let rows = rows_of(&[row("a", "category"), row("b", "category"), row("a", "summary")]);
         let tasks = tasks();
-        let examples = examples(&rows, &tasks);
-        let shape: Vec<_> = examples.cards.iter().map(|card| (card.reel_id, card.answers.len())).collect();
+        let examples = examples(&rows, &tasks).unwrap();
+        let shape: Vec<_> = examples.cards.iter().map(|card| (card.reel_id.as_str(), card.answers.len())).collect();
         assert_eq!(shape, [("a", 2), ("b", 1)]);
         assert!(examples.cards[0].answers[0].is_label && !examples.cards[0].answers[1].is_label);
     }
@@ -154,6 +224,36 @@ mod tests {
         let row = Row { label_logprobs: Some(logprobs), ..row("a", "category") };
         let shown: Vec<_> =
             probabilities(&row).into_iter().map(|probability| (probability.label, probability.percent)).collect();
-        assert_eq!(shown, [("musik", percent(0.55)), ("kuliner", percent(0.3)), ("agama", percent(0.1))]);
+        let expected = [("musik", 0.55), ("kuliner", 0.3), ("agama", 0.1)];
+        assert_eq!(shown, expected.map(|(label, share)| (label.to_owned(), percent(share))));
+    }
+
+    #[test]
+    fn the_worst_texts_and_the_surest_mistakes_are_worth_a_look() {
+        let text = |reel: usize| {
+            let value = [0.3, 0.9, 0.1, 0.5, 0.7, 0.6, 0.2, 0.8][reel];
+            let metrics = [("rougeL".to_owned(), value)].into();
+            Row { metrics, ..row(&format!("t{reel}"), "summary") }
+        };
+        let label = |reel: usize| {
+            let sure = [0.6f64, 0.9, 0.7][reel].ln();
+            let metrics = [("correct".to_owned(), 0.0)].into();
+            let label_logprobs = Some([("kuliner".to_owned(), sure)].into());
+            Row { metrics, label_logprobs, ..row(&format!("l{reel}"), "category") }
+        };
+        let rows = rows_of(&(0..8).map(text).chain((0..3).map(label)).collect::<Vec<_>>());
+        let reels = |looks: &Looks| looks.cards.iter().map(|card| card.reel_id.clone()).collect::<Vec<_>>();
+        let tasks = tasks();
+        let texts = looks(&rows, &tasks[0], None, 1).unwrap();
+        assert_eq!(reels(&texts[0]), ["t2", "t6", "t0", "t3", "t5"]);
+        assert_eq!((texts[1].heading.as_str(), reels(&texts[1]).len()), ("In the middle by ROUGE-L", 5));
+        assert_eq!(reels(&looks(&rows, &tasks[0], None, 1).unwrap()[2]), reels(&texts[2]), "a seed draws the same");
+        let flips = Flips { gained: 0, lost: 1, gained_reels: vec![], lost_reels: vec!["l2".into()] };
+        let labels = looks(&rows, &tasks[1], Some(("a", &flips)), 1).unwrap();
+        assert_eq!(reels(&labels[0]), ["l1", "l2", "l0"]);
+        assert_eq!(
+            (labels[2].heading.as_str(), reels(&labels[2])),
+            ("Wrong here, right in a (1)", vec!["l2".to_owned()])
+        );
     }
 }

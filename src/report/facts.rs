@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::metrics::{count, counted, percent};
+use super::svg::DataTable;
 
 /// One entry of the head: a name, what it is, and smaller print.
 #[derive(Debug, Serialize)]
@@ -67,6 +68,28 @@ fn prompt_tokens(prompt: Option<f64>, cached: Option<f64>) -> Option<String> {
         Some(cached) if prompt > 0.0 => format!("{read}, {} from cache", percent(cached / prompt)),
         _ => read,
     })
+}
+
+/// What the answers took, and what a thousand Reels would.
+pub fn cost(manifest: &Value) -> Option<DataTable> {
+    let number = |key: &str| manifest.pointer(&format!("/speed/{key}")).and_then(Value::as_f64);
+    let (seconds, reels_per_second) = (number("seconds")?, number("reels_per_second").filter(|rate| *rate > 0.0)?);
+    let reels = seconds * reels_per_second;
+    let row = |name: &str, value: f64, decimals: usize| {
+        let shown =
+            |value: f64| if decimals == 0 { count(value.round() as usize) } else { format!("{value:.decimals$}") };
+        vec![name.to_owned(), shown(value), shown(value / reels * 1000.0)]
+    };
+    let cores = manifest.pointer("/engine/threads").and_then(Value::as_f64).unwrap_or(1.0);
+    let mut rows = vec![row("Time in minutes", seconds / 60.0, 1), row("Core hours", seconds * cores / 3600.0, 2)];
+    for (name, key) in [
+        ("Prompt tokens", "prompt_tokens"),
+        ("of these from cache", "cached_tokens"),
+        ("Generated tokens", "generated_tokens"),
+    ] {
+        rows.extend(number(key).map(|tokens| row(name, tokens, 0)));
+    }
+    Some(DataTable::new(&["What", "This run", "1,000 Reels"], rows))
 }
 
 /// `2026-03-02T10:11:12Z` as `2 Mar 2026, 10:11 UTC`; what is no time stands as it is.

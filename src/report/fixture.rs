@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 use serde_json::json;
 
+use super::Rows;
+use crate::lines::Lines;
 use crate::prediction::Finish;
 use crate::scores::{ClassScores, Confusion, Metric, Row, Scores, TaskScores};
 use crate::task::{Task, parse_tasks};
@@ -43,7 +45,15 @@ pub fn row(reel_id: &str, task: &str) -> Row {
         label_logprobs: None,
         finish: Finish::Stop,
         metrics: metrics.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect(),
+        flags: vec![],
+        slices: IndexMap::new(),
     }
+}
+
+/// As read from a file.
+pub fn rows_of(rows: &[Row]) -> Rows {
+    let text: String = rows.iter().map(|row| serde_json::to_string(row).unwrap() + "\n").collect();
+    Rows::read(Lines::embedded("rows.jsonl", text.leak())).unwrap()
 }
 
 /// Answers that ended in each of the four ways, and one without a reference.
@@ -68,15 +78,14 @@ pub fn scores() -> Scores {
             n: 1204,
             clusters: 60,
             method: "percentile".into(),
+            note: None,
         };
         values.iter().map(|(key, value)| ((*key).to_owned(), metric(*value))).collect()
     };
     let summary = TaskScores {
         metrics: metrics(&[("rouge1", 0.41237), ("rouge2", 0.2), ("rougeL", 0.35), ("rougeLsum", 0.36)]),
-        classes: IndexMap::new(),
-        confusion: None,
-        sampling: None,
         signature: "rouge|mode:google-0.1.2|stem:no|seed:42".into(),
+        ..TaskScores::default()
     };
     let class = ClassScores { precision: 0.5, recall: 0.25, f1: 1.0 / 3.0, support: 4 };
     let category = TaskScores {
@@ -95,8 +104,8 @@ pub fn scores() -> Scores {
             labels: ["kuliner", "musik"].map(str::to_owned).to_vec(),
             counts: vec![vec![3, 1, 0], vec![2, 4, 1]],
         }),
-        sampling: None,
         signature: "labels|invalid:wrong|seed:42".into(),
+        ..TaskScores::default()
     };
     Scores { v: 1, tasks: [("summary".to_owned(), summary), ("category".to_owned(), category)].into_iter().collect() }
 }

@@ -5,11 +5,21 @@ use indexmap::IndexMap;
 use crate::scores::Metric;
 
 /// Printed first and in this order; any other metric follows in the order of `scores.json`.
-const MAIN: [&str; 12] = [
+const MAIN: [&str; 22] = [
     "rouge1",
     "rouge2",
     "rougeL",
     "rougeLsum",
+    "rouge1_id",
+    "rouge2_id",
+    "rougeL_id",
+    "rougeLsum_id",
+    "rouge1_id_stem",
+    "rouge2_id_stem",
+    "rougeL_id_stem",
+    "rougeLsum_id_stem",
+    "chrf",
+    "chrf_pp",
     "accuracy",
     "balanced_accuracy",
     "macro_f1",
@@ -47,7 +57,19 @@ pub fn name(key: &str) -> &str {
         "rouge2_id" => "ROUGE-2 (id)",
         "rougeL_id" => "ROUGE-L (id)",
         "rougeLsum_id" => "ROUGE-Lsum (id)",
+        "rouge1_id_stem" => "ROUGE-1 (id, stems)",
+        "rouge2_id_stem" => "ROUGE-2 (id, stems)",
+        "rougeL_id_stem" => "ROUGE-L (id, stems)",
+        "rougeLsum_id_stem" => "ROUGE-Lsum (id, stems)",
         "chrf" => "chrF",
+        "chrf_pp" => "chrF++",
+        "words" => "Words",
+        "compression" => "Compression",
+        "novel_bigrams" => "Novel bigrams",
+        "coverage" => "Extractive coverage",
+        "density" => "Extractive density",
+        "repetition" => "Repeated trigrams",
+        "unsupported_rate" => "States what the Reel doesn’t",
         "accuracy" => "Accuracy",
         "balanced_accuracy" => "Balanced accuracy",
         "macro_f1" => "Macro F1",
@@ -62,6 +84,22 @@ pub fn name(key: &str) -> &str {
         "roc_auc" => "ROC AUC",
         "average_precision" => "Average precision",
         other => other,
+    }
+}
+
+/// What a check of texts means.
+pub fn explanation(key: &str) -> &'static str {
+    match key {
+        "words" => "words of an answer",
+        "compression" => "its words over those of the Reel",
+        "novel_bigrams" => "share of its pairs of words that the Reel doesn’t have",
+        "coverage" => "share of its words that stand in stretches copied from the Reel",
+        "density" => "mean length of the copied stretch a word stands in",
+        "repetition" => "share of its triples of words that are said again",
+        "unsupported_rate" => {
+            "share of answers with a number, handle, tag or name that the Reel doesn’t have: to look at, not proof of an error"
+        }
+        _ => "",
     }
 }
 
@@ -110,7 +148,7 @@ mod tests {
     use super::*;
 
     fn metric() -> Metric {
-        Metric { value: 0.5, low: 0.4, high: 0.6, n: 10, clusters: 10, method: "percentile".into() }
+        Metric { value: 0.5, low: 0.4, high: 0.6, n: 10, clusters: 10, method: "percentile".into(), note: None }
     }
 
     #[test]

@@ -1,25 +1,39 @@
-//! Scores for people: a table for the terminal and one self-contained HTML page.
+//! Scores for people: a table for the terminal, pages, and what goes into a paper.
 //!
-//! Both are views of `scores.json` and `rows.jsonl`; nothing is computed here that those don't hold.
+//! All are views of `scores.json` and `rows.jsonl`; nothing is computed here that those don't hold.
 
 mod comparison;
 mod counts;
+mod csv;
 mod examples;
 mod facts;
+mod figures;
 #[cfg(test)]
 mod fixture;
-mod forest;
+mod highlight;
 mod labels;
+mod latex;
+mod markdown;
 mod metrics;
 mod page;
+mod prose;
+mod rows;
 mod select;
+mod svg;
 mod table;
 
+use serde::Serialize;
+
 pub use comparison::comparison;
-pub use page::html;
+pub use csv::csv;
+pub use latex::{comparison_latex, latex};
+pub use markdown::{comparison_markdown, markdown, model_card};
+pub use page::{comparison_html, html};
+pub use rows::Rows;
 pub use table::table;
 
-use crate::scores::{Row, Scores};
+use crate::score::compare::Comparison;
+use crate::scores::Scores;
 use crate::task::Task;
 
 /// Everything a page shows.
@@ -30,9 +44,20 @@ pub struct Report<'a> {
     /// `scores.json`.
     pub scores: &'a Scores,
     /// `rows.jsonl`.
-    pub rows: &'a [Row],
+    pub rows: &'a Rows,
     /// Tasks that the rows answer; one that is missing is shown without its descriptions.
     pub tasks: &'a [Task],
     /// `manifest.json`, every key of which is optional.
     pub manifest: &'a serde_json::Value,
+    /// This result, as the last run, against others.
+    pub ladder: Option<&'a Comparison>,
+}
+
+/// Something besides the answers that is not the same in all compared runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Difference {
+    /// `model`, `prompts` or `data`.
+    pub what: &'static str,
+    /// By run.
+    pub values: Vec<String>,
 }

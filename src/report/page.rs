@@ -1,4 +1,4 @@
-//! `report.html`: one file that loads nothing.
+//! `report.html` and `comparison.html`: files that load nothing.
 
 use anyhow::{Context, Result};
 use minijinja::syntax::SyntaxConfig;
@@ -6,26 +6,39 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::Report;
+use super::comparison::{p_value, sentences, signed, word};
 use super::counts::{self, Counts};
-use super::examples::{Examples, examples};
-use super::facts::{Fact, facts};
-use super::forest::{Forest, forest};
+use super::examples::{Examples, Looks, examples, looks};
+use super::facts::{Fact, cost, facts};
 use super::labels::{Classes, Heatmap, classes, heatmap};
-use super::metrics;
-use crate::scores::TaskScores;
+use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
+use super::svg::{DataTable, Figure};
+use super::{Difference, Report, figures, metrics};
+use crate::score::compare::{Comparison, Flips, MetricComparison, TaskComparison};
+use crate::scores::{CHECKS, Metric, TaskScores, less_is_better};
 use crate::task::{Task, TaskKind};
 
-const TEMPLATE: &str = include_str!("page.html.jinja");
+/// Names end in .html, which is what turns escaping on.
+const TEMPLATES: [(&str, &str); 4] = [
+    ("layout.html", include_str!("layout.html.jinja")),
+    ("macros.html", include_str!("macros.html.jinja")),
+    ("report.html", include_str!("report.html.jinja")),
+    ("comparison.html", include_str!("comparison.html.jinja")),
+];
 
 /// What the template sees; every number in it is already text.
 #[derive(Serialize)]
 struct View<'a> {
     title: &'a str,
     facts: Vec<Fact>,
+    verdict: Vec<String>,
     tasks: Vec<TaskView<'a>>,
-    forest: Option<Forest>,
-    examples: Examples<'a>,
+    forest: Option<Figure>,
+    ladder: Vec<Figure>,
+    examples: Examples,
+    methods: [String; 2],
+    limitations: Vec<String>,
+    cost: Option<DataTable>,
     manifest: String,
     css: Value,
     script: Value,
@@ -38,80 +51,118 @@ struct TaskView<'a> {
     sample: String,
     headline: Option<MetricView<'a>>,
     metrics: Vec<MetricView<'a>>,
+    checks: Vec<MetricView<'a>>,
     counts: Counts,
     classes: Option<Classes>,
     confusion: Option<Heatmap>,
+    figures: Vec<Figure>,
+    looks: Vec<Looks>,
     signature: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
 struct MetricView<'a> {
     name: &'a str,
+    explanation: &'static str,
     lower_is_better: bool,
     value: String,
     interval: String,
     n: String,
+    note: Option<&'a str>,
 }
 
-/// The page as HTML.
+/// The page of a result as HTML.
 ///
 /// Every text is escaped by the template engine; styles, script and charts are part of the file.
 ///
 /// # Errors
-/// When the template can't be rendered, which no report should be able to cause.
+/// When a row can't be read again, or the template can't be rendered, which no report should be able to cause.
 pub fn html(report: &Report) -> Result<String> {
+    render("report.html", view(report)?)
+}
+
+fn render(template: &str, view: impl Serialize) -> Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    // The name ends in .html, which is what turns escaping on.
-    environment.add_template("page.html", TEMPLATE).context("report template")?;
-    environment.get_template("page.html")?.render(Serde(view(report)?)).context("cannot render the report")
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source).context("report template")?;
+    }
+    environment.get_template(template)?.render(Serde(view)).context("cannot render the report")
+}
+
+fn css() -> Value {
+    Value::from_safe_string(include_str!("page.css").to_owned())
 }
 
 fn view<'a>(report: &'a Report) -> Result<View<'a>> {
     let counts = counts::by_task(report.scores, report.rows);
-    let tasks = report
-        .scores
-        .tasks
-        .iter()
-        .map(|(name, scores)| {
-            let task = report.tasks.iter().find(|task| task.name == *name);
-            task_view(name, scores, task, counts[name.as_str()].clone())
-        })
-        .collect();
+    let subject =
+        Subject { scores: report.scores, tasks: report.tasks, manifest: report.manifest, ladder: report.ladder };
+    let tasks = report.scores.tasks.iter().map(|(name, scores)| {
+        let task = report.tasks.iter().find(|task| task.name == *name);
+        task_view(name, scores, task, counts[name.as_str()].clone(), report)
+    });
+    let ladder = report.ladder.map(|ladder| [figures::ladder(ladder), figures::differences(ladder)]);
     Ok(View {
         title: &report.title,
         facts: facts(report.manifest),
-        tasks,
-        forest: forest(report.scores),
-        examples: examples(report.rows, report.tasks),
+        verdict: verdict(subject),
+        tasks: tasks.collect::<Result<_>>()?,
+        forest: figures::all_metrics(report.scores),
+        ladder: ladder.into_iter().flatten().flatten().collect(),
+        examples: examples(report.rows, report.tasks)?,
+        methods: methods(subject),
+        limitations: limitations(subject),
+        cost: cost(report.manifest),
         manifest: serde_json::to_string_pretty(report.manifest)?,
-        css: Value::from_safe_string(include_str!("page.css").to_owned()),
+        css: css(),
         script: Value::from_safe_string(include_str!("search.js").to_owned()),
     })
 }
 
-fn task_view<'a>(name: &'a str, scores: &'a TaskScores, task: Option<&Task>, counts: Counts) -> TaskView<'a> {
-    TaskView {
+fn task_view<'a>(
+    name: &'a str,
+    scores: &'a TaskScores,
+    task: Option<&Task>,
+    counts: Counts,
+    report: &Report,
+) -> Result<TaskView<'a>> {
+    let (checks, metrics): (Vec<_>, Vec<_>) =
+        metrics::ordered(&scores.metrics).into_iter().partition(|(key, _)| CHECKS.contains(key));
+    let charts = [
+        figures::precision_recall(name, scores, task),
+        figures::reliability(name, scores),
+        figures::slices(name, scores),
+    ];
+    let flips = report.ladder.and_then(|ladder| Some((ladder.runs[0].as_str(), ladder.tasks.get(name)?.flips.last()?)));
+    let seed = report.manifest.pointer("/bootstrap/seed").and_then(|seed| seed.as_u64()).unwrap_or(42);
+    let looks = task.map_or(Ok(vec![]), |task| looks(report.rows, task, flips, seed))?;
+    Ok(TaskView {
         name,
         kind: task.map_or_else(String::new, kind),
         sample: sample(scores),
         headline: metrics::headline(&scores.metrics).map(metric_view),
-        metrics: metrics::ordered(&scores.metrics).into_iter().map(metric_view).collect(),
+        metrics: metrics.into_iter().map(metric_view).collect(),
+        checks: checks.into_iter().map(metric_view).collect(),
         counts,
         classes: classes(&scores.classes, task),
         confusion: scores.confusion.as_ref().map(heatmap),
+        figures: charts.into_iter().flatten().collect(),
+        looks,
         signature: scores.signature.split('|').collect(),
-    }
+    })
 }
 
-fn metric_view<'a>((key, metric): (&'a str, &crate::scores::Metric)) -> MetricView<'a> {
+fn metric_view<'a>((key, metric): (&'a str, &'a Metric)) -> MetricView<'a> {
     MetricView {
         name: metrics::name(key),
-        lower_is_better: crate::scores::less_is_better(key),
+        explanation: metrics::explanation(key),
+        lower_is_better: less_is_better(key),
         value: metrics::decimal(metric.value),
         interval: metrics::interval(metric),
         n: metrics::count(metric.n),
+        note: metric.note.as_deref(),
     }
 }
 
@@ -131,18 +182,150 @@ fn sample(scores: &TaskScores) -> String {
     if scores.confusion.is_some() {
         text.push_str(", Wilson for accuracy and invalid rate");
     }
+    if let Some(threshold) = scores.threshold {
+        text.push_str(&format!("; decided at a probability of {}, chosen on other data", metrics::decimal(threshold)));
+    }
     if let Some(sampling) = &scores.sampling {
         let units = metrics::counted(sampling.clusters, sampling.unit());
         let largest = metrics::percent(sampling.largest_share);
         text.push_str(&format!(
-            "; resampled by {} ({units}, the largest with {largest} of the answers)",
+            "; resampled by {} ({units}, the largest with {largest} of the answers",
             sampling.unit()
         ));
+        if let Some(effect) = sampling.design_effect {
+            text.push_str(&format!("; design effect {effect:.2}"));
+        }
+        text.push(')');
         if sampling.too_few() {
             text.push_str(". With under 40 of them intervals come out too narrow");
         }
     }
     text
+}
+
+/// What the comparison's template sees.
+#[derive(Serialize)]
+struct ComparisonView<'a> {
+    title: String,
+    baseline: &'a str,
+    differing: &'a [Difference],
+    verdict: Vec<String>,
+    figures: Vec<Figure>,
+    tasks: Vec<ComparedTask<'a>>,
+    methods: [String; 2],
+    left_out: &'a [String],
+    signature: Vec<&'a str>,
+    css: Value,
+}
+
+#[derive(Serialize)]
+struct ComparedTask<'a> {
+    name: &'a str,
+    sample: String,
+    left_out: &'a [String],
+    metrics: Vec<ComparedMetric<'a>>,
+    flips: Vec<FlipsView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ComparedMetric<'a> {
+    name: &'a str,
+    lower_is_better: bool,
+    rows: Vec<ComparedRun<'a>>,
+}
+
+#[derive(Serialize)]
+struct ComparedRun<'a> {
+    run: &'a str,
+    is_best: bool,
+    value: String,
+    difference: String,
+    interval: String,
+    p: String,
+    verdict: &'static str,
+}
+
+#[derive(Serialize)]
+struct FlipsView<'a> {
+    run: &'a str,
+    gained: usize,
+    lost: usize,
+    rows: Vec<[&'a str; 2]>,
+}
+
+/// The page of a comparison as HTML; `differing` is what else differs between the runs.
+///
+/// # Errors
+/// As [`html`].
+pub fn comparison_html(comparison: &Comparison, differing: &[Difference]) -> Result<String> {
+    let baseline = comparison.runs[0].as_str();
+    let all = |(name, task): (&String, &TaskComparison)| {
+        sentences(comparison, task).into_iter().map(|sentence| format!("{name}: {sentence}")).collect::<Vec<_>>()
+    };
+    render(
+        "comparison.html",
+        ComparisonView {
+            title: comparison.runs.join(" · "),
+            baseline,
+            differing,
+            verdict: comparison.tasks.iter().flat_map(all).collect(),
+            figures: [figures::differences(comparison), figures::ladder(comparison)].into_iter().flatten().collect(),
+            tasks: comparison.tasks.iter().map(|(name, task)| compared_task(name, task, &comparison.runs)).collect(),
+            methods: comparison_methods(comparison),
+            left_out: &comparison.left_out,
+            signature: comparison.signature.split('|').collect(),
+            css: css(),
+        },
+    )
+}
+
+fn compared_task<'a>(name: &'a str, task: &'a TaskComparison, runs: &'a [String]) -> ComparedTask<'a> {
+    let sampling = &task.sampling;
+    let few = if sampling.too_few() { " With under 40 of them intervals come out too narrow." } else { "" };
+    let flips = task.flips.iter().zip(&runs[1..]).filter(|(flips, _)| flips.gained + flips.lost > 0);
+    let view = |(flips, run): (&'a Flips, &'a String)| {
+        let of = |reels: &'a [String], index: usize| reels.get(index).map_or("", String::as_str);
+        let rows = flips.gained_reels.len().max(flips.lost_reels.len());
+        FlipsView {
+            run,
+            gained: flips.gained,
+            lost: flips.lost,
+            rows: (0..rows).map(|index| [of(&flips.gained_reels, index), of(&flips.lost_reels, index)]).collect(),
+        }
+    };
+    ComparedTask {
+        name,
+        sample: format!(
+            "{} in every run, resampled by {} ({}).{few}",
+            metrics::counted(task.n, "row"),
+            sampling.unit(),
+            metrics::counted(sampling.clusters, sampling.unit())
+        ),
+        left_out: &task.left_out,
+        metrics: task.metrics.iter().map(|(key, metric)| compared_metric(key, metric, runs)).collect(),
+        flips: flips.map(view).collect(),
+    }
+}
+
+fn compared_metric<'a>(key: &'a str, metric: &MetricComparison, runs: &'a [String]) -> ComparedMetric<'a> {
+    let row = |(index, run): (usize, &'a String)| {
+        let difference = index.checked_sub(1).map(|index| &metric.differences[index]);
+        let of = |text: &dyn Fn(&crate::score::compare::Difference) -> String| difference.map_or(String::new(), text);
+        ComparedRun {
+            run,
+            is_best: metric.best.contains(&index) && !CHECKS.contains(&key),
+            value: metrics::decimal(metric.values[index]),
+            difference: of(&|difference| signed(difference.value)),
+            interval: of(&|difference| format!("{} – {}", signed(difference.low), signed(difference.high))),
+            p: of(&|difference| difference.p_adjusted.map_or("–".to_owned(), p_value)),
+            verdict: difference.map_or("baseline", |difference| word(difference.verdict)),
+        }
+    };
+    ComparedMetric {
+        name: metrics::name(key),
+        lower_is_better: less_is_better(key),
+        rows: runs.iter().enumerate().map(row).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +338,8 @@ mod tests {
 
     fn render(rows: &[Row], title: &str, manifest: &serde_json::Value) -> String {
         let (scores, tasks) = (fixture::scores(), fixture::tasks());
-        html(&Report { title: title.into(), scores: &scores, rows, tasks: &tasks, manifest }).unwrap()
+        let rows = &fixture::rows_of(rows);
+        html(&Report { title: title.into(), scores: &scores, rows, tasks: &tasks, manifest, ladder: None }).unwrap()
     }
 
     #[test]
@@ -167,14 +351,16 @@ mod tests {
             "2 Mar 2026, 10:11 UTC",
             "ROUGE-Lsum",
             "0.371 – 0.446",
-            "<title id=\"forest-title\">",
-            "<desc id=\"forest-desc\">",
+            "<title>Forest plot of 95 % intervals</title>",
+            "<li>summary: ROUGE-L is 0.350",
+            "We evaluated reels-mini.gguf",
+            "Kami mengevaluasi reels-mini.gguf",
             "<span>invalid</span>",
             "makanan &amp; minuman",
             "mode:google-0.1.2",
             "7 of 11 answers right",
             "All 6 answers about 3 Reels are shown",
-            "<p class=\"text\" lang=\"id\">Resep soto.</p>",
+            "<p class=\"text\" lang=\"id\"><mark>Resep soto.</mark></p>",
             "… cut off",
             "finish: length",
             "prefers-color-scheme: dark",
@@ -219,9 +405,10 @@ mod tests {
         let report = Report {
             title: HOSTILE.into(),
             scores: &scores,
-            rows: &[row],
+            rows: &fixture::rows_of(&[row]),
             tasks: &fixture::tasks(),
             manifest: &manifest,
+            ladder: None,
         };
         let page = html(&report).unwrap();
         assert_eq!(page.matches("</script>").count(), 1, "only the page's own script ends");
@@ -233,15 +420,16 @@ mod tests {
     fn many_rows_make_a_bounded_page() {
         let rows: Vec<Row> = (0..5000).map(|index| fixture::row(&format!("r{index}"), "summary")).collect();
         let page = render(&rows, "reels-mini.gguf", &serde_json::Value::Null);
-        assert_eq!(page.matches("class=\"answer\"").count(), 2000);
+        let cards = page.split("id=\"cards\"").nth(1).unwrap();
+        assert_eq!(cards.matches("class=\"answer\"").count(), 2000);
         assert!(page.contains("2,000 of 5,000 answers are shown"));
     }
 
     #[test]
     fn nothing_scored_is_still_a_page() {
         let scores = crate::scores::Scores { v: 1, tasks: indexmap::IndexMap::new() };
-        let report =
-            Report { title: "m".into(), scores: &scores, rows: &[], tasks: &[], manifest: &serde_json::Value::Null };
+        let (rows, manifest) = (&fixture::rows_of(&[]), &serde_json::Value::Null);
+        let report = Report { title: "m".into(), scores: &scores, rows, tasks: &[], manifest, ladder: None };
         assert!(html(&report).unwrap().contains("All 0 answers about 0 Reels are shown"));
     }
 }

@@ -1,7 +1,7 @@
 "use strict";
 // Filters the examples. Everything it searches is already in the page.
 const form = document.getElementById("filter");
-const cards = [...document.querySelectorAll(".card")].map((card) => ({
+const cards = [...document.querySelectorAll("#cards .card")].map((card) => ({
   card,
   id: card.querySelector("h3").textContent.toLowerCase(),
   answers: [...card.querySelectorAll(".answer")],

@@ -1,10 +1,8 @@
 //! Which answers a page shows when there are more than it can hold.
 
-use indexmap::IndexMap;
-
 use super::metrics::{count, counted};
+use super::rows::{Mark, Rows};
 use crate::prediction::Finish;
-use crate::scores::Row;
 
 /// Answers on a page, at most.
 pub const MAX_ANSWERS: usize = 2000;
@@ -16,7 +14,7 @@ const MAX_FLAGGED: usize = 500;
 #[derive(Debug)]
 pub struct Selection<'a> {
     /// Whole Reels in file order, each with its answers in file order.
-    pub reels: Vec<Vec<&'a Row>>,
+    pub reels: Vec<Vec<&'a Mark>>,
     /// How they were chosen, with numbers.
     pub rule: String,
 }
@@ -24,10 +22,11 @@ pub struct Selection<'a> {
 /// All rows if they fit. Otherwise Reels with a failed or invalid answer first, then the rest evenly spaced.
 ///
 /// Reels are chosen whole: every n-th row would show one task only wherever n is a multiple of the number of tasks.
-pub fn select(rows: &[Row]) -> Selection<'_> {
-    let reels = by_reel(rows);
-    if rows.len() <= MAX_ANSWERS {
-        let rule = format!("All {} about {} are shown, in file order.", answers(rows.len()), reels_noun(reels.len()));
+pub fn select(rows: &Rows) -> Selection<'_> {
+    let reels = rows.by_reel();
+    let all = rows.marks().len();
+    if all <= MAX_ANSWERS {
+        let rule = format!("All {} about {} are shown, in file order.", answers(all), reels_noun(reels.len()));
         return Selection { reels, rule };
     }
 
@@ -55,7 +54,7 @@ pub fn select(rows: &[Row]) -> Selection<'_> {
     let rule = format!(
         "{} of {} are shown, in file order: those of the first Reels with a failed or invalid answer, up to {MAX_FLAGGED} answers ({}), then those of the other Reels evenly spaced through the file ({}).",
         count(flagged + spaced),
-        answers(rows.len()),
+        answers(all),
         count(flagged),
         count(spaced),
     );
@@ -63,21 +62,15 @@ pub fn select(rows: &[Row]) -> Selection<'_> {
     Selection { reels, rule }
 }
 
-fn by_reel(rows: &[Row]) -> Vec<Vec<&Row>> {
-    let mut reels: IndexMap<&str, Vec<&Row>> = IndexMap::new();
-    for row in rows {
-        reels.entry(&row.reel_id).or_default().push(row);
-    }
-    reels.into_values().collect()
-}
-
-fn is_flagged(row: &Row) -> bool {
-    matches!(row.finish, Finish::Invalid | Finish::Error)
+fn is_flagged(mark: &Mark) -> bool {
+    matches!(mark.finish, Finish::Invalid | Finish::Error)
 }
 
 /// As many positions as keep the sum of their sizes within the budget.
 fn evenly_spaced(sizes: &[usize], budget: usize) -> Vec<usize> {
-    (0..=sizes.len().min(budget))
+    // No more than fit if all are of the smallest size.
+    let most = sizes.iter().min().map_or(0, |smallest| budget / smallest.max(&1));
+    (0..=sizes.len().min(most))
         .rev()
         .map(|wanted| (0..wanted).map(|index| index * sizes.len() / wanted).collect::<Vec<_>>())
         .find(|positions| positions.iter().map(|position| sizes[*position]).sum::<usize>() <= budget)
@@ -95,15 +88,17 @@ fn reels_noun(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::row;
+    use crate::report::fixture::{row, rows_of};
+    use crate::scores::Row;
 
     /// Three tasks a Reel, as `predict` writes them.
-    fn rows(reels: usize, finish: impl Fn(usize) -> Finish) -> Vec<Row> {
+    fn rows(reels: usize, finish: impl Fn(usize) -> Finish) -> Rows {
         let tasks = ["summary", "category", "ad"];
-        (0..reels)
+        let rows: Vec<Row> = (0..reels)
             .flat_map(|reel| tasks.map(|task| row(&format!("r{reel}"), task)).map(|row| (reel, row)))
             .map(|(reel, row)| Row { finish: finish(reel), ..row })
-            .collect()
+            .collect();
+        rows_of(&rows)
     }
 
     fn total(selection: &Selection) -> usize {
@@ -129,12 +124,8 @@ mod tests {
         assert_eq!(total(&selection), 1998);
         assert!(selection.reels.iter().all(|reel| reel.len() == 3));
         assert_eq!(selection.reels.iter().flatten().filter(|row| is_flagged(row)).count(), 60);
-        let stops: Vec<usize> = selection
-            .reels
-            .iter()
-            .filter(|reel| !is_flagged(reel[0]))
-            .map(|reel| reel[0].reel_id[1..].parse().unwrap())
-            .collect();
+        let stops: Vec<usize> =
+            selection.reels.iter().filter(|reel| !is_flagged(reel[0])).map(|reel| reel[0].reel as usize).collect();
         assert!(stops.windows(2).all(|pair| (7..=8).contains(&(pair[1] - pair[0]))), "{stops:?}");
         assert_eq!(
             selection.rule,
@@ -153,7 +144,7 @@ mod tests {
     #[test]
     fn never_shows_more_than_the_limit_even_with_uneven_reels() {
         let rows: Vec<Row> = (0..9000).map(|index: usize| row(&format!("r{}", index.isqrt()), "ad")).collect();
-        let shown = total(&select(&rows));
+        let shown = total(&select(&rows_of(&rows)));
         assert!((1500..=MAX_ANSWERS).contains(&shown), "{shown}");
     }
 }

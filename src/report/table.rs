@@ -2,15 +2,15 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use super::{counts, metrics};
-use crate::scores::{Row, Sampling, Scores};
+use super::{Rows, counts, metrics};
+use crate::scores::{CHECKS, Sampling, Scores};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Every score with its interval, and below how many answers were invalid, failed or cut off.
 ///
 /// Keys are those of `scores.json`, so that a number can be found again; only the print is rounded.
-pub fn table(scores: &Scores, rows: &[Row]) -> String {
+pub fn table(scores: &Scores, rows: &Rows) -> String {
     let mut parts = vec![metrics_table(scores), counts_table(scores, rows)];
     // The same for most tasks: said once.
     let mut said: Vec<String> = scores.tasks.values().filter_map(|task| Some(drawn(task.sampling.as_ref()?))).collect();
@@ -23,7 +23,11 @@ pub fn table(scores: &Scores, rows: &[Row]) -> String {
 fn drawn(sampling: &Sampling) -> String {
     let units = metrics::counted(sampling.clusters, sampling.unit());
     let largest = metrics::percent(sampling.largest_share);
-    let mut text = format!("Intervals resample {units}; the largest has {largest} of the rows.");
+    let mut text = format!("Intervals resample {units}; the largest has {largest} of the rows");
+    if let Some(effect) = sampling.design_effect {
+        text.push_str(&format!(", the design effect is {effect:.2}"));
+    }
+    text.push('.');
     if sampling.too_few() {
         text.push_str("\nThat is too few to trust them: with under 40 they come out too narrow.");
     }
@@ -33,7 +37,9 @@ fn drawn(sampling: &Sampling) -> String {
 fn metrics_table(scores: &Scores) -> String {
     let mut table = empty(&["task", "metric", "value", "95 % interval", "n"], 2);
     for (task, task_scores) in &scores.tasks {
-        for (index, (key, metric)) in metrics::ordered(&task_scores.metrics).into_iter().enumerate() {
+        // Checks say what texts are like, not how good they are: the report has them.
+        let shown = metrics::ordered(&task_scores.metrics).into_iter().filter(|(key, _)| !CHECKS.contains(key));
+        for (index, (key, metric)) in shown.enumerate() {
             let task = if index == 0 { task.as_str() } else { "" };
             table.add_row([
                 task.to_owned(),
@@ -47,7 +53,7 @@ fn metrics_table(scores: &Scores) -> String {
     table.trim_fmt()
 }
 
-fn counts_table(scores: &Scores, rows: &[Row]) -> String {
+fn counts_table(scores: &Scores, rows: &Rows) -> String {
     let mut table = empty(&["task", "answers", "invalid", "failed", "cut off", "no reference"], 1);
     for (task, counts) in counts::by_task(scores, rows) {
         let numbers = [counts.answers, counts.invalid, counts.failed, counts.cut, counts.unscored];
@@ -74,7 +80,7 @@ mod tests {
 
     #[test]
     fn is_readable_at_80_columns() {
-        let text = table(&fixture::scores(), &fixture::rows());
+        let text = table(&fixture::scores(), &fixture::rows_of(&fixture::rows()));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);
     }

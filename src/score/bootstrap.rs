@@ -4,60 +4,16 @@
 //! clusters only, so every metric, task and run over the same data is resampled alike and can be compared in pairs.
 //! A resample's weights are made when it is computed and nowhere kept, so a million rows take no more memory.
 
-use std::collections::BTreeSet;
-
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use crate::config::ScoreSettings;
-use crate::scores::Row;
 
 /// With more clusters than this the jackknife leaves out groups of them: its cost would grow with their square.
 const JACKKNIFE_GROUPS: usize = 1000;
 /// Sets the resamples of a plan apart from other draws of the same seed.
 const PERMUTATIONS: u64 = 1 << 32;
-
-/// What is drawn: accounts when every scored row has one, else Reels (the repeats of a Reel stay together).
-///
-/// Reels of one account resemble each other; drawing them one by one gives intervals that are too narrow.
-#[derive(Debug)]
-pub struct Clusters<'a> {
-    by_account: bool,
-    /// Sorted, so that the order of rows doesn't matter.
-    names: Vec<&'a str>,
-}
-
-impl<'a> Clusters<'a> {
-    /// The clusters of the scored rows of all tasks.
-    pub fn of(scored: &[&'a Row]) -> Self {
-        let by_account = scored.iter().all(|row| row.account.is_some());
-        let names: BTreeSet<&str> = scored.iter().map(|row| name(row, by_account)).collect();
-        Self { by_account, names: names.into_iter().collect() }
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.names.len()
-    }
-
-    /// What one is, for the signature.
-    pub fn unit(&self) -> &'static str {
-        if self.by_account { "account" } else { "reel" }
-    }
-
-    /// The cluster of one of the rows it was made of.
-    pub fn index(&self, row: &Row) -> usize {
-        self.names.binary_search(&name(row, self.by_account)).expect("the clusters were made of the scored rows")
-    }
-}
-
-fn name(row: &Row, by_account: bool) -> &str {
-    match &row.account {
-        Some(account) if by_account => account,
-        _ => &row.reel_id,
-    }
-}
 
 /// How often each cluster is drawn in each resample.
 #[derive(Debug, Clone, Copy)]

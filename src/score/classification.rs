@@ -95,6 +95,49 @@ impl CountTable {
         ])
     }
 
+    /// Without the invalid answers.
+    pub fn valid(&self) -> CountTable {
+        let mut valid = self.clone();
+        for label in 0..self.labels {
+            valid.counts[label * (self.labels + 1) + self.labels] = 0;
+        }
+        valid
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Rows with an invalid answer.
+    pub fn invalid(&self) -> u64 {
+        self.answered()[self.labels]
+    }
+
+    /// What a metric is by convention, where the counts don't define it.
+    pub fn note(&self, metric: &str) -> Option<String> {
+        let (support, answered) = (self.support(), self.answered());
+        let one = |counts: &[u64]| counts.iter().filter(|count| **count > 0).count() == 1;
+        match metric {
+            "mcc" if one(&support) => Some("0 by convention: all references are one label".into()),
+            "mcc" if one(&answered) => Some("0 by convention: all answers are alike".into()),
+            "kappa" if one(&support) && one(&answered) && self.hits(support.iter().position(|n| *n > 0)?) > 0 => {
+                Some("0 by convention: references and answers are all one label".into())
+            }
+            "macro_f1" => {
+                let absent = (0..self.labels).filter(|label| support[*label] + answered[*label] == 0).count();
+                (absent > 0).then(|| {
+                    format!("{absent} of {} labels neither occur nor are answered; their F1 counts as 0", self.labels)
+                })
+            }
+            "balanced_accuracy" => {
+                let absent = support.iter().filter(|count| **count == 0).count();
+                (absent > 0).then(|| format!("over the {} labels that occur", self.labels - absent))
+            }
+            _ => None,
+        }
+    }
+
     /// By label, in the task's order.
     pub fn classes(&self) -> Vec<ClassScores> {
         let (support, answered) = (self.support(), self.answered());

@@ -6,29 +6,31 @@
 use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Result, bail, ensure};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
-use super::bootstrap::{Clusters, Plan, Replicates};
+use super::bootstrap::{Plan, Replicates};
 use super::interval::bca;
 use super::significance::{LEVEL, holm, mcnemar, randomisation_p, smallest_difference};
-use super::{Sheet, sampling};
+use super::statistic::Statistic;
+use super::{Sheet, Table, TaskTable, sampling};
 use crate::config::ScoreSettings;
-use crate::scores::{Row, Sampling, less_is_better};
+use crate::scores::{CHECKS, Sampling, less_is_better, main_metric};
 use crate::task::{Task, TaskKind};
 
-/// A run to compare: its rows and the tasks they answer.
+/// Changed answers that are named, each way.
+const FLIPS: usize = 20;
+
+/// A run to compare.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// As it is shown.
     pub name: String,
-    #[expect(missing_docs, reason = "the name says it")]
-    pub rows: Vec<Row>,
-    #[expect(missing_docs, reason = "the name says it")]
-    pub tasks: Vec<Task>,
+    /// Its scored rows.
+    pub table: Table,
 }
 
-/// What `reels compare --json` prints.
+/// What `reels compare --json` prints, and `comparison.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Comparison {
     /// Format version, 1.
@@ -52,8 +54,25 @@ pub struct TaskComparison {
     pub sampling: Sampling,
     /// The metric that the verdict is about.
     pub main: String,
-    /// By metric key.
+    /// By metric key; those that all runs have.
     pub metrics: IndexMap<String, MetricComparison>,
+    /// Metrics that only some of the runs have, as those of probabilities.
+    pub left_out: Vec<String>,
+    /// Each run but the first, against the first; empty for a text task.
+    pub flips: Vec<Flips>,
+}
+
+/// Answers that are right in one of two runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Flips {
+    /// Rows that the baseline gets wrong and the run gets right.
+    pub gained: usize,
+    /// The other way round.
+    pub lost: usize,
+    /// Reels of the first of them, gained.
+    pub gained_reels: Vec<String>,
+    /// Reels of the first of them, lost.
+    pub lost_reels: Vec<String>,
 }
 
 /// One metric of all runs.
@@ -61,6 +80,8 @@ pub struct TaskComparison {
 pub struct MetricComparison {
     /// By run.
     pub values: Vec<f64>,
+    /// Bounds of the 95 % interval of each run, from the same resamples.
+    pub intervals: Vec<[f64; 2]>,
     /// Each run but the first, against the first.
     pub differences: Vec<Difference>,
     /// Indices of the runs that no test tells from the best one, which is among them; max-T over all pairs.
@@ -81,7 +102,7 @@ pub struct Difference {
     /// How the interval was made.
     pub method: String,
     /// `mcnemar`, `sign-flip` (means), `label-swap` (F1 and its kind); absent for metrics without a test.
-    pub test: Option<&'static str>,
+    pub test: Option<String>,
     /// Two-sided.
     pub p: Option<f64>,
     /// Holm's, over the runs.
@@ -100,6 +121,8 @@ pub enum Verdict {
     Better,
     Worse,
     NoDifferenceShown,
+    /// Neither more nor less is better.
+    Different,
     /// The metric has no test.
     NotTested,
 }
@@ -111,33 +134,23 @@ pub enum Verdict {
 pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
     ensure!(runs.len() > 1, "one run can't be compared\nhint: name two result directories or more");
     let tasks = common_tasks(runs)?;
-    let scored: Vec<Vec<&Row>> = runs
-        .iter()
-        .map(|run| {
-            let wanted = |row: &&Row| row.reference.is_some() && tasks.iter().any(|task| task.name == row.task);
-            let mut rows: Vec<&Row> = run.rows.iter().filter(wanted).collect();
-            rows.sort_by_key(|row| (&row.task, &row.reel_id, row.repeat));
-            rows
-        })
-        .collect();
-    for (run, rows) in runs.iter().zip(&scored).skip(1) {
-        check_same_data(&runs[0].name, &scored[0], &run.name, rows)?;
+    let tables: Vec<Table> = runs.iter().map(|run| run.table.restricted(&tasks)).collect();
+    for (run, table) in runs.iter().zip(&tables).skip(1) {
+        check_same_data(&runs[0].name, &tables[0], &run.name, table)?;
     }
 
-    let clusters = Clusters::of(&scored[0]);
-    let plan = Plan::new(clusters.count(), settings);
-    let sheets: Vec<Sheet> = scored.iter().map(|rows| Sheet::of(rows, &tasks, &clusters)).collect();
+    // The same for all runs, as they are of the same data in the same order.
+    let clusters = tables[0].clusters();
+    let plan = Plan::new(clusters.count, settings);
+    let common: Vec<IndexSet<String>> = (0..tasks.len()).map(|task| common_keys(&tables, task)).collect();
+    let sheets: Vec<Sheet> = tables.iter().map(|table| Sheet::of(table, &clusters, Some(&common))).collect();
     let width = sheets[0].width();
-    ensure!(
-        sheets.iter().all(|sheet| sheet.width() == width),
-        "only some of the runs have label probabilities\nhint: predict all with the same --label-mode"
-    );
     let write = |weights: &[u16], values: &mut [f64]| {
         for (sheet, values) in sheets.iter().zip(values.chunks_exact_mut(width)) {
             sheet.write(weights, values);
         }
     };
-    let whole: Vec<Vec<f64>> = sheets.iter().map(|sheet| sheet.values(clusters.count())).collect();
+    let whole: Vec<Vec<f64>> = sheets.iter().map(|sheet| sheet.values(clusters.count)).collect();
     let replicates = plan.replicates(runs.len() * width, write);
     let jackknife = plan.jackknife(runs.len() * width, write);
     let swapped: Vec<Replicates> = sheets[1..]
@@ -148,10 +161,9 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
     let mut compared = IndexMap::new();
     let mut at = 0;
     for (index, task) in tasks.iter().enumerate() {
-        let rows: Vec<Vec<&Row>> =
-            scored.iter().map(|rows| rows.iter().copied().filter(|row| row.task == task.name).collect()).collect();
-        let drawn: Vec<usize> = rows[0].iter().map(|row| clusters.index(row)).collect();
-        let sampling = sampling(&drawn, clusters.unit());
+        let rows: Vec<&TaskTable> = tables.iter().map(|table| &table.tasks[index]).collect();
+        let sampling = sampling(rows[0], &clusters.of_task[index], clusters.unit());
+        let flips: Vec<Flips> = (1..runs.len()).map(|run| flips(&tables[run], &tables[0], index)).collect();
         let mut metrics = IndexMap::new();
         for statistic in &sheets[0].tasks[index] {
             for key in &statistic.keys {
@@ -164,7 +176,8 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
                         let test = if !statistic.can_swap() {
                             None
                         } else if key == "accuracy" && sampling.clusters == rows[0].len() {
-                            Some(("mcnemar", exact(&rows[run], &rows[0])))
+                            let Flips { gained, lost, .. } = flips[run - 1];
+                            Some(("mcnemar", mcnemar(gained as u64, lost as u64)))
                         } else {
                             let drawn = swapped[run - 1].column(at).into_iter();
                             Some((swap_name(task, key), randomisation_p(values[run] - values[0], drawn)))
@@ -175,17 +188,27 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
                 judge(&mut differences, key);
                 let sign = if less_is_better(key) { -1.0 } else { 1.0 };
                 let (best, optimism) = tied_with_best(&values, &columns, sign);
-                metrics.insert(key.clone(), MetricComparison { values, differences, best, optimism });
+                let interval = |(run, column): (usize, Vec<f64>)| {
+                    let interval = bca(values[run], column, &jackknife.column(run * width + at));
+                    [interval.low, interval.high]
+                };
+                let intervals = columns.into_iter().enumerate().map(interval).collect();
+                metrics.insert(key.clone(), MetricComparison { values, intervals, differences, best, optimism });
                 at += 1;
             }
         }
-        let main = if matches!(task.kind, TaskKind::Text) { "rougeL" } else { "macro_f1" };
-        let task_comparison = TaskComparison { n: rows[0].len(), sampling, main: main.to_owned(), metrics };
-        if task_comparison.n > 0 {
-            compared.insert(task.name.clone(), task_comparison);
-        }
+        let all = tables.iter().flat_map(|table| keys(table, index));
+        let left_out: IndexSet<String> = all.filter(|key| !common[index].contains(key)).collect();
+        let task_comparison = TaskComparison {
+            n: rows[0].len(),
+            sampling,
+            main: main_metric(task.kind).to_owned(),
+            metrics,
+            left_out: left_out.into_iter().collect(),
+            flips: if task.kind == TaskKind::Label { flips } else { vec![] },
+        };
+        compared.insert(task.name.clone(), task_comparison);
     }
-    ensure!(!compared.is_empty(), "no row of these runs has a reference\nhint: score them with labelled --data");
     let signature = format!(
         "paired|ci:bca|level:0.95|B:{}|cluster:{}|tests:mcnemar,sign-flip,label-swap|adjusted:holm,max-t|seed:{}|v:{}",
         settings.bootstrap,
@@ -193,8 +216,8 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
         settings.seed,
         env!("CARGO_PKG_VERSION")
     );
-    let answered: BTreeSet<&String> = runs.iter().flat_map(|run| &run.rows).map(|row| &row.task).collect();
-    let left_out = answered.into_iter().filter(|name| !compared.contains_key(*name)).cloned().collect();
+    let scored: BTreeSet<&String> = runs.iter().flat_map(|run| scored(&run.table)).map(|task| &task.name).collect();
+    let left_out = scored.into_iter().filter(|name| !compared.contains_key(*name)).cloned().collect();
     Ok(Comparison {
         v: 1,
         runs: runs.iter().map(|run| run.name.clone()).collect(),
@@ -204,14 +227,40 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
     })
 }
 
-/// The tasks that all runs answer, as the first has them.
+/// Tasks with a scored row.
+fn scored(table: &Table) -> impl Iterator<Item = &Task> {
+    table.tasks.iter().filter(|rows| !rows.is_empty()).map(|rows| &rows.task)
+}
+
+/// The metrics of a task in one run.
+fn keys(table: &Table, task: usize) -> Vec<String> {
+    Statistic::keys(&table.tasks[task])
+}
+
+/// The metrics of a task that all runs have.
+fn common_keys(tables: &[Table], task: usize) -> IndexSet<String> {
+    let mut common: IndexSet<String> = keys(&tables[0], task).into_iter().collect();
+    for table in &tables[1..] {
+        let own: IndexSet<String> = keys(table, task).into_iter().collect();
+        common.retain(|key| own.contains(key));
+    }
+    common
+}
+
+/// The tasks that all runs have scored rows of, as the first has them.
 fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
-    let answered = |run: &Run| -> BTreeSet<String> { run.rows.iter().map(|row| row.task.clone()).collect() };
-    let answered: Vec<BTreeSet<String>> = runs.iter().map(answered).collect();
+    ensure!(
+        runs.iter().any(|run| scored(&run.table).next().is_some()),
+        "no row of these runs has a reference\nhint: score them with labelled --data"
+    );
     let mut common = Vec::new();
-    for task in runs[0].tasks.iter().filter(|task| answered.iter().all(|names| names.contains(&task.name))) {
-        for run in &runs[1..] {
-            let other = run.tasks.iter().find(|other| other.name == task.name);
+    for task in scored(&runs[0].table) {
+        let others: Vec<Option<&Task>> =
+            runs[1..].iter().map(|run| scored(&run.table).find(|other| other.name == task.name)).collect();
+        if others.iter().any(Option::is_none) {
+            continue;
+        }
+        for (run, other) in runs[1..].iter().zip(others) {
             ensure!(
                 other.is_some_and(|other| other.labels == task.labels && other.positive == task.positive),
                 "task {:?} has other labels in {} than in {}\nhint: compare runs with the same tasks.toml",
@@ -223,44 +272,69 @@ fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
         common.push(task.clone());
     }
     if common.is_empty() {
-        let listed = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+        let answers = |run: &Run| {
+            let names: Vec<&str> = scored(&run.table).map(|task| task.name.as_str()).collect();
+            format!(
+                "{} answers {}",
+                run.name,
+                if names.is_empty() { "nothing with a reference".into() } else { names.join(", ") }
+            )
+        };
         bail!(
             "the runs have no task in common: {}\nhint: predict the same tasks",
-            runs.iter()
-                .zip(&answered)
-                .map(|(run, names)| format!("{} answers {}", run.name, listed(names)))
-                .collect::<Vec<_>>()
-                .join("; ")
+            runs.iter().map(answers).collect::<Vec<_>>().join("; ")
         );
     }
     Ok(common)
 }
 
-/// Both sorted by task, Reel and repeat.
-fn check_same_data(first: &str, a: &[&Row], second: &str, b: &[&Row]) -> Result<()> {
-    fn keys<'a>(rows: &[&'a Row]) -> BTreeSet<(&'a str, &'a str, u32)> {
-        rows.iter().map(|row| (row.task.as_str(), row.reel_id.as_str(), row.repeat)).collect()
-    }
-    let (of_a, of_b) = (keys(a), keys(b));
-    for (has, lacks, name, other) in [(&of_a, &of_b, first, second), (&of_b, &of_a, second, first)] {
-        let missing: Vec<_> = has.difference(lacks).collect();
-        if let Some((task, reel, repeat)) = missing.first() {
-            bail!(
-                "{other} lacks {} of the rows of {name}, the first of them Reel {reel:?}, task {task:?}, repeat {repeat}\nhint: both runs must answer the same data; give the same --data (and --repeats) to both, or finish the interrupted one",
-                missing.len()
-            );
+/// Both sorted by Reel and repeat.
+fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -> Result<()> {
+    for (task, rows) in a.tasks.iter().enumerate() {
+        let task_name = &rows.task.name;
+        let keys = |table: &'_ Table| -> BTreeSet<(String, u32)> {
+            table.keys(task).map(|(reel, repeat, ..)| (reel.to_owned(), repeat)).collect()
+        };
+        if !a.keys(task).map(|key| (key.0, key.1)).eq(b.keys(task).map(|key| (key.0, key.1))) {
+            let (of_a, of_b) = (keys(a), keys(b));
+            for (has, lacks, name, other) in [(&of_a, &of_b, first, second), (&of_b, &of_a, second, first)] {
+                let missing: Vec<_> = has.difference(lacks).collect();
+                if let Some((reel, repeat)) = missing.first() {
+                    bail!(
+                        "{other} lacks {} of the rows of {name}, the first of them Reel {reel:?}, task {task_name:?}, repeat {repeat}\nhint: both runs must answer the same data; give the same --data (and --repeats) to both, or finish the interrupted one",
+                        missing.len()
+                    );
+                }
+            }
+        }
+        for ((reel, _, account, reference), (_, _, other_account, other_reference)) in a.keys(task).zip(b.keys(task)) {
+            if reference != other_reference || account != other_account {
+                let what = if reference == other_reference { "account" } else { "reference" };
+                bail!(
+                    "Reel {reel:?}, task {task_name:?} has another {what} in {second} than in {first}\nhint: the runs were scored with different data; score both again with the same --data"
+                );
+            }
         }
     }
-    let differs = a.iter().zip(b).find(|(a, b)| a.reference != b.reference || a.account != b.account);
-    if let Some((a, b)) = differs {
-        let what = if a.reference == b.reference { "account" } else { "reference" };
-        bail!(
-            "Reel {:?}, task {:?} has another {what} in {second} than in {first}\nhint: the runs were scored with different data; score both again with the same --data",
-            a.reel_id,
-            b.task
-        );
-    }
     Ok(())
+}
+
+/// Answers of a task that are right in one of two runs.
+fn flips(run: &Table, baseline: &Table, task: usize) -> Flips {
+    let mut flips = Flips::default();
+    let answers = run.tasks[task].labels().iter().zip(baseline.tasks[task].labels());
+    for ((reel, ..), (own, other)) in run.keys(task).zip(answers) {
+        let (count, reels) = match (own.is_right(), other.is_right()) {
+            (true, false) => (&mut flips.gained, &mut flips.gained_reels),
+            (false, true) => (&mut flips.lost, &mut flips.lost_reels),
+            _ => continue,
+        };
+        *count += 1;
+        if reels.len() < FLIPS {
+            reels.push(reel.to_owned());
+        }
+    }
+    flips
 }
 
 fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
@@ -276,7 +350,7 @@ fn difference(value: f64, resampled: Vec<f64>, left_out: &[f64], test: Option<(&
         low: interval.low,
         high: interval.high,
         method: interval.method,
-        test: test.map(|(name, _)| name),
+        test: test.map(|(name, _)| name.to_owned()),
         p: test.map(|(_, p)| p),
         p_adjusted: None,
         verdict: Verdict::NotTested,
@@ -290,13 +364,6 @@ fn swap_name(task: &Task, key: &str) -> &'static str {
     if mean { "sign-flip" } else { "label-swap" }
 }
 
-/// McNemar's test on rows in the same order.
-fn exact(first: &[&Row], second: &[&Row]) -> f64 {
-    let correct = |row: &Row| row.metrics.get("correct") == Some(&1.0);
-    let only = |a: &[&Row], b: &[&Row]| a.iter().zip(b).filter(|(a, b)| correct(a) && !correct(b)).count() as u64;
-    mcnemar(only(first, second), only(second, first))
-}
-
 fn judge(differences: &mut [Difference], key: &str) {
     let p_values: Option<Vec<f64>> = differences.iter().map(|difference| difference.p).collect();
     let Some(p_values) = p_values else { return };
@@ -305,6 +372,8 @@ fn judge(differences: &mut [Difference], key: &str) {
         let more = difference.value > 0.0;
         difference.verdict = if adjusted >= LEVEL {
             Verdict::NoDifferenceShown
+        } else if CHECKS.contains(&key) {
+            Verdict::Different
         } else if more != less_is_better(key) {
             Verdict::Better
         } else {
@@ -362,12 +431,26 @@ fn standard_deviation(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::prediction::Finish;
+    use crate::scores::Row;
     use crate::task::parse_tasks;
+
+    /// A run whose rows can still be changed.
+    #[derive(Clone)]
+    struct Rows {
+        name: String,
+        rows: Vec<Row>,
+        tasks: Vec<Task>,
+    }
+
+    fn compare(runs: &[Rows], settings: &ScoreSettings) -> Result<Comparison> {
+        let of = |run: &Rows| Run { name: run.name.clone(), table: Table::of(&run.rows, &run.tasks).unwrap() };
+        super::compare(&runs.iter().map(of).collect::<Vec<_>>(), settings)
+    }
 
     const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 999, seed: 42 };
 
     /// 90 Reels of 30 accounts, of which a run gets `right` right.
-    fn run(name: &str, right: impl Fn(usize) -> bool) -> Run {
+    fn run(name: &str, right: impl Fn(usize) -> bool) -> Rows {
         let tasks = "[task.ad]\nkind = \"label\"\ntemplate = \"a\"\nmax_tokens = 9\nlabels = [\"ya\", \"bukan\"]\n";
         let row = |index: usize| {
             let reference = ["ya", "bukan"][index % 2];
@@ -384,9 +467,11 @@ mod tests {
                 label_logprobs: None,
                 finish: Finish::Stop,
                 metrics: [("correct".to_owned(), f64::from(u8::from(right(index))))].into(),
+                flags: vec![],
+                slices: IndexMap::new(),
             }
         };
-        Run { name: name.into(), rows: (0..90).map(row).collect(), tasks: parse_tasks(tasks, "tasks.toml").unwrap() }
+        Rows { name: name.into(), rows: (0..90).map(row).collect(), tasks: parse_tasks(tasks, "tasks.toml").unwrap() }
     }
 
     #[test]
@@ -402,10 +487,10 @@ mod tests {
         let verdicts: Vec<Verdict> = accuracy.differences.iter().map(|difference| difference.verdict).collect();
         assert_eq!(verdicts, [Verdict::Better, Verdict::Worse, Verdict::Better]);
         let good = &accuracy.differences[0];
-        assert!((good.value - 0.4).abs() < 1e-12 && good.low > 0.0 && good.test == Some("sign-flip"));
+        assert!((good.value - 0.4).abs() < 1e-12 && good.low > 0.0 && good.test.as_deref() == Some("sign-flip"));
         assert!(good.p >= Some(1.0 / 1000.0) && good.p_adjusted > good.p);
         assert_eq!(accuracy.best, [1, 3]);
-        assert_eq!(comparison.tasks["ad"].metrics["macro_f1"].differences[0].test, Some("label-swap"));
+        assert_eq!(comparison.tasks["ad"].metrics["macro_f1"].differences[0].test.as_deref(), Some("label-swap"));
         let sampling = &comparison.tasks["ad"].sampling;
         assert_eq!((sampling.clusters, sampling.unit.as_str()), (30, "account"));
     }
@@ -430,13 +515,15 @@ mod tests {
         };
         let comparison = compare(&[single("a", |i| i > 20), single("b", |i| i < 70)], &SETTINGS).unwrap();
         let accuracy = &comparison.tasks["ad"].metrics["accuracy"].differences[0];
-        assert_eq!((accuracy.test, accuracy.p), (Some("mcnemar"), Some(mcnemar(20, 21))));
+        assert_eq!((accuracy.test.as_deref(), accuracy.p), (Some("mcnemar"), Some(mcnemar(20, 21))));
+        let flips = &comparison.tasks["ad"].flips[0];
+        assert_eq!((flips.gained, flips.lost, flips.gained_reels[0].as_str()), (21, 20, "r0"));
     }
 
     #[test]
     fn other_data_are_refused_with_what_differs() {
         let first = run("a", |_| true);
-        let changed = |change: fn(&mut Run)| {
+        let changed = |change: fn(&mut Rows)| {
             let mut other = run("b", |_| true);
             change(&mut other);
             compare(&[first.clone(), other], &SETTINGS).unwrap_err().to_string()
@@ -452,11 +539,24 @@ mod tests {
             (changed(|run| run.tasks[0].labels.reverse()), "task \"ad\" has other labels in b than in a"),
             (
                 changed(|run| run.rows.iter_mut().for_each(|row| row.task = "mood".into())),
-                "the runs have no task in common: a answers ad; b answers mood",
+                "the runs have no task in common: a answers ad; b answers nothing with a reference",
             ),
             (compare(&[run("a", |_| true)], &SETTINGS).unwrap_err().to_string(), "one run can't be compared"),
         ] {
             assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");
         }
+    }
+
+    #[test]
+    fn metrics_that_only_some_runs_have_are_left_out() {
+        let mut with = run("with", |i| i % 3 != 0);
+        for row in &mut with.rows {
+            row.label_logprobs = Some([("ya".to_owned(), 0.4f64.ln()), ("bukan".to_owned(), 0.6f64.ln())].into());
+        }
+        let comparison = compare(&[with.clone(), run("without", |_| true)], &SETTINGS).unwrap();
+        let task = &comparison.tasks["ad"];
+        assert_eq!(task.left_out, ["brier", "log_loss", "ece"]);
+        assert!(task.metrics.contains_key("accuracy") && !task.metrics.contains_key("brier"));
+        assert!(compare(&[with.clone(), with], &SETTINGS).unwrap().tasks["ad"].metrics.contains_key("ece"));
     }
 }

@@ -1,70 +1,78 @@
 //! Scores of predictions: how good each answer is, and how sure that is.
 //!
-//! [`rows`] joins predictions with references, one row each with its own metrics; [`score`] derives everything else
-//! from the rows. A number comes with its bounds, and a signature says how it was made.
+//! [`Join`] puts predictions beside references, one row each with its own metrics, into a file; a [`Table`] has what
+//! [`score`] derives everything else from. A number comes with its bounds, and a signature says how it was made.
 
 pub mod bootstrap;
 mod calibration;
+mod checks;
+pub mod chrf;
 pub mod classification;
 pub mod compare;
 pub mod interval;
 pub mod rouge;
 mod rows;
 pub mod significance;
+mod slices;
 mod statistic;
+mod table;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
-use self::bootstrap::{Clusters, Plan};
+use self::bootstrap::Plan;
+use self::calibration::Judged;
 use self::interval::{CONFIDENCE, Interval, bca, wilson};
-pub use self::rows::rows;
+pub use self::rows::{Join, Thresholds};
+use self::slices::{Spread, slices};
 use self::statistic::Statistic;
-use crate::config::ScoreSettings;
-use crate::scores::{Metric, Row, Sampling, Scores, TaskScores};
+pub use self::table::{Clusters, Table, TaskTable};
+use crate::config::{MetricSettings, ScoreSettings};
+use crate::indonesian::{STEMMER_NAME, slang_hash};
+use crate::scores::{Metric, Sampling, Scores, TaskScores, ValidOnly};
 use crate::task::{Task, TaskKind};
 
 /// Means of rows that are 0 or 1; their intervals come from the counts.
 const RATES: [&str; 2] = ["accuracy", "invalid_rate"];
 
 /// The scores of every task. A task without a scored row has no metrics.
-///
-/// # Panics
-/// If a row's reference is not among its task's labels or a text row has no ROUGE: rows come from [`rows`].
-pub fn score(rows: &[Row], tasks: &[Task], settings: &ScoreSettings) -> Scores {
-    let scored: Vec<&Row> = rows.iter().filter(|row| row.reference.is_some()).collect();
-    let clusters = Clusters::of(&scored);
-    let plan = Plan::new(clusters.count(), settings);
-    let sheet = Sheet::of(&scored, tasks, &clusters);
+pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, thresholds: &Thresholds) -> Scores {
+    let clusters = table.clusters();
+    let plan = Plan::new(clusters.count, settings);
+    let sheet = Sheet::of(table, &clusters, None);
     let write = |weights: &[u16], values: &mut [f64]| sheet.write(weights, values);
-    let whole = sheet.values(clusters.count());
+    let whole = sheet.values(clusters.count);
     let replicates = plan.replicates(sheet.width(), write);
     let jackknife = plan.jackknife(sheet.width(), write);
 
     let mut intervals =
         whole.iter().enumerate().map(|(at, value)| bca(*value, replicates.column(at), &jackknife.column(at)));
     let mut scores = Scores { v: 1, tasks: IndexMap::new() };
-    for (task, statistics) in tasks.iter().zip(&sheet.tasks) {
-        let rows: Vec<&Row> = scored.iter().copied().filter(|row| row.task == task.name).collect();
-        let drawn: Vec<usize> = rows.iter().map(|row| clusters.index(row)).collect();
-        let sampling = sampling(&drawn, clusters.unit());
-        let mut metrics = IndexMap::new();
+    for (index, (rows, statistics)) in table.tasks.iter().zip(&sheet.tasks).enumerate() {
+        let task = &rows.task;
+        let cluster_of = &clusters.of_task[index];
+        let sampling = sampling(rows, cluster_of, clusters.unit());
+        let counts = statistics.iter().find_map(Statistic::table).filter(|_| !rows.is_empty());
+        let mut metrics_of_task = IndexMap::new();
         for statistic in statistics {
             for (key, interval) in statistic.keys.iter().zip(&mut intervals) {
                 if statistic.n == 0 {
                     continue;
                 }
-                let interval =
-                    if RATES.contains(&key.as_str()) { rate(&interval, &rows, &drawn, task, key) } else { interval };
+                let interval = if RATES.contains(&key.as_str()) { rate(key, rows, cluster_of) } else { interval };
                 let Interval { value, low, high, method } = interval;
-                let metric = Metric { value, low, high, n: statistic.n, clusters: sampling.clusters, method };
-                metrics.insert(key.clone(), metric);
+                let note = counts.as_ref().and_then(|counts| counts.note(key)).or_else(|| undefined(key, value));
+                let metric = Metric { value, low, high, n: statistic.n, clusters: sampling.clusters, method, note };
+                metrics_of_task.insert(key.clone(), metric);
             }
         }
-        let table = statistics.iter().find_map(Statistic::table).filter(|_| !rows.is_empty());
         let keys: Vec<&str> = statistics.iter().flat_map(|statistic| &statistic.keys).map(String::as_str).collect();
+        let threshold = thresholds.get(&task.name).copied();
         let how = match task.kind {
-            TaskKind::Text => "mode:google-0.1.2|stem:no|stat:f".to_owned(),
-            TaskKind::Label => format!("labels:{}|invalid:wrong|rates:wilson", task.labels.len()),
+            TaskKind::Text => how_texts(&keys, metrics),
+            TaskKind::Label => {
+                let threshold = threshold.map_or(String::new(), |threshold| format!("|threshold:{threshold}"));
+                format!("labels:{}|invalid:wrong{threshold}|rates:wilson", task.labels.len())
+            }
         };
         let signature = format!(
             "{}|{how}|ci:bca|level:{CONFIDENCE}|B:{}|cluster:{}|seed:{}|v:{}",
@@ -74,13 +82,18 @@ pub fn score(rows: &[Row], tasks: &[Task], settings: &ScoreSettings) -> Scores {
             settings.seed,
             env!("CARGO_PKG_VERSION")
         );
-        let classes = table.as_ref().map(|table| task.labels.iter().cloned().zip(table.classes()).collect());
-        let confusion = table.map(|table| table.confusion(&task.labels));
+        let judged: Vec<Judged> = rows.labels().iter().filter_map(|answer| answer.judged).collect();
+        let classes = counts.as_ref().map(|counts| task.labels.iter().cloned().zip(counts.classes()).collect());
         let scores_of_task = TaskScores {
-            metrics,
+            metrics: metrics_of_task,
             classes: classes.unwrap_or_default(),
-            confusion,
-            sampling: Some(sampling),
+            valid_only: counts.as_ref().and_then(valid_only),
+            confusion: counts.map(|counts| counts.confusion(&task.labels)),
+            reliability: calibration::reliability(&judged),
+            precision_recall: calibration::precision_recall(task, &judged),
+            threshold,
+            slices: slices(table, index, &clusters),
+            sampling: (!rows.is_empty()).then_some(sampling),
             signature,
         };
         scores.tasks.insert(task.name.clone(), scores_of_task);
@@ -88,12 +101,58 @@ pub fn score(rows: &[Row], tasks: &[Task], settings: &ScoreSettings) -> Scores {
     scores
 }
 
-/// The keys that a task's metrics may have.
-pub fn metric_keys(task: &Task) -> Vec<&'static str> {
-    match task.kind {
-        TaskKind::Text => rouge::METRICS.to_vec(),
-        TaskKind::Label => [&classification::METRICS[..], &calibration::MEANS, calibration::rank_keys(task)].concat(),
+/// How the metrics of texts among `keys` are made.
+fn how_texts(keys: &[&str], metrics: &MetricSettings) -> String {
+    let mut how = vec!["mode:google-0.1.2".to_owned(), "stem:no".to_owned(), "stat:f".to_owned()];
+    if keys.iter().any(|key| key.ends_with("_id")) {
+        let amounts = if metrics.amounts { "unified" } else { "as-written" };
+        how.push(format!("id:slang-{},amounts-{amounts}", slang_hash()));
     }
+    if keys.iter().any(|key| key.ends_with("_id_stem")) {
+        how.push(format!("id_stem:{STEMMER_NAME}"));
+    }
+    if keys.contains(&"chrf") {
+        how.push("chrf:char-6,word-0|chrf_pp:char-6,word-2|beta:2|mean:rows".to_owned());
+    }
+    how.join("|")
+}
+
+/// Why there is no value.
+fn undefined(key: &str, value: f64) -> Option<String> {
+    value.is_nan().then(|| match key {
+        "roc_auc" => "not defined: all references are one label".to_owned(),
+        _ => "not defined on these rows".to_owned(),
+    })
+}
+
+fn valid_only(counts: &classification::CountTable) -> Option<ValidOnly> {
+    let valid = counts.valid();
+    let [accuracy, _, macro_f1, ..] = valid.metrics().filter(|_| counts.invalid() > 0)?;
+    Some(ValidOnly { n: valid.rows() as usize, accuracy, macro_f1 })
+}
+
+/// The keys that a task's metrics may have, those that only tell what a text is like left out.
+pub fn metric_keys(task: &Task) -> Vec<String> {
+    match task.kind {
+        TaskKind::Text => {
+            let rouge =
+                ["", "_id", "_id_stem"].into_iter().flat_map(|mode| rouge::METRICS.map(|key| format!("{key}{mode}")));
+            rouge.chain(chrf::METRICS.map(str::to_owned)).collect()
+        }
+        TaskKind::Label => {
+            let keys = [&classification::METRICS[..], &calibration::MEANS, calibration::rank_keys(task)].concat();
+            keys.into_iter().map(str::to_owned).collect()
+        }
+    }
+}
+
+/// For each yes/no task with probabilities, the threshold that is best on these rows.
+pub fn best_thresholds(dev: &Table) -> Thresholds {
+    let of = |rows: &TaskTable| {
+        let judged: Vec<Judged> = rows.labels().iter().filter_map(|answer| answer.judged).collect();
+        Some((rows.task.name.clone(), calibration::best_threshold(&rows.task, &judged)?))
+    };
+    dev.tasks.iter().filter_map(of).collect()
 }
 
 /// All statistics of a run, for one pass over the weights.
@@ -103,13 +162,12 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
-    /// The scored rows of a run, over the clusters of it and of all runs it is compared with.
-    pub fn of(scored: &[&Row], tasks: &[Task], clusters: &Clusters) -> Sheet {
-        let of_task = |task: &Task| {
-            let rows: Vec<&Row> = scored.iter().copied().filter(|row| row.task == task.name).collect();
-            Statistic::of(task, &rows, clusters.count(), |row| clusters.index(row))
+    /// Of a run's rows, over the clusters of it and of all runs it is compared with; of each task only the `wanted` metrics.
+    pub fn of(table: &Table, clusters: &Clusters, wanted: Option<&[IndexSet<String>]>) -> Sheet {
+        let of_task = |(task, rows): (usize, &TaskTable)| {
+            Statistic::of(rows, &clusters.of_task[task], clusters.count, wanted.map(|wanted| &wanted[task]))
         };
-        Sheet { tasks: tasks.iter().map(of_task).collect() }
+        Sheet { tasks: table.tasks.iter().enumerate().map(of_task).collect() }
     }
 
     /// Values of all statistics.
@@ -147,44 +205,45 @@ impl Sheet {
     }
 }
 
-/// What was drawn, from the cluster of each row.
-fn sampling(drawn: &[usize], unit: &str) -> Sampling {
-    let mut rows: IndexMap<usize, usize> = IndexMap::new();
-    for cluster in drawn {
-        *rows.entry(*cluster).or_default() += 1;
+/// What was drawn for a task.
+fn sampling(rows: &TaskTable, cluster_of: &[u32], unit: &str) -> Sampling {
+    let mut sizes: IndexMap<u32, usize> = IndexMap::new();
+    for cluster in cluster_of {
+        *sizes.entry(*cluster).or_default() += 1;
     }
-    let largest = rows.values().max().copied().unwrap_or(0);
-    let largest_share = if drawn.is_empty() { 0.0 } else { largest as f64 / drawn.len() as f64 };
-    Sampling { unit: unit.to_owned(), clusters: rows.len(), largest_share }
+    let largest = sizes.values().max().copied().unwrap_or(0);
+    let (_, values) = rows.simple();
+    let spread: Vec<(u32, f64)> = cluster_of.iter().copied().zip(values).collect();
+    Sampling {
+        unit: unit.to_owned(),
+        clusters: sizes.len(),
+        largest_share: if rows.is_empty() { 0.0 } else { largest as f64 / rows.len() as f64 },
+        design_effect: Spread::of(&spread).design_effect(),
+    }
 }
 
-/// Wilson's interval over the rows divided by the design effect: how much more a mean over these clusters varies than
-/// one over as many independent rows (Kish 1965; Korn and Graubard 1998).
-fn rate(interval: &Interval, rows: &[&Row], drawn: &[usize], task: &Task, key: &str) -> Interval {
-    let is_one = |row: &Row| match key {
-        "accuracy" => row.metrics.get("correct") == Some(&1.0),
-        _ => classification::answer(task, &row.output, row.finish).is_none(),
-    };
-    let (n, rate) = (rows.len() as f64, interval.value);
-    let mut deviations: IndexMap<usize, f64> = IndexMap::new();
-    for (row, cluster) in rows.iter().zip(drawn) {
-        *deviations.entry(*cluster).or_default() += f64::from(u8::from(is_one(row))) - rate;
-    }
-    let clusters = deviations.len() as f64;
-    let variance = deviations.values().map(|sum| sum * sum).sum::<f64>() * clusters / (clusters - 1.0) / (n * n);
-    let independent = rate * (1.0 - rate) / n;
-    // Nothing varies where all rows agree; then a cluster counts for no more than a row.
-    let effective = if independent > 0.0 && clusters > 1.0 { n / (variance / independent).max(1.0) } else { clusters };
-    wilson(rate, effective)
+/// Wilson's interval over the rows divided by the design effect.
+fn rate(key: &str, rows: &TaskTable, cluster_of: &[u32]) -> Interval {
+    let counts =
+        |answer: &table::LabelAnswer| if key == "accuracy" { answer.is_right() } else { answer.answer.is_none() };
+    let values = rows.labels().iter().map(|answer| f64::from(u8::from(counts(answer))));
+    let spread = Spread::of(&cluster_of.iter().copied().zip(values).collect::<Vec<_>>());
+    wilson(spread.mean, spread.effective_rows())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::prediction::Finish;
+    use crate::scores::Row;
     use crate::task::parse_tasks;
 
     const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 1000, seed: 42 };
+
+    fn score(rows: &[Row], tasks: &[Task], settings: &ScoreSettings) -> Scores {
+        let metrics = MetricSettings { amounts: false, stems: false };
+        super::score(&Table::of(rows, tasks).unwrap(), settings, &metrics, &Thresholds::new())
+    }
 
     fn tasks() -> Vec<Task> {
         let text = "[task.summary]\nkind = \"text\"\ntemplate = \"s\"\nmax_tokens = 9\n\
@@ -213,6 +272,8 @@ mod tests {
                 label_logprobs: None,
                 finish: if right { Finish::Stop } else { Finish::Error },
                 metrics,
+                flags: vec![],
+                slices: IndexMap::from([("parity".to_owned(), (i % 2).to_string())]),
             }
         };
         ["summary", "ad"].iter().flat_map(|task| (0..120).map(|i| row(task, i))).collect()
@@ -226,6 +287,12 @@ mod tests {
         assert_eq!(scores.tasks["ad"].metrics["macro_f1"].method, "bca");
         let sampling = scores.tasks["ad"].sampling.as_ref().unwrap();
         assert_eq!((sampling.unit.as_str(), sampling.clusters, sampling.largest_share), ("account", 12, 10.0 / 120.0));
+        // ten alike rows an account, and the correction for a mean of twelve
+        assert!((sampling.design_effect.unwrap() - 10.0 * 12.0 / 11.0).abs() < 1e-9);
+        let slices = scores.tasks["ad"].slices.as_ref().unwrap();
+        assert_eq!((slices.by["account"].len(), slices.by["parity"]["0"].n), (10, 60));
+        let valid = scores.tasks["ad"].valid_only.as_ref().unwrap();
+        assert_eq!((valid.n, valid.accuracy, valid.macro_f1), (80, 1.0, 1.0));
         assert!((accuracy.value - 2.0 / 3.0).abs() < 1e-12);
         assert!(accuracy.low < accuracy.value && accuracy.value < accuracy.high);
         let resampling = concat!("|ci:bca|level:0.95|B:1000|cluster:account|seed:42|v:", env!("CARGO_PKG_VERSION"));
@@ -300,5 +367,21 @@ mod tests {
         assert!(ad.metrics.is_empty() && ad.classes.is_empty() && ad.confusion.is_none());
         assert_eq!(scores.tasks["summary"].metrics["rouge1"].n, 120);
         assert!(score(&[], &tasks(), &SETTINGS).tasks["summary"].metrics.is_empty());
+    }
+
+    #[test]
+    fn what_the_data_do_not_define_is_named() {
+        let rows: Vec<Row> = example()
+            .into_iter()
+            .filter(|row| row.task == "ad" && row.reference.as_deref() == Some("iklan"))
+            .map(|row| Row { finish: Finish::Stop, ..row })
+            .collect();
+        let scores = score(&rows, &tasks(), &SETTINGS);
+        let metrics = &scores.tasks["ad"].metrics;
+        assert_eq!(metrics["mcc"].note.as_deref(), Some("0 by convention: all references are one label"));
+        assert!(
+            metrics["kappa"].note.is_some() && metrics["macro_f1"].note.is_some() && metrics["accuracy"].note.is_none()
+        );
+        assert!(scores.tasks["summary"].sampling.is_none());
     }
 }

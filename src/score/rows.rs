@@ -1,140 +1,325 @@
 //! Joins predictions with their references and scores each on its own.
+//!
+//! Both files may be larger than memory: they are read once to know where each line stands, and then again line by line in
+//! the order of the rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use indexmap::{IndexMap, IndexSet};
 use rayon::prelude::*;
+use serde::Deserialize;
 
-use super::{classification, rouge};
-use crate::prediction::{Finish, Prediction, settings_of};
-use crate::reel::Reel;
-use crate::scores::Row;
-use crate::task::{Task, TaskKind, check_references};
+use super::checks::checks;
+use super::chrf::{self, chrf};
+use super::rouge::{self, Mode};
+use super::{classification, slices};
+use crate::config::MetricSettings;
+use crate::indonesian::Words;
+use crate::lines::{Lines, Place};
+use crate::prediction::{Finish, Prediction, not_a_prediction};
+use crate::reel::{Reel, each_reel, reel_at};
+use crate::run::write_lines;
+use crate::scores::{CHECKS, Row};
+use crate::task::{Task, TaskKind, check_reference};
 
-/// One row a prediction, in the order of the tasks, then of the data, then of the repeats.
-///
-/// A row without a reference has no metrics. A failed answer counts as an empty one.
-///
-/// # Errors
-/// Names what is unknown (Reel, task, gold label), what is mixed (settings, model, adapter) and what was answered
-/// twice.
-pub fn rows(predictions: &[Prediction], reels: &[Reel], tasks: &[Task]) -> Result<Vec<Row>> {
-    ensure!(!predictions.is_empty(), "there are no predictions\nhint: run `reels predict` first");
-    check_references(reels, tasks, "data")?;
-    refuse_mixed("settings_sha256", settings_of(predictions))?;
-    refuse_mixed("model_sha256", predictions.iter().map(|p| p.model_sha256.as_str()).collect())?;
-    refuse_mixed(
-        "adapter_sha256",
-        predictions.iter().map(|p| p.adapter_sha256.as_deref().unwrap_or("none")).collect(),
-    )?;
+/// Rows that are scored between two writes.
+const CHUNK: usize = 1024;
 
-    let order_of_reel: HashMap<&str, usize> = reels.iter().enumerate().map(|(i, reel)| (reel.id.as_str(), i)).collect();
-    let order_of_task: HashMap<&str, usize> =
-        tasks.iter().enumerate().map(|(i, task)| (task.name.as_str(), i)).collect();
-    refuse_unknown(
-        "Reel",
-        predictions.iter().map(|p| p.reel_id.as_str()),
-        &order_of_reel,
-        "score with the --data file they were made from",
-    )?;
-    refuse_unknown(
-        "task",
-        predictions.iter().map(|p| p.task.as_str()),
-        &order_of_task,
-        "name their prompts with --prompts",
-    )?;
+/// The least probability from which on the positive label is answered, by task name.
+pub type Thresholds = IndexMap<String, f64>;
 
-    let mut joined: Vec<_> = predictions
-        .iter()
-        .map(|p| ((order_of_task[p.task.as_str()], order_of_reel[p.reel_id.as_str()], p.repeat), p))
-        .collect();
-    joined.sort_by_key(|(place, _)| *place);
-    if let Some(pair) = joined.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        let p = pair[0].1;
-        bail!(
-            "id {:?}, task {:?}, repeat {} was answered twice, to different prompts\nhint: the template or the data changed in between; predict into a new folder",
-            p.reel_id,
-            p.task,
-            p.repeat
-        );
-    }
-    Ok(joined
-        .into_par_iter()
-        .map_init(rouge::Scorer::default, |scorer, ((task, reel, _), prediction)| {
-            row(prediction, &reels[reel], &tasks[task], scorer)
-        })
-        .collect())
+/// Predictions beside the records they are about.
+#[derive(Debug)]
+pub struct Join<'a> {
+    predictions: &'a Lines,
+    records: &'a Lines,
+    tasks: &'a [Task],
+    /// By Reel.
+    places: Vec<Place>,
+    /// In the order of the tasks, then of the data, then of the repeats.
+    entries: Vec<Entry>,
 }
 
-fn refuse_mixed(name: &str, values: IndexSet<&str>) -> Result<()> {
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    task: u16,
+    reel: u32,
+    repeat: u32,
+    /// Of the prompt's hash.
+    prompt: u64,
+    place: Place,
+}
+
+/// What makes predictions those of one run.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    reel_id: Cow<'a, str>,
+    #[serde(borrow)]
+    task: Cow<'a, str>,
+    repeat: u32,
+    #[serde(borrow)]
+    prompt_sha256: Cow<'a, str>,
+    #[serde(borrow)]
+    model_sha256: Cow<'a, str>,
+    #[serde(borrow)]
+    adapter_sha256: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    settings_sha256: Cow<'a, str>,
+}
+
+impl<'a> Join<'a> {
+    /// Reads both files. Where a prediction stands on several lines, the last one counts.
+    ///
+    /// # Errors
+    /// Names the line that is no record or no prediction, what is unknown (Reel, task, gold label), what is mixed
+    /// (settings, model, adapter) and what was answered twice.
+    pub fn new(predictions: &'a Lines, records: &'a Lines, tasks: &'a [Task]) -> Result<Join<'a>> {
+        let mut reels: HashMap<String, u32> = HashMap::new();
+        let mut places = Vec::new();
+        each_reel(records, |reel, place| {
+            check_reference(&reel, tasks, records.name())?;
+            reels.insert(reel.id, places.len() as u32);
+            places.push(place);
+            Ok(())
+        })?;
+        let entries = entries(predictions, &reels, tasks)?;
+        Ok(Join { predictions, records, tasks, places, entries })
+    }
+
+    /// Records.
+    pub fn reels(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Rows.
+    #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Writes a `rows.jsonl`, whole or not at all; `written` hears how many more there are.
+    ///
+    /// A row without a reference has no metrics. A failed answer counts as an empty one.
+    ///
+    /// # Errors
+    /// Names the line that is no prediction, and what can't be written.
+    pub fn write_rows(
+        &self,
+        settings: &MetricSettings,
+        thresholds: &Thresholds,
+        path: &Path,
+        written: &dyn Fn(u64),
+    ) -> Result<()> {
+        write_lines(path, |file| {
+            for entries in self.entries.chunks(CHUNK) {
+                let line = |scorer: &mut rouge::Scorer, entry: &Entry| -> Result<Vec<u8>> {
+                    let row = self.row(entry, settings, thresholds, scorer)?;
+                    let mut line = serde_json::to_vec(&row)?;
+                    line.push(b'\n');
+                    Ok(line)
+                };
+                let lines: Vec<Vec<u8>> =
+                    entries.par_iter().map_init(rouge::Scorer::default, line).collect::<Result<_>>()?;
+                for line in lines {
+                    file.write_all(&line)?;
+                }
+                written(entries.len() as u64);
+            }
+            Ok(())
+        })
+    }
+
+    fn row(
+        &self,
+        entry: &Entry,
+        settings: &MetricSettings,
+        thresholds: &Thresholds,
+        scorer: &mut rouge::Scorer,
+    ) -> Result<Row> {
+        let bytes = self.predictions.at(entry.place)?;
+        let mut prediction: Prediction =
+            serde_json::from_slice(&bytes).map_err(|error| not_a_prediction(self.predictions, entry.place, &error))?;
+        let reel = reel_at(self.records, self.places[entry.reel as usize])?;
+        let task = &self.tasks[entry.task as usize];
+        if let Some(threshold) = thresholds.get(&task.name) {
+            decide(&mut prediction, task, *threshold);
+        }
+        let reference = reel.reference.get(&task.name).cloned();
+        let (metrics, flags) = match (&reference, task.kind) {
+            (_, TaskKind::Text) => text_metrics(&prediction, reference.as_deref(), &reel, settings, scorer),
+            (Some(reference), TaskKind::Label) => {
+                let label = classification::answer(task, &prediction.output, prediction.finish);
+                let correct = label.is_some_and(|label| task.labels[label] == *reference);
+                (IndexMap::from([("correct".to_owned(), f64::from(u8::from(correct)))]), vec![])
+            }
+            (None, TaskKind::Label) => Default::default(),
+        };
+        Ok(Row {
+            v: 1,
+            slices: slices::groups(&reel, self.tasks),
+            reel_id: prediction.reel_id,
+            account: reel.account,
+            task: prediction.task,
+            repeat: prediction.repeat,
+            prompt: prediction.prompt,
+            reference,
+            output: prediction.output,
+            label_logprobs: prediction.label_logprobs,
+            finish: prediction.finish,
+            metrics,
+            flags,
+        })
+    }
+}
+
+/// Where the prediction of each row stands, in the order of the rows.
+fn entries(predictions: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let [mut settings, mut models, mut adapters] = [const { Vec::<String>::new() }; 3];
+    let (mut unknown_reels, mut unknown_tasks) = (IndexSet::new(), IndexSet::new());
+    predictions.each(|line| {
+        if line.bytes.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let head: Head = match serde_json::from_slice(line.bytes) {
+            Ok(head) => head,
+            Err(_) if !line.ended => {
+                crate::prediction::warn_of_torn_line(predictions, line.place);
+                return Ok(());
+            }
+            Err(error) => return Err(not_a_prediction(predictions, line.place, &error)),
+        };
+        let adapter = head.adapter_sha256.unwrap_or("none".into());
+        for (seen, value) in
+            [(&mut settings, &head.settings_sha256), (&mut models, &head.model_sha256), (&mut adapters, &adapter)]
+        {
+            if !seen.iter().any(|seen| seen == value) {
+                seen.push(value.clone().into_owned());
+            }
+        }
+        let task = tasks.iter().position(|task| task.name == head.task);
+        match (task, reels.get(&*head.reel_id)) {
+            (Some(task), Some(reel)) => entries.push(Entry {
+                task: task as u16,
+                reel: *reel,
+                repeat: head.repeat,
+                prompt: super::table::hash(&head.prompt_sha256),
+                place: line.place,
+            }),
+            (task, reel) => {
+                if reel.is_none() {
+                    unknown_reels.insert(head.reel_id.into_owned());
+                }
+                if task.is_none() {
+                    unknown_tasks.insert(head.task.into_owned());
+                }
+            }
+        }
+        Ok(())
+    })?;
+    ensure!(!settings.is_empty(), "{} holds no predictions\nhint: `reels predict` writes them", predictions.name());
+    refuse_mixed("settings_sha256", &settings)?;
+    refuse_mixed("model_sha256", &models)?;
+    refuse_mixed("adapter_sha256", &adapters)?;
+    refuse_unknown("Reel", &unknown_reels, "score with the --data file they were made from")?;
+    refuse_unknown("task", &unknown_tasks, "name their prompts with --prompts")?;
+
+    // Stable: of equal keys the last line stays last.
+    entries.sort_by_key(Entry::key);
+    if let Some(pair) =
+        entries.windows(2).find(|pair| pair[0].key() == pair[1].key() && pair[0].prompt != pair[1].prompt)
+    {
+        let prediction: Prediction = serde_json::from_slice(&predictions.at(pair[1].place)?)
+            .map_err(|error| not_a_prediction(predictions, pair[1].place, &error))?;
+        bail!(
+            "id {:?}, task {:?}, repeat {} was answered twice, to different prompts\nhint: the template or the data changed in between; predict into a new folder",
+            prediction.reel_id,
+            prediction.task,
+            prediction.repeat
+        );
+    }
+    entries.reverse();
+    entries.dedup_by_key(|entry| entry.key());
+    entries.reverse();
+    Ok(entries)
+}
+
+impl Entry {
+    fn key(&self) -> (u16, u32, u32) {
+        (self.task, self.reel, self.repeat)
+    }
+}
+
+fn refuse_mixed(name: &str, values: &[String]) -> Result<()> {
     ensure!(
         values.len() <= 1,
         "the predictions mix {} values of {name}: {}\nhint: score one run at a time; give each run its own predictions file",
         values.len(),
-        listed(&values)
+        listed(values.iter())
     );
     Ok(())
 }
 
-fn refuse_unknown<'a>(
-    what: &str,
-    names: impl Iterator<Item = &'a str>,
-    known: &HashMap<&str, usize>,
-    hint: &str,
-) -> Result<()> {
-    let unknown: IndexSet<&str> = names.filter(|name| !known.contains_key(name)).collect();
+fn refuse_unknown(what: &str, unknown: &IndexSet<String>, hint: &str) -> Result<()> {
     ensure!(
         unknown.is_empty(),
         "the predictions name {} unknown {what}(s): {}\nhint: {hint}",
         unknown.len(),
-        listed(&unknown)
+        listed(unknown.iter())
     );
     Ok(())
 }
 
 /// The first few: a wrong data file makes hundreds.
-fn listed(values: &IndexSet<&str>) -> String {
+fn listed<'a>(values: impl ExactSizeIterator<Item = &'a String>) -> String {
     const SHOWN: usize = 5;
-    let mut parts: Vec<&str> = values.iter().take(SHOWN).copied().collect();
-    if values.len() > SHOWN {
+    let more = values.len() > SHOWN;
+    let mut parts: Vec<&str> = values.take(SHOWN).map(String::as_str).collect();
+    if more {
         parts.push("…");
     }
     parts.join(", ")
 }
 
-fn row(prediction: &Prediction, reel: &Reel, task: &Task, scorer: &mut rouge::Scorer) -> Row {
-    let reference = reel.reference.get(&task.name).cloned();
-    let metrics = reference.as_deref().map(|reference| metrics(prediction, reference, task, scorer));
-    Row {
-        v: 1,
-        reel_id: prediction.reel_id.clone(),
-        account: reel.account.clone(),
-        task: task.name.clone(),
-        repeat: prediction.repeat,
-        prompt: prediction.prompt.clone(),
-        reference,
-        output: prediction.output.clone(),
-        label_logprobs: prediction.label_logprobs.clone(),
-        finish: prediction.finish,
-        metrics: metrics.unwrap_or_default(),
-    }
+/// Answers by the threshold, where there are probabilities to go by.
+fn decide(prediction: &mut Prediction, task: &Task, threshold: f64) {
+    let (Some(positive), Some(logprobs)) = (&task.positive, &prediction.label_logprobs) else { return };
+    let (Some(logprob), Some(other)) = (logprobs.get(positive), task.labels.iter().find(|label| *label != positive))
+    else {
+        return;
+    };
+    let answer = if logprob.exp() >= threshold { positive } else { other };
+    prediction.output = answer.clone();
 }
 
-fn metrics(prediction: &Prediction, reference: &str, task: &Task, scorer: &mut rouge::Scorer) -> IndexMap<String, f64> {
-    let Prediction { output, finish, .. } = prediction;
-    match task.kind {
-        TaskKind::Text => {
-            let output = if *finish == Finish::Error { "" } else { output };
-            let scores = scorer.score(reference, output);
-            rouge::METRICS.iter().zip(scores).map(|(key, score)| (key.to_string(), score.f)).collect()
-        }
-        TaskKind::Label => {
-            let label = classification::answer(task, output, *finish).map(|index| &task.labels[index]);
-            let correct = label.is_some_and(|label| label == reference);
-            IndexMap::from([("correct".to_owned(), f64::from(u8::from(correct)))])
+/// Metrics by key, none without a reference; and flags, which need none.
+fn text_metrics(
+    prediction: &Prediction,
+    reference: Option<&str>,
+    reel: &Reel,
+    settings: &MetricSettings,
+    scorer: &mut rouge::Scorer,
+) -> (IndexMap<String, f64>, Vec<String>) {
+    let output = if prediction.finish == Finish::Error { "" } else { &prediction.output };
+    let (checked, flags) = checks(output, reel);
+    let Some(reference) = reference else { return (IndexMap::new(), flags) };
+    let id = |stems| Mode::Id(Words { amounts: settings.amounts, stems });
+    let mut modes = vec![("", Mode::Google), ("_id", id(false))];
+    modes.extend(settings.stems.then(|| ("_id_stem", id(true))));
+    let mut metrics = IndexMap::new();
+    for (suffix, mode) in modes {
+        for (key, score) in rouge::METRICS.iter().zip(scorer.score(mode, reference, output)) {
+            metrics.insert(format!("{key}{suffix}"), score.f);
         }
     }
+    metrics.extend(chrf::METRICS.map(str::to_owned).into_iter().zip(chrf(reference, output)));
+    metrics.extend(CHECKS.map(str::to_owned).into_iter().zip(checked));
+    (metrics, flags)
 }
 
 #[cfg(test)]
@@ -150,7 +335,7 @@ mod tests {
     }
 
     fn reel(id: &str, summary: Option<&str>) -> Reel {
-        let mut reel = Reel { id: id.into(), ..Reel::default() };
+        let mut reel = Reel { id: id.into(), transcript: Some("kopi susu".into()), ..Reel::default() };
         reel.reference.insert("ad".into(), "iklan".into());
         reel.reference.extend(summary.map(|text| ("summary".to_owned(), text.to_owned())));
         reel
@@ -175,6 +360,37 @@ mod tests {
             tokens: TokenCounts::default(),
             seconds: 0.0,
         }
+    }
+
+    const SETTINGS: MetricSettings = MetricSettings { amounts: false, stems: false };
+
+    /// Through files, as a command does it.
+    fn rows(predictions: &[Prediction], reels: &[Reel], tasks: &[Task]) -> Result<Vec<Row>> {
+        rows_with(predictions, reels, tasks, &Thresholds::new())
+    }
+
+    fn rows_with(
+        predictions: &[Prediction],
+        reels: &[Reel],
+        tasks: &[Task],
+        thresholds: &Thresholds,
+    ) -> Result<Vec<Row>> {
+        fn text<T: serde::Serialize>(values: &[T]) -> String {
+            values.iter().map(|value| serde_json::to_string(value).unwrap() + "\n").collect()
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        std::fs::write(path("predictions.jsonl"), text(predictions)).unwrap();
+        std::fs::write(path("data.jsonl"), text(reels)).unwrap();
+        let (predictions, records) =
+            (Lines::open(&path("predictions.jsonl"), "").unwrap(), Lines::open(&path("data.jsonl"), "").unwrap());
+        Join::new(&predictions, &records, tasks)?.write_rows(&SETTINGS, thresholds, &path("rows.jsonl"), &|_| ())?;
+        let mut rows = Vec::new();
+        crate::scores::each_row(&Lines::open(&path("rows.jsonl"), "").unwrap(), |row, _| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
     }
 
     #[test]
@@ -227,11 +443,34 @@ mod tests {
             (other(|p| p.settings_sha256 = "t".into()), "mix 2 values of settings_sha256: s, t\nhint: "),
             (other(|p| p.model_sha256 = "n".into()), "mix 2 values of model_sha256: m, n\nhint: "),
             (other(|p| p.adapter_sha256 = Some("x".into())), "mix 2 values of adapter_sha256: none, x\nhint: "),
-            (other(|p| p.repeat = 0), "id \"a\", task \"ad\", repeat 0 was answered twice"),
+            (
+                other(|p| (p.repeat, p.prompt_sha256) = (0, "q".into())),
+                "id \"a\", task \"ad\", repeat 0 was answered twice",
+            ),
         ] {
             let message = rows(&[good.clone(), second], &[reel("a", None)], &tasks()).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
-        assert!(rows(&[], &[], &tasks()).unwrap_err().to_string().starts_with("there are no predictions"));
+        assert!(rows(&[], &[reel("a", None)], &tasks()).unwrap_err().to_string().contains("holds no predictions"));
+    }
+
+    #[test]
+    fn the_last_line_of_a_prediction_counts() {
+        let first = Prediction { finish: Finish::Error, ..prediction("a", "ad", 0, "") };
+        let rows = rows(&[first, prediction("a", "ad", 0, "iklan")], &[reel("a", None)], &tasks()).unwrap();
+        assert_eq!((rows.len(), rows[0].output.as_str()), (1, "iklan"));
+    }
+
+    #[test]
+    fn a_threshold_decides_by_the_positive_labels_probability() {
+        let mut tasks = tasks();
+        tasks[1].positive = Some("iklan".into());
+        let logprobs = IndexMap::from([("iklan".to_owned(), 0.3f64.ln()), ("bukan iklan".to_owned(), 0.7f64.ln())]);
+        let prediction = Prediction { label_logprobs: Some(logprobs), ..prediction("a", "ad", 0, "bukan iklan") };
+        for (threshold, output) in [(0.2, "iklan"), (0.4, "bukan iklan")] {
+            let thresholds = Thresholds::from([("ad".to_owned(), threshold)]);
+            let rows = rows_with(std::slice::from_ref(&prediction), &[reel("a", None)], &tasks, &thresholds).unwrap();
+            assert_eq!(rows[0].output, output);
+        }
     }
 }

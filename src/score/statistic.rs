@@ -1,12 +1,13 @@
 //! The metrics of a task as a function of the clusters' weights: all that resampling, leaving out and swapping need.
 
-use super::classification::{self, CountTable};
-use super::{calibration, rouge};
-use crate::scores::Row;
-use crate::task::{Task, TaskKind};
+use indexmap::IndexSet;
 
-/// Sums that fit into one cache line: means come from a row of them a cluster.
-const COLUMNS: usize = 8;
+use super::calibration::{self, Judged};
+use super::classification::{self, CountTable};
+use super::table::{Answers, TaskTable};
+
+/// Sums that are added up at once.
+const LANES: usize = 8;
 
 /// Some metrics of one task, computed together.
 #[derive(Debug, Clone)]
@@ -20,12 +21,21 @@ pub struct Statistic {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// Weighted means: each cluster's sums, its rows in the last column. `[clusters]`
-    Means(Vec<[f64; COLUMNS]>),
+    /// Weighted means.
+    Means(Means),
     /// Metrics of a count table.
     Counts { labels: usize, rows: Vec<Counted> },
     /// Metrics of probabilities that aren't means of rows.
     Ranks(calibration::Ranks),
+}
+
+/// Each cluster's sums of values, and behind them its rows.
+#[derive(Debug, Clone)]
+struct Means {
+    /// Of a cluster.
+    lanes: usize,
+    /// `[clusters, lanes]`
+    sums: Vec<[f64; LANES]>,
 }
 
 /// A row of a label task.
@@ -39,60 +49,87 @@ struct Counted {
 
 /// What can be added up over clusters, with another run's too.
 enum Sum {
-    Means([f64; COLUMNS]),
+    Means(Vec<[f64; LANES]>),
     Counts(CountTable),
 }
 
 impl Statistic {
-    /// The metrics of a task's scored rows; `cluster` numbers a row's cluster, of so many.
-    ///
-    /// # Panics
-    /// If a row's reference is not among its task's labels or a text row has no ROUGE: rows come from [`super::rows`].
-    pub fn of(task: &Task, rows: &[&Row], clusters: usize, cluster: impl Fn(&Row) -> usize) -> Vec<Statistic> {
-        match task.kind {
-            TaskKind::Text => {
-                let values = |row: &Row| rouge::METRICS.map(|key| row.metrics[key]).to_vec();
-                vec![Self::means(&rouge::METRICS, clusters, rows.iter().map(|row| (cluster(row), values(row))))]
+    /// The metric keys of a task's rows.
+    pub fn keys(table: &TaskTable) -> Vec<String> {
+        match &table.answers {
+            Answers::Text { keys, .. } => keys.clone(),
+            Answers::Labels(answers) => {
+                let mut keys = classification::METRICS.to_vec();
+                if answers.iter().any(|answer| answer.judged.is_some()) {
+                    keys.extend(calibration::MEANS);
+                    keys.extend(calibration::rank_keys(&table.task));
+                }
+                keys.into_iter().map(str::to_owned).collect()
             }
-            TaskKind::Label => {
-                let mut statistics = vec![Self::counts(task, rows, &cluster)];
-                let judged = calibration::judged(task, rows);
+        }
+    }
+
+    /// The metrics of a task's rows, whose clusters are given, of so many; of text metrics only the `wanted` ones.
+    pub fn of(
+        table: &TaskTable,
+        cluster_of: &[u32],
+        clusters: usize,
+        wanted: Option<&IndexSet<String>>,
+    ) -> Vec<Statistic> {
+        let is_wanted = |key: &str| wanted.is_none_or(|wanted| wanted.contains(key));
+        let mut statistics = match &table.answers {
+            Answers::Text { keys, values } => {
+                let columns: Vec<usize> = (0..keys.len()).filter(|column| is_wanted(&keys[*column])).collect();
+                let rows = values.chunks_exact(keys.len().max(1)).zip(cluster_of);
+                let rows = rows.map(|(values, cluster)| (*cluster, columns.iter().map(move |column| values[*column])));
+                vec![Self::means(columns.iter().map(|column| keys[*column].clone()).collect(), clusters, rows)]
+            }
+            Answers::Labels(answers) => {
+                let counted = |(answer, cluster): (&super::table::LabelAnswer, &u32)| Counted {
+                    cluster: *cluster,
+                    reference: answer.reference,
+                    answer: answer.answer,
+                };
+                let rows: Vec<Counted> = answers.iter().zip(cluster_of).map(counted).collect();
+                let keys = classification::METRICS.map(str::to_owned).into();
+                let mut statistics =
+                    vec![Self { keys, n: rows.len(), kind: Kind::Counts { labels: table.task.labels.len(), rows } }];
+                let judged: Vec<(u32, Judged)> = cluster_of
+                    .iter()
+                    .zip(answers)
+                    .filter_map(|(cluster, answer)| Some((*cluster, answer.judged?)))
+                    .collect();
                 if !judged.is_empty() {
-                    let judged: Vec<_> = judged.into_iter().map(|judged| (cluster(judged.row), judged)).collect();
-                    let means = judged.iter().map(|(cluster, judged)| (*cluster, judged.means().to_vec()));
-                    statistics.push(Self::means(&calibration::MEANS, clusters, means));
-                    let ranks = calibration::Ranks::of(task, &judged);
-                    let keys = calibration::rank_keys(task).iter().map(|key| (*key).to_owned()).collect();
+                    let means = judged.iter().map(|(cluster, judged)| (*cluster, judged.means().into_iter()));
+                    statistics.push(Self::means(calibration::MEANS.map(str::to_owned).into(), clusters, means));
+                    let ranks = calibration::Ranks::of(&table.task, &judged);
+                    let keys = calibration::rank_keys(&table.task).iter().map(|key| (*key).to_owned()).collect();
                     statistics.push(Self { keys, n: judged.len(), kind: Kind::Ranks(ranks) });
                 }
                 statistics
             }
-        }
+        };
+        statistics.retain(|statistic| !statistic.keys.is_empty() && statistic.keys.iter().all(|key| is_wanted(key)));
+        statistics
     }
 
-    fn means(keys: &[&str], clusters: usize, rows: impl Iterator<Item = (usize, Vec<f64>)>) -> Statistic {
-        let mut sums = vec![[0.0; COLUMNS]; clusters];
+    fn means<V: Iterator<Item = f64>>(
+        keys: Vec<String>,
+        clusters: usize,
+        rows: impl Iterator<Item = (u32, V)>,
+    ) -> Statistic {
+        let lanes = (keys.len() + 1).div_ceil(LANES);
+        let mut sums = vec![[0.0; LANES]; clusters * lanes];
         let mut n = 0;
         for (cluster, values) in rows {
             n += 1;
-            for (sum, value) in sums[cluster].iter_mut().zip(values) {
+            let sums = sums[cluster as usize * lanes..][..lanes].as_flattened_mut();
+            for (sum, value) in sums.iter_mut().zip(values) {
                 *sum += value;
             }
-            sums[cluster][COLUMNS - 1] += 1.0;
+            sums[keys.len()] += 1.0;
         }
-        Self { keys: keys.iter().map(|key| (*key).to_owned()).collect(), n, kind: Kind::Means(sums) }
-    }
-
-    fn counts(task: &Task, rows: &[&Row], cluster: &impl Fn(&Row) -> usize) -> Statistic {
-        let counted = |row: &&Row| {
-            let reference = task.labels.iter().position(|label| Some(label) == row.reference.as_ref());
-            let reference = reference.expect("`rows` refuses references that are not among the labels");
-            let answer = classification::answer(task, &row.output, row.finish).map(|answer| answer as u16);
-            Counted { cluster: cluster(row) as u32, reference: reference as u16, answer }
-        };
-        let keys = classification::METRICS.map(str::to_owned).into();
-        let kind = Kind::Counts { labels: task.labels.len(), rows: rows.iter().map(counted).collect() };
-        Self { keys, n: rows.len(), kind }
+        Self { keys, n, kind: Kind::Means(Means { lanes, sums }) }
     }
 
     /// Writes one value a key; NaN where a metric isn't defined.
@@ -140,7 +177,7 @@ impl Statistic {
 
     fn zero(&self) -> Option<Sum> {
         match &self.kind {
-            Kind::Means(_) => Some(Sum::Means([0.0; COLUMNS])),
+            Kind::Means(means) => Some(Sum::Means(vec![[0.0; LANES]; means.lanes])),
             Kind::Counts { labels, .. } => Some(Sum::Counts(CountTable::new(*labels))),
             Kind::Ranks(_) => None,
         }
@@ -148,11 +185,13 @@ impl Statistic {
 
     fn add_to(&self, sum: &mut Sum, weight: impl Fn(usize) -> u16) {
         match (&self.kind, sum) {
-            (Kind::Means(sums), Sum::Means(total)) => {
-                for (cluster, sums) in sums.iter().enumerate() {
+            (Kind::Means(means), Sum::Means(totals)) => {
+                for (cluster, sums) in means.sums.chunks_exact(means.lanes).enumerate() {
                     let weight = f64::from(weight(cluster));
-                    for (total, sum) in total.iter_mut().zip(sums) {
-                        *total += weight * sum;
+                    for (totals, sums) in totals.iter_mut().zip(sums) {
+                        for (total, sum) in totals.iter_mut().zip(sums) {
+                            *total += weight * sum;
+                        }
                     }
                 }
             }
@@ -170,9 +209,10 @@ impl Statistic {
 
 fn finish(sum: &Sum, values: &mut [f64]) {
     match sum {
-        Sum::Means(total) => {
-            let n = total[COLUMNS - 1];
-            for (value, total) in values.iter_mut().zip(total) {
+        Sum::Means(totals) => {
+            let totals = totals.as_flattened();
+            let n = totals[values.len()];
+            for (value, total) in values.iter_mut().zip(totals) {
                 *value = if n > 0.0 { total / n } else { f64::NAN };
             }
         }

@@ -1,12 +1,12 @@
-"""Writes the expected values of tests/score_reference.rs: rouge.json, classification.json, bootstrap.json,
-probabilities.json, bca.json, significance.json.
+"""Writes the expected values of tests/score_reference.rs: rouge.json, chrf.json, classification.json, tfidf.json,
+bootstrap.json, probabilities.json, bca.json, significance.json.
 
-Made with Python 3.11.7, rouge-score 0.1.2, scikit-learn 1.9.1, scipy 1.17.1, statsmodels 0.15.0, numpy 2.4.6
-(the files record what they were made with).
+Made with Python 3.11.7, rouge-score 0.1.2, sacrebleu 2.6.0, scikit-learn 1.9.1, scipy 1.17.1, statsmodels 0.15.0,
+numpy 2.4.6 (the files record what they were made with).
 
     python3 -m venv venv
-    venv/bin/pip install rouge-score==0.1.2 scikit-learn==1.9.1 scipy==1.17.1 statsmodels==0.15.0 numpy==2.4.6
-    venv/bin/python tests/reference/score.py
+    venv/bin/pip install rouge-score==0.1.2 sacrebleu==2.6.0 scikit-learn==1.9.1 scipy==1.17.1 statsmodels==0.15.0 numpy==2.4.6
+    venv/bin/python tests/reference/score.py [NAME…]
 
 All texts are made up here, seeded; none is taken from a data set.
 """
@@ -22,13 +22,17 @@ import warnings
 
 import numpy as np
 from rouge_score import rouge_scorer
+from sacrebleu.metrics import CHRF
 from scipy import stats
 from sklearn import metrics as sk
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 from statsmodels.stats import contingency_tables, multitest, proportion
 
 HERE = pathlib.Path(__file__).parent
 VERSIONS = {"python": platform.python_version()} | {
-    name: importlib.metadata.version(name) for name in ("rouge-score", "scikit-learn", "scipy", "statsmodels", "numpy")
+    name: importlib.metadata.version(name)
+    for name in ("rouge-score", "sacrebleu", "scikit-learn", "scipy", "statsmodels", "numpy")
 }
 TYPES = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
 
@@ -120,6 +124,37 @@ def rouge():
         if not 0xD800 <= c < 0xE000 and (kept := "".join(filter(is_token, chr(c).lower())))
     }
     return {"versions": VERSIONS, "lowers_to_ascii": lowers_to_ascii, "pairs": cases}
+
+
+def chrf():
+    """Of one pair each, in 0..1: chrF with character n-grams up to 6, chrF++ with word n-grams up to 2 as well."""
+    scorers = [CHRF(word_order=0), CHRF(word_order=2)]
+    made = [pair for pair in pairs() if len(pair[0]) < 400]
+    made += [("(kopi)", "kopi"), ("\u00abkopi\u00bb susu", "kopi, susu!"), ("a.b, c", "a.b c ,"), ("!!", "!"), ("kopi", "k")]
+    return {
+        "versions": VERSIONS,
+        "pairs": [[r, h, *(s.sentence_score(h, [r]).score / 100 for s in scorers)] for r, h in made],
+    }
+
+
+def tfidf():
+    """Logistic regression on TF-IDF of words in two records or more, from records with skewed labels."""
+    rng = random.Random(21)
+    topics = {"kuliner": WORDS[40:60], "wisata": WORDS[70:90], "edukasi": WORDS[90:110]}
+    plain = [w for w in WORDS if w.isalpha() and len(w) > 1]
+    made = []
+    for count in (90, 30):
+        for _ in range(count):
+            label = rng.choices(list(topics), [5, 2, 2])[0]
+            words = [rng.choice(topics[label] if rng.random() < 0.3 else plain) for _ in range(rng.randint(3, 30))]
+            made.append((" ".join(words), label))
+    train, test = made[:90], made[90:]
+    vectorizer = TfidfVectorizer(tokenizer=str.split, token_pattern=None, lowercase=False, min_df=2)
+    model = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000)
+    model.fit(vectorizer.fit_transform([text for text, _ in train]), [label for _, label in train])
+    expected = model.predict_proba(vectorizer.transform([text for text, _ in test]))
+    return {"versions": VERSIONS, "labels": list(model.classes_), "train": train, "test": [text for text, _ in test],
+            "expected": expected.tolist()}
 
 
 def classification_case(labels, rows):
@@ -236,8 +271,10 @@ def significance():
     return {"versions": VERSIONS, "mcnemar": mcnemar, "holm": holm, "wilson": wilson}
 
 
-for make in (rouge, classification, bootstrap, probabilities, bca, significance):
+for make in (rouge, chrf, classification, tfidf, bootstrap, probabilities, bca, significance):
     name = make.__name__
+    if len(sys.argv) > 1 and name not in sys.argv[1:]:
+        continue
     # one case a line, so that a change shows as the lines it changes
     text = json.dumps(make(), ensure_ascii=True, allow_nan=False).replace("}, {", "},\n{")
     (HERE / f"{name}.json").write_text(text + "\n")

@@ -1,0 +1,90 @@
+//! `reels report`: pages and tables from the files of a result directory.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::compare::read_runs;
+use super::{Code, folder};
+use crate::cli::ReportArgs;
+use crate::config::{ReportFormat, with_file};
+use crate::lines::Lines;
+use crate::prompt::PromptSet;
+use crate::report::{self, Report, Rows};
+use crate::run::write_atomically;
+use crate::score::compare::{Comparison, compare};
+use crate::scores::Scores;
+use crate::task::Task;
+
+pub(super) fn run(args: ReportArgs, config: Option<&Path>) -> Result<Code> {
+    let settings = with_file(args.settings, "compare", config)?.resolve()?;
+    let result = ResultFiles::read(&args.directory)?;
+    let ladder = if args.against.is_empty() {
+        None
+    } else {
+        let directories: Vec<PathBuf> = args.against.iter().chain([&args.directory]).cloned().collect();
+        Some(compare(&read_runs(&directories)?.0, &settings)?)
+    };
+    let formats = if args.format.is_empty() { &ReportFormat::ALL[..] } else { &args.format };
+    for path in write(&args.directory, &result.report(ladder.as_ref()), formats)? {
+        println!("{}", path.display());
+    }
+    Ok(Code::Done)
+}
+
+/// What a result directory holds.
+pub(super) struct ResultFiles {
+    pub scores: Scores,
+    pub rows: Rows,
+    tasks: Vec<Task>,
+    manifest: Value,
+}
+
+impl ResultFiles {
+    pub fn read(directory: &Path) -> Result<ResultFiles> {
+        let path = directory.join("scores.json");
+        ensure!(
+            path.is_file(),
+            "{} is not a result directory: it has no scores.json\nhint: `reels eval` and `reels score` write one",
+            directory.display()
+        );
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let scores = serde_json::from_str(&text)
+            .with_context(|| format!("{} holds no scores\nhint: run `reels score` again", path.display()))?;
+        Ok(ResultFiles {
+            scores,
+            rows: Rows::read(Lines::open(&directory.join("rows.jsonl"), "rows")?)?,
+            tasks: PromptSet::find(Some(&directory.join("prompts")))?.tasks,
+            manifest: folder::manifest(directory)?.unwrap_or(Value::Null),
+        })
+    }
+
+    pub fn report<'a>(&'a self, ladder: Option<&'a Comparison>) -> Report<'a> {
+        Report {
+            title: self.manifest["model"]["name"].as_str().unwrap_or("predictions").to_owned(),
+            scores: &self.scores,
+            rows: &self.rows,
+            tasks: &self.tasks,
+            manifest: &self.manifest,
+            ladder,
+        }
+    }
+}
+
+/// Writes a report in some formats; where they are.
+pub(super) fn write(directory: &Path, report: &Report, formats: &[ReportFormat]) -> Result<Vec<PathBuf>> {
+    let write = |format: &ReportFormat| {
+        let (name, text) = match format {
+            ReportFormat::Html => ("report.html", report::html(report).context("the report can't be made")?),
+            ReportFormat::Md => ("report.md", report::markdown(report)),
+            ReportFormat::Tex => ("report.tex", report::latex(report)),
+            ReportFormat::Csv => ("report.csv", report::csv(report.scores)),
+            ReportFormat::Card => ("model-card.md", report::model_card(report)),
+        };
+        let path = directory.join(name);
+        write_atomically(&path, text.as_bytes())?;
+        Ok(path)
+    };
+    formats.iter().map(write).collect()
+}

@@ -1,0 +1,157 @@
+//! Files of lines that may be too large to hold: read one by one, and again by where they stand.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+const BUFFER: usize = 1 << 18;
+
+/// A file, or a text that is part of the program.
+#[derive(Debug)]
+pub struct Lines {
+    name: String,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(File),
+    Embedded(&'static str),
+}
+
+/// Where a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    offset: u64,
+    length: u32,
+    /// Counted from 1.
+    pub number: u32,
+}
+
+/// A line without its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    #[expect(missing_docs, reason = "the name says it")]
+    pub bytes: &'a [u8],
+    #[expect(missing_docs, reason = "the name says it")]
+    pub place: Place,
+    /// Whether a line break follows; only the last line may have none.
+    pub ended: bool,
+}
+
+impl Lines {
+    /// Opens a file; `what` it is stands in the error.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn open(path: &Path, what: &str) -> Result<Lines> {
+        let name = path.display().to_string();
+        let file = File::open(path).with_context(|| format!("cannot read {what} {name}"))?;
+        anyhow::ensure!(!file.metadata()?.is_dir(), "cannot read {what} {name}: it is a directory");
+        Ok(Lines { name, source: Source::File(file) })
+    }
+
+    /// A text that is part of the program.
+    pub fn embedded(name: &str, text: &'static str) -> Lines {
+        Lines { name: name.to_owned(), source: Source::Embedded(text) }
+    }
+
+    /// For messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads all lines, in order.
+    ///
+    /// # Errors
+    /// Names the file and line that can't be read; and whatever `each` says.
+    pub fn each(&self, each: impl FnMut(Line) -> Result<()>) -> Result<()> {
+        match &self.source {
+            // From the start, wherever the file was read last.
+            Source::File(file) => self.each_of(BufReader::with_capacity(BUFFER, From { file, offset: 0 }), each),
+            Source::Embedded(text) => self.each_of(text.as_bytes(), each),
+        }
+    }
+
+    fn each_of(&self, mut reader: impl BufRead, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
+        let mut bytes = Vec::new();
+        let (mut offset, mut number) = (0u64, 0u32);
+        loop {
+            bytes.clear();
+            number += 1;
+            let read = reader
+                .read_until(b'\n', &mut bytes)
+                .with_context(|| format!("{}:{number}: cannot be read", self.name))?;
+            if read == 0 {
+                return Ok(());
+            }
+            let ended = bytes.last() == Some(&b'\n');
+            let line = &bytes[..read - usize::from(ended)];
+            let length = u32::try_from(line.len())
+                .with_context(|| format!("{}:{number}: a line of {} bytes is too long", self.name, line.len()))?;
+            each(Line { bytes: line, place: Place { offset, length, number }, ended })?;
+            offset += read as u64;
+        }
+    }
+
+    /// Reads one line again.
+    ///
+    /// # Errors
+    /// Names the file and the line.
+    pub fn at(&self, place: Place) -> Result<Vec<u8>> {
+        let (start, length) = (place.offset, place.length as usize);
+        let mut bytes = vec![0; length];
+        match &self.source {
+            Source::File(file) => file
+                .read_exact_at(&mut bytes, start)
+                .with_context(|| format!("{}:{}: cannot be read again", self.name, place.number))?,
+            Source::Embedded(text) => bytes.copy_from_slice(&text.as_bytes()[start as usize..][..length]),
+        }
+        Ok(bytes)
+    }
+}
+
+/// A file read by position, so that several readers don't move each other.
+struct From<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl std::io::Read for From<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        const TEXT: &str = "eins\n\nzwei\r\ndrei";
+        std::fs::write(&path, TEXT).unwrap();
+        for lines in [Lines::open(&path, "text").unwrap(), Lines::embedded("a.txt", TEXT)] {
+            let mut seen = Vec::new();
+            lines
+                .each(|line| {
+                    seen.push((line.bytes.to_vec(), line.place, line.ended));
+                    Ok(())
+                })
+                .unwrap();
+            let texts: Vec<&[u8]> = seen.iter().map(|(bytes, ..)| &bytes[..]).collect();
+            assert_eq!(texts, [&b"eins"[..], b"", b"zwei\r", b"drei"]);
+            assert_eq!(seen.iter().map(|(.., ended)| *ended).collect::<Vec<_>>(), [true, true, true, false]);
+            for (bytes, place, _) in seen.iter().rev() {
+                assert_eq!(lines.at(*place).unwrap(), *bytes);
+            }
+        }
+    }
+}

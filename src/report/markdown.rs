@@ -1,0 +1,208 @@
+//! A result and a comparison as Markdown, and a model card.
+
+use serde_json::Value;
+
+use super::comparison::{p_value, sentences, signed, word};
+use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
+use super::{Difference, Report, metrics};
+use crate::score::compare::Comparison;
+use crate::scores::Scores;
+
+/// The scores with their intervals, what they say, how they were made and what to keep in mind.
+pub fn markdown(report: &Report) -> String {
+    let subject = subject(report);
+    let [english, indonesian] = methods(subject);
+    let mut parts = vec![format!("# {}", escaped(&report.title)), list(&verdict(subject)), scores_table(report.scores)];
+    if let Some(ladder) = report.ladder {
+        parts.extend(["## Against other runs".into(), comparison_tables(ladder)]);
+    }
+    parts.extend(["## Methods".into(), escaped(&english), escaped(&indonesian)]);
+    parts.extend(["## Limitations".into(), list(&limitations(subject)), "## Signatures".into()]);
+    let signature =
+        |(name, task): (&String, &crate::scores::TaskScores)| format!("- {}: `{}`", escaped(name), task.signature);
+    parts.push(report.scores.tasks.iter().map(signature).collect::<Vec<_>>().join("\n"));
+    parts.join("\n\n") + "\n"
+}
+
+/// The verdicts, then all metrics of all runs.
+pub fn comparison_markdown(comparison: &Comparison, differing: &[Difference]) -> String {
+    let all = |(name, task): (&String, &crate::score::compare::TaskComparison)| {
+        sentences(comparison, task).into_iter().map(|sentence| format!("{name}: {sentence}")).collect::<Vec<_>>()
+    };
+    let verdicts: Vec<String> = comparison.tasks.iter().flat_map(all).collect();
+    let differs: Vec<String> =
+        differing.iter().map(|each| format!("Differs in {}: {}", each.what, each.values.join(" · "))).collect();
+    let [english, indonesian] = comparison_methods(comparison);
+    let parts = [
+        format!("# {}", escaped(&comparison.runs.join(" · "))),
+        list(&verdicts),
+        list(&differs),
+        comparison_tables(comparison),
+        "## Methods".into(),
+        escaped(&english),
+        escaped(&indonesian),
+        format!("`{}`", comparison.signature),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n") + "\n"
+}
+
+/// What a model card on a hub says, with the metadata such pages read.
+pub fn model_card(report: &Report) -> String {
+    let subject = subject(report);
+    let text = |pointer: &str| report.manifest.pointer(pointer).and_then(Value::as_str);
+    let name = text("/model/name").unwrap_or(&report.title);
+    let data = text("/data/path").unwrap_or("?");
+    let mut front = format!(
+        "---\nlanguage: id\ntags:\n- summarization\n- text-classification\nmodel-index:\n- name: {}\n  results:\n",
+        yaml(name)
+    );
+    for (task, scores) in &report.scores.tasks {
+        let kind = if scores.confusion.is_some() { "text-classification" } else { "summarization" };
+        front.push_str(&format!(
+            "  - task:\n      type: {kind}\n      name: {}\n    dataset:\n      name: {}\n      type: jsonl\n    metrics:\n",
+            yaml(task),
+            yaml(data)
+        ));
+        for (key, metric) in
+            metrics::ordered(&scores.metrics).into_iter().filter(|(_, metric)| metric.value.is_finite())
+        {
+            front.push_str(&format!("    - type: {}\n      value: {:.4}\n", yaml(key), metric.value));
+        }
+    }
+    front.push_str("---");
+    let facts = [
+        ("Architecture", text("/model/architecture").map(str::to_owned)),
+        ("File", Some(format!("`{name}`"))),
+        ("SHA-256", text("/model/sha256").map(|hash| format!("`{hash}`"))),
+        ("Adapter", text("/adapter/name").map(|name| format!("`{name}`"))),
+        ("Prompts, SHA-256", text("/prompts/sha256").map(|hash| format!("`{hash}`"))),
+    ];
+    let facts: Vec<String> =
+        facts.into_iter().filter_map(|(what, value)| Some(format!("{what}: {}", value?))).collect();
+    let [english, indonesian] = methods(subject);
+    [
+        front,
+        format!("# {}", escaped(name)),
+        "Reads short videos (transcript, caption, numbers) and writes Indonesian summaries and labels.".into(),
+        facts.into_iter().map(|fact| format!("- {fact}")).collect::<Vec<_>>().join("\n"),
+        "## Evaluation".into(),
+        list(&verdict(subject)),
+        scores_table(report.scores),
+        "## How it was evaluated".into(),
+        escaped(&english),
+        escaped(&indonesian),
+        "## Limitations".into(),
+        list(&limitations(subject)),
+    ]
+    .join("\n\n")
+        + "\n"
+}
+
+fn subject<'a>(report: &Report<'a>) -> Subject<'a> {
+    Subject { scores: report.scores, tasks: report.tasks, manifest: report.manifest, ladder: report.ladder }
+}
+
+fn scores_table(scores: &Scores) -> String {
+    let mut rows = Vec::new();
+    for (task, scores) in &scores.tasks {
+        for (key, metric) in metrics::ordered(&scores.metrics) {
+            rows.push(vec![
+                task.clone(),
+                metrics::name(key).to_owned(),
+                metrics::decimal(metric.value),
+                metrics::interval(metric),
+                metrics::count(metric.n),
+            ]);
+        }
+    }
+    table(&["Task", "Metric", "Value", "95 % interval", "n"], 2, &rows)
+}
+
+fn comparison_tables(comparison: &Comparison) -> String {
+    let mut rows = Vec::new();
+    for (name, task) in &comparison.tasks {
+        for (key, metric) in &task.metrics {
+            for (index, run) in comparison.runs.iter().enumerate() {
+                let mut cells = vec![
+                    name.clone(),
+                    metrics::name(key).to_owned(),
+                    run.clone(),
+                    metrics::decimal(metric.values[index]),
+                ];
+                match index.checked_sub(1).map(|index| &metric.differences[index]) {
+                    None => cells.extend(["", "", "", "baseline"].map(str::to_owned)),
+                    Some(difference) => cells.extend([
+                        signed(difference.value),
+                        format!("{} – {}", signed(difference.low), signed(difference.high)),
+                        difference.p_adjusted.map_or("–".to_owned(), p_value),
+                        word(difference.verdict).to_owned(),
+                    ]),
+                }
+                // The main metric stands out.
+                if *key == task.main {
+                    cells[1] = format!("**{}**", cells[1]);
+                }
+                rows.push(cells);
+            }
+        }
+    }
+    table(&["Task", "Metric", "Run", "Value", "Difference", "95 % interval", "p", "Verdict"], 3, &rows)
+}
+
+/// The first `texts` columns are aligned left, the others right.
+fn table(header: &[&str], texts: usize, rows: &[Vec<String>]) -> String {
+    let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    let rule = (0..header.len()).map(|column| if column < texts { "---" } else { "---:" }.to_owned()).collect();
+    let mut lines = vec![line(header.iter().map(|name| (*name).to_owned()).collect()), line(rule)];
+    lines.extend(rows.iter().map(|row| line(row.iter().map(|cell| cell.replace('|', "\\|")).collect())));
+    lines.join("\n")
+}
+
+fn list(sentences: &[String]) -> String {
+    sentences.iter().map(|sentence| format!("- {}", escaped(sentence))).collect::<Vec<_>>().join("\n")
+}
+
+/// Text that Markdown would take for markup.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\\' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '#' | '|') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// As a quoted YAML scalar, which JSON strings are.
+fn yaml(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn texts_are_escaped_and_the_card_has_its_metadata() {
+        let (scores, tasks, manifest) = (fixture::scores(), fixture::tasks(), fixture::manifest());
+        let rows = fixture::rows_of(&fixture::rows());
+        let report = Report {
+            title: "a_b*c|d".into(),
+            scores: &scores,
+            rows: &rows,
+            tasks: &tasks,
+            manifest: &manifest,
+            ladder: None,
+        };
+        let text = markdown(&report);
+        assert!(text.starts_with("# a\\_b\\*c\\|d\n\n- summary: ROUGE-L is 0.350"), "{text}");
+        assert!(text.contains("| summary | ROUGE-1 | 0.412 | 0.371 – 0.446 | 1,204 |"));
+        assert!(text.contains("rouge\\_score 0.1.2") && text.contains("`rouge|mode:google-0.1.2|stem:no|seed:42`"));
+        let card = model_card(&report);
+        assert!(
+            card.starts_with("---\nlanguage: id\n") && card.contains("    - type: \"macro_f1\"\n      value: 0.7654\n")
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! What a result says, how it was made and what it doesn't say, in sentences.
+
+use serde_json::Value;
+
+use super::comparison::sentences;
+use super::metrics::{self, count, counted, decimal, percent};
+use crate::score::compare::Comparison;
+use crate::scores::{Scores, TaskScores, main_metric};
+use crate::task::{Task, TaskKind};
+
+/// A result as prose needs it.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    pub scores: &'a Scores,
+    pub tasks: &'a [Task],
+    pub manifest: &'a Value,
+    pub ladder: Option<&'a Comparison>,
+}
+
+/// A sentence or two a task: how good, how sure, and against what.
+pub fn verdict(subject: Subject) -> Vec<String> {
+    let mut sentences_of_tasks: Vec<String> =
+        subject.scores.tasks.iter().filter_map(|(name, task)| of_task(name, task, subject.tasks)).collect();
+    if let Some(ladder) = subject.ladder {
+        for (name, task) in &ladder.tasks {
+            sentences_of_tasks
+                .extend(sentences(ladder, task).into_iter().map(|sentence| format!("{name}: {sentence}")));
+        }
+    }
+    sentences_of_tasks
+}
+
+fn of_task(name: &str, scores: &TaskScores, tasks: &[Task]) -> Option<String> {
+    let kind = tasks.iter().find(|task| task.name == name)?.kind;
+    let key = main_metric(kind);
+    let metric = scores.metrics.get(key)?;
+    let mut sentence = format!(
+        "{name}: {} is {} (95\u{a0}% interval {} to {}) on {}.",
+        metrics::name(key),
+        decimal(metric.value),
+        decimal(metric.low),
+        decimal(metric.high),
+        counted(metric.n, "answer")
+    );
+    let accuracy = scores.metrics.get("accuracy");
+    let most = scores.classes.iter().max_by_key(|(_, class)| class.support);
+    if let (Some(accuracy), Some((label, class))) = (accuracy, most) {
+        let share = class.support as f64 / accuracy.n as f64;
+        let word = match () {
+            () if accuracy.low > share => "more than",
+            () if accuracy.high < share => "less than",
+            () => "not shown to differ from",
+        };
+        sentence.push_str(&format!(
+            " {} are right: {word} the {} that always answering “{label}” would get.",
+            percent(accuracy.value),
+            percent(share)
+        ));
+    }
+    Some(sentence)
+}
+
+/// What the methods section of a paper would say, in English and in Indonesian.
+pub fn methods(subject: Subject) -> [String; 2] {
+    let Subject { scores, tasks, manifest, ladder } = subject;
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+    let number = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_u64).map(|value| value as usize);
+    let hash = |pointer: &str| text(pointer).map_or("?".to_owned(), |hash| hash.chars().take(12).collect());
+    let model = text("/model/name").unwrap_or("?");
+    let version = text("/crate_version").unwrap_or(env!("CARGO_PKG_VERSION"));
+    let reels = number("/data/reels").map_or("?".to_owned(), count);
+    let greedy = manifest.pointer("/settings/temperature").and_then(Value::as_f64).unwrap_or(0.0) == 0.0;
+    let scored = text("/settings/label_mode") != Some("generate");
+    let resamples = number("/bootstrap/resamples").map_or("?".to_owned(), count);
+    let seed = number("/bootstrap/seed").map_or("?".to_owned(), |seed| seed.to_string());
+    let sampling = scores.tasks.values().find_map(|task| task.sampling.as_ref());
+    let by_account = sampling.is_some_and(|sampling| sampling.unit == "account");
+    let units = sampling.map_or(0, |sampling| sampling.clusters);
+    let of_kind = |kind| tasks.iter().filter(move |task| task.kind == kind && scores.tasks.contains_key(&task.name));
+    let names = |kind| of_kind(kind).map(|task| task.name.as_str()).collect::<Vec<_>>().join(", ");
+    let (texts, labels) = (names(TaskKind::Text), names(TaskKind::Label));
+    let classes = of_kind(TaskKind::Label).map(|task| task.labels.len().to_string()).collect::<Vec<_>>().join(" / ");
+    let baseline = text("/model/name").is_some_and(|name| name.starts_with("baseline:"));
+
+    let mut english = vec![format!(
+        "We evaluated {model} (SHA-256 {}) with reels {version} on {reels} Reels ({}, SHA-256 {}).",
+        hash("/model/sha256"),
+        text("/data/path").unwrap_or("?"),
+        hash("/data/sha256")
+    )];
+    let mut indonesian = vec![format!(
+        "Kami mengevaluasi {model} (SHA-256 {}) dengan reels {version} pada {reels} Reels ({}, SHA-256 {}).",
+        hash("/model/sha256"),
+        text("/data/path").unwrap_or("?"),
+        hash("/data/sha256")
+    )];
+    if !baseline {
+        english.push(format!("The prompts have SHA-256 {}.", hash("/prompts/sha256")));
+        indonesian.push(format!("Prompt yang dipakai ber-SHA-256 {}.", hash("/prompts/sha256")));
+    }
+    if !texts.is_empty() {
+        if !baseline {
+            let (how, cara) =
+                if greedy { ("greedily", "secara greedy") } else { ("by nucleus sampling", "dengan nucleus sampling") };
+            english.push(format!("Texts ({texts}) were generated {how}."));
+            indonesian.push(format!("Teks ({texts}) dihasilkan {cara}."));
+        }
+        english.push("They were scored by the F-measure of ROUGE-1, -2, -L and -Lsum as the package rouge_score 0.1.2 computes it, without stemming; by the same over Indonesian words (Unicode, reduplication and informal spellings normalised); and by chrF and chrF++, all averaged over answers.".into());
+        indonesian.push("Teks dinilai dengan F-measure ROUGE-1, -2, -L, dan -Lsum sebagaimana dihitung paket rouge_score 0.1.2 tanpa stemming; dengan ukuran yang sama atas kata bahasa Indonesia (Unicode, reduplikasi, dan ejaan tidak baku dinormalkan); serta dengan chrF dan chrF++, semuanya dirata-ratakan per jawaban.".into());
+    }
+    if !labels.is_empty() {
+        if !baseline && scored {
+            english.push(format!("Labels ({labels}) were not generated: the answer is the label whose tokens, with the end of the answer, are most probable."));
+            indonesian.push(format!("Label ({labels}) tidak dihasilkan sebagai teks: jawabannya adalah label yang token-tokennya, termasuk akhir jawaban, paling mungkin."));
+        } else if !baseline {
+            english
+                .push(format!("Labels ({labels}) were generated and matched exactly after trimming and case folding."));
+            indonesian.push(format!("Label ({labels}) dihasilkan sebagai teks dan dicocokkan persis setelah dirapikan dan disamakan hurufnya."));
+        }
+        english.push(format!(
+            "F1 is averaged over all configured labels ({classes}); an invalid or failed answer counts as wrong."
+        ));
+        indonesian.push(format!("F1 dirata-ratakan atas semua label yang ditetapkan ({classes}); jawaban yang tidak sah atau gagal dihitung salah."));
+        for (name, task) in scores.tasks.iter().filter_map(|(name, task)| Some((name, task.threshold?))) {
+            english.push(format!(
+                "The decision threshold of {name}, {}, was chosen for macro F1 on separate data.",
+                decimal(task)
+            ));
+            indonesian.push(format!(
+                "Ambang keputusan {name}, {}, dipilih menurut macro F1 pada data terpisah.",
+                decimal(task)
+            ));
+        }
+    }
+    let (unit, satuan) = if by_account { ("accounts", "akun") } else { ("Reels", "Reels") };
+    english.push(format!("Intervals are 95 % BCa bootstrap intervals from {resamples} resamples of whole {unit} ({}), the same for all metrics (seed {seed}); those of rates are Wilson’s over the effective number of rows.", count(units)));
+    indonesian.push(format!("Selang kepercayaan 95 % berasal dari bootstrap BCa dengan {resamples} resampel atas {satuan} secara utuh ({}), sama untuk semua metrik (seed {seed}); untuk proporsi dipakai selang Wilson atas jumlah baris efektif.", count(units)));
+    if ladder.is_some() {
+        english.push(format!("Runs are compared on the same resamples; differences are tested by exchanging the answers of whole {unit} between two runs (exact McNemar for accuracy where each row stands alone), with Holm’s adjustment over the runs."));
+        indonesian.push(format!("Hasil dibandingkan pada resampel yang sama; selisih diuji dengan menukar jawaban {satuan} secara utuh antara dua hasil (McNemar eksak untuk akurasi bila tiap baris berdiri sendiri), dengan penyesuaian Holm."));
+    }
+    [english.join(" "), indonesian.join(" ")]
+}
+
+/// What a reader should keep in mind.
+pub fn limitations(subject: Subject) -> Vec<String> {
+    let Subject { scores, manifest, ladder, .. } = subject;
+    let mut limits = Vec::new();
+    if manifest.pointer("/data/path").and_then(Value::as_str) == Some("eval/sample.jsonl") {
+        limits.push("The bundled sample is fictional: these numbers show that the pipeline works, not how good a model is on real Reels.".into());
+    }
+    for (name, task) in &scores.tasks {
+        let Some(sampling) = &task.sampling else {
+            limits.push(format!("{name}: no answer has a reference, so nothing is scored."));
+            continue;
+        };
+        if sampling.too_few() {
+            limits.push(format!(
+                "{name}: with {} intervals come out too narrow; 40 or more are needed.",
+                counted(sampling.clusters, sampling.unit())
+            ));
+        }
+        if sampling.largest_share > 0.2 && sampling.clusters > 1 {
+            limits.push(format!(
+                "{name}: one {} has {} of the rows; the result is largely its.",
+                sampling.unit(),
+                percent(sampling.largest_share)
+            ));
+        }
+        let rare = task.classes.values().filter(|class| class.support < 10).count();
+        if rare > 0 {
+            limits.push(format!(
+                "{name}: {rare} of {} labels have fewer than 10 references; their scores say little.",
+                task.classes.len()
+            ));
+        }
+        if let Some(valid) = &task.valid_only {
+            limits.push(format!(
+                "{name}: over the {} alone accuracy would be {} and macro F1 {}. That leaves out what went wrong.",
+                counted(valid.n, "valid answer"),
+                decimal(valid.accuracy),
+                decimal(valid.macro_f1)
+            ));
+        }
+        for (key, metric) in &task.metrics {
+            if let Some(note) = &metric.note {
+                limits.push(format!("{name}: {} is {note}.", metrics::name(key)));
+            }
+        }
+        if task.metrics.contains_key("rougeL") {
+            limits.push(format!("{name}: ROUGE and chrF count words and characters in common with one reference. They don’t see whether a statement is true, and a good summary in other words scores low."));
+        }
+    }
+    if ladder.is_some() {
+        limits.push("The best of several runs, picked on this data, looks better than it is.".into());
+    }
+    limits
+}
+
+/// What a paper would say about how runs were compared, in English and in Indonesian.
+pub fn comparison_methods(comparison: &Comparison) -> [String; 2] {
+    let part = |key: &str| {
+        let parts = comparison.signature.split('|');
+        parts.filter_map(|part| part.split_once(':')).find(|(name, _)| *name == key).map_or("?", |(_, value)| value)
+    };
+    let (resamples, seed) = (part("B"), part("seed"));
+    let (unit, satuan) = if part("cluster") == "account" { ("accounts", "akun") } else { ("Reels", "Reels") };
+    let baseline = &comparison.runs[0];
+    [
+        format!(
+            "All runs answer the same rows. Differences from {baseline} have 95 % BCa bootstrap intervals from {resamples} resamples of whole {unit}, the same resamples for every run and metric (seed {seed}). They are tested by exchanging the answers of whole {unit} between two runs {resamples} times, which for means flips the signs of the rows’ differences and for F1 swaps labels; accuracy is tested by McNemar’s exact test where each row stands alone. p is never below 1/(B+1) and is adjusted over the runs by Holm’s method. The runs tied with the best are those that single-step max-T over all pairs does not tell from it."
+        ),
+        format!(
+            "Semua hasil menjawab baris yang sama. Selisih terhadap {baseline} diberi selang kepercayaan 95 % dari bootstrap BCa dengan {resamples} resampel atas {satuan} secara utuh, dengan resampel yang sama untuk setiap hasil dan metrik (seed {seed}). Selisih diuji dengan menukar jawaban {satuan} secara utuh antara dua hasil sebanyak {resamples} kali, yang untuk rerata berarti membalik tanda selisih tiap baris dan untuk F1 menukar label; akurasi diuji dengan uji eksak McNemar bila tiap baris berdiri sendiri. Nilai p tidak pernah di bawah 1/(B+1) dan disesuaikan menurut Holm. Hasil yang setara dengan yang terbaik adalah yang tidak dapat dibedakan darinya oleh max-T satu langkah atas semua pasangan."
+        ),
+    ]
+}

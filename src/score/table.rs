@@ -1,0 +1,314 @@
+//! The scored rows as resampling needs them: numbers and names but no texts, so that a million of them fit.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use anyhow::{Context, Result, ensure};
+use indexmap::{IndexMap, IndexSet};
+
+use super::calibration::Judged;
+use super::classification;
+use crate::lines::Lines;
+use crate::scores::{Row, each_row};
+use crate::task::{Task, TaskKind};
+
+/// The scored rows of a run.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// In the order they were asked for.
+    pub tasks: Vec<TaskTable>,
+    reels: IndexSet<String>,
+    accounts: IndexSet<String>,
+}
+
+/// The scored rows of a task.
+#[derive(Debug, Clone)]
+pub struct TaskTable {
+    #[expect(missing_docs, reason = "the name says it")]
+    pub task: Task,
+    pub(super) origins: Vec<Origin>,
+    pub(super) answers: Answers,
+    pub(super) groupings: IndexMap<String, Grouping>,
+}
+
+/// What a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin {
+    reel: u32,
+    account: Option<u32>,
+    repeat: u32,
+    /// Of the reference text.
+    reference: u64,
+}
+
+/// In the order of the rows.
+#[derive(Debug, Clone)]
+pub(super) enum Answers {
+    /// `values` is `[rows, keys]`.
+    Text {
+        keys: Vec<String>,
+        values: Vec<f64>,
+    },
+    Labels(Vec<LabelAnswer>),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LabelAnswer {
+    pub reference: u16,
+    /// `None` if invalid.
+    pub answer: Option<u16>,
+    pub judged: Option<Judged>,
+}
+
+impl LabelAnswer {
+    pub fn is_right(&self) -> bool {
+        self.answer == Some(self.reference)
+    }
+}
+
+/// Groups of rows by one property of their Reels.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Grouping {
+    pub groups: IndexSet<String>,
+    /// By row; beyond `groups` where a row is in none.
+    pub group_of: Vec<u32>,
+}
+
+impl Table {
+    /// No rows yet.
+    pub fn new(tasks: &[Task]) -> Table {
+        let of_task = |task: &Task| TaskTable {
+            task: task.clone(),
+            origins: vec![],
+            answers: match task.kind {
+                TaskKind::Text => Answers::Text { keys: vec![], values: vec![] },
+                TaskKind::Label => Answers::Labels(vec![]),
+            },
+            groupings: IndexMap::new(),
+        };
+        Table { tasks: tasks.iter().map(of_task).collect(), reels: IndexSet::new(), accounts: IndexSet::new() }
+    }
+
+    /// Of rows in memory.
+    ///
+    /// # Errors
+    /// As [`Table::add`].
+    pub fn of(rows: &[Row], tasks: &[Task]) -> Result<Table> {
+        let mut table = Table::new(tasks);
+        rows.iter().try_for_each(|row| table.add(row))?;
+        Ok(table)
+    }
+
+    /// Of a `rows.jsonl`.
+    ///
+    /// # Errors
+    /// As [`Table::add`], with the line; and when the file can't be read.
+    pub fn read(rows: &Lines, tasks: &[Task]) -> Result<Table> {
+        let mut table = Table::new(tasks);
+        each_row(rows, |row, place| table.add(&row).with_context(|| format!("{}:{}", rows.name(), place.number)))?;
+        Ok(table)
+    }
+
+    /// Takes in a row; one without a reference or of another task is passed over.
+    ///
+    /// # Errors
+    /// Names the row whose metrics or labels are not those of its task.
+    pub fn add(&mut self, row: &Row) -> Result<()> {
+        let Some(reference) = &row.reference else { return Ok(()) };
+        let Some(table) = self.tasks.iter_mut().find(|table| table.task.name == row.task) else { return Ok(()) };
+        match &mut table.answers {
+            Answers::Text { keys, values } => {
+                if keys.is_empty() {
+                    keys.extend(row.metrics.keys().cloned());
+                }
+                ensure!(
+                    !keys.is_empty() && row.metrics.keys().eq(keys.iter()),
+                    "Reel {:?}, task {:?} has other metrics than the rows before it\nhint: the rows are of different versions; run `reels score` again",
+                    row.reel_id,
+                    row.task
+                );
+                values.extend(row.metrics.values());
+            }
+            Answers::Labels(answers) => {
+                let index = table.task.labels.iter().position(|label| label == reference).with_context(|| {
+                    format!(
+                        "Reel {:?}: reference {reference:?} is not among the labels of task {:?}\nhint: the prompts beside the rows are not those they were made with; run `reels score` again",
+                        row.reel_id, row.task
+                    )
+                })?;
+                let answer = classification::answer(&table.task, &row.output, row.finish);
+                answers.push(LabelAnswer {
+                    reference: index as u16,
+                    answer: answer.map(|answer| answer as u16),
+                    judged: row.label_logprobs.as_ref().and_then(|logprobs| Judged::of(&table.task, logprobs, index)),
+                });
+            }
+        }
+        let rows = table.origins.len();
+        for (name, group) in &row.slices {
+            let grouping = table.groupings.entry(name.clone()).or_default();
+            grouping.group_of.resize(rows, u32::MAX);
+            grouping.group_of.push(number(&mut grouping.groups, group));
+        }
+        table.origins.push(Origin {
+            reel: number(&mut self.reels, &row.reel_id),
+            account: row.account.as_ref().map(|account| number(&mut self.accounts, account)),
+            repeat: row.repeat,
+            reference: hash(reference),
+        });
+        Ok(())
+    }
+
+    /// Whether a scored row is about this Reel.
+    pub fn has_reel(&self, id: &str) -> bool {
+        self.reels.contains(id)
+    }
+
+    /// These tasks alone, the rows in an order in which two runs over the same data are alike.
+    pub(super) fn restricted(&self, tasks: &[Task]) -> Table {
+        let wanted = tasks.iter().filter_map(|task| self.tasks.iter().find(|table| table.task.name == task.name));
+        // Names of rows that are left out would be clusters without rows.
+        let mut table = Table { tasks: wanted.cloned().collect(), reels: IndexSet::new(), accounts: IndexSet::new() };
+        for origin in table.tasks.iter_mut().flat_map(|table| &mut table.origins) {
+            origin.reel = number(&mut table.reels, &self.reels[origin.reel as usize]);
+            origin.account =
+                origin.account.map(|account| number(&mut table.accounts, &self.accounts[account as usize]));
+        }
+        table.sort();
+        table
+    }
+
+    /// Puts the rows of every task into the order of Reels and repeats, in which two runs over the same data are alike.
+    fn sort(&mut self) {
+        let reel_order = ranks(&self.reels);
+        for table in &mut self.tasks {
+            let mut order: Vec<usize> = (0..table.origins.len()).collect();
+            order.sort_by_key(|row| {
+                let origin = table.origins[*row];
+                (reel_order[origin.reel as usize], origin.repeat)
+            });
+            let old = std::mem::take(&mut table.origins);
+            table.origins = order.iter().map(|row| old[*row]).collect();
+            match &mut table.answers {
+                Answers::Text { keys, values } => {
+                    *values = order
+                        .iter()
+                        .flat_map(|row| &values[row * keys.len()..(row + 1) * keys.len()])
+                        .copied()
+                        .collect();
+                }
+                Answers::Labels(answers) => *answers = order.iter().map(|row| answers[*row]).collect(),
+            }
+            for grouping in table.groupings.values_mut() {
+                grouping.group_of.resize(old.len(), u32::MAX);
+                grouping.group_of = order.iter().map(|row| grouping.group_of[*row]).collect();
+            }
+        }
+    }
+
+    /// Reel, repeat, account and what stands for the reference, of each row of a task.
+    pub(super) fn keys(&self, task: usize) -> impl Iterator<Item = (&str, u32, Option<&str>, u64)> {
+        self.tasks[task].origins.iter().map(|origin| {
+            let account = origin.account.map(|account| self.accounts[account as usize].as_str());
+            (self.reels[origin.reel as usize].as_str(), origin.repeat, account, origin.reference)
+        })
+    }
+
+    /// The account of each row of a task.
+    pub(super) fn accounts(&self, task: usize) -> impl Iterator<Item = Option<&str>> {
+        self.keys(task).map(|(_, _, account, _)| account)
+    }
+
+    /// What is drawn: accounts when every scored row has one, else Reels (the repeats of a Reel stay together).
+    ///
+    /// Reels of one account resemble each other; drawing them one by one gives intervals that are too narrow.
+    pub fn clusters(&self) -> Clusters {
+        let origins = || self.tasks.iter().flat_map(|table| &table.origins);
+        let by_account = origins().all(|origin| origin.account.is_some());
+        let names = if by_account { &self.accounts } else { &self.reels };
+        // In the order of names, so that the order of rows doesn't matter, and of those with a scored row only.
+        let ranks = ranks(names);
+        let of = |table: &TaskTable| {
+            let cluster = |origin: &Origin| match origin.account {
+                Some(account) if by_account => ranks[account as usize],
+                _ => ranks[origin.reel as usize],
+            };
+            table.origins.iter().map(cluster).collect()
+        };
+        Clusters { by_account, count: names.len(), of_task: self.tasks.iter().map(of).collect() }
+    }
+}
+
+impl TaskTable {
+    /// Whether nothing is scored.
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// Scored rows.
+    pub fn len(&self) -> usize {
+        self.origins.len()
+    }
+
+    pub(super) fn labels(&self) -> &[LabelAnswer] {
+        match &self.answers {
+            Answers::Labels(answers) => answers,
+            Answers::Text { .. } => &[],
+        }
+    }
+
+    /// The mean that groups of rows are compared by: its key, and its value in each row.
+    pub(super) fn simple(&self) -> (&'static str, Vec<f64>) {
+        match &self.answers {
+            Answers::Text { keys, values } => {
+                let column = keys.iter().position(|key| key == "rougeL");
+                (
+                    "rougeL",
+                    column.map_or(vec![], |column| values.iter().skip(column).step_by(keys.len()).copied().collect()),
+                )
+            }
+            Answers::Labels(answers) => {
+                ("accuracy", answers.iter().map(|answer| f64::from(u8::from(answer.is_right()))).collect())
+            }
+        }
+    }
+}
+
+/// What is drawn, by number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clusters {
+    by_account: bool,
+    /// How many there are.
+    pub count: usize,
+    /// By task, the cluster of each row.
+    pub of_task: Vec<Vec<u32>>,
+}
+
+impl Clusters {
+    /// What one is, for the signature.
+    pub fn unit(&self) -> &'static str {
+        if self.by_account { "account" } else { "reel" }
+    }
+}
+
+/// The place of each name among all in order.
+fn ranks(names: &IndexSet<String>) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..names.len() as u32).collect();
+    order.sort_unstable_by_key(|index| &names[*index as usize]);
+    let mut ranks = vec![0; order.len()];
+    for (rank, index) in order.into_iter().enumerate() {
+        ranks[index as usize] = rank as u32;
+    }
+    ranks
+}
+
+fn number(names: &mut IndexSet<String>, name: &str) -> u32 {
+    let index = names.get_index_of(name).unwrap_or_else(|| names.insert_full(name.to_owned()).0);
+    index as u32
+}
+
+/// Of a text, the same within a process.
+pub(super) fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
