@@ -156,6 +156,9 @@ fn is_address(piece: &str) -> bool {
 }
 
 fn folded(piece: &str) -> String {
+    if piece.is_ascii() {
+        return piece.to_ascii_lowercase();
+    }
     let lower: String = piece.nfkc().flat_map(char::to_lowercase).collect();
     lower.nfd().filter(|c| !is_combining_mark(*c)).collect()
 }

@@ -56,10 +56,18 @@ fn sentence(difference: &Difference, run: &str, baseline: &str, metric: &str) ->
         Verdict::Better => format!("{run} is better than {baseline}: {bounds}."),
         Verdict::Worse => format!("{run} is worse than {baseline}: {bounds}."),
         _ if *low == *high => format!("{run} and {baseline} have the same {metric}, whatever rows are drawn."),
-        _ => format!(
-            "No difference shown between {run} and {baseline}: {bounds}. This data could have shown {} (4 times out of 5).",
-            decimal(*smallest_shown)
-        ),
+        _ => {
+            let shown = decimal(*smallest_shown);
+            let but = match difference.p_adjusted {
+                Some(p) if *low > 0.0 || *high < 0.0 => {
+                    format!(" The interval leaves out 0, but the adjusted test doesn’t reject (p = {}).", p_value(p))
+                }
+                _ => String::new(),
+            };
+            format!(
+                "No difference shown between {run} and {baseline}: {bounds}.{but} This data could have shown {shown} (4 times out of 5)."
+            )
+        }
     }
 }
 

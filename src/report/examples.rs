@@ -13,7 +13,7 @@ use super::rows::{Mark, Rows};
 use super::select::select;
 use crate::prediction::Finish;
 use crate::score::compare::Flips;
-use crate::scores::{CHECKS, Row};
+use crate::scores::Row;
 use crate::task::{Task, TaskKind};
 
 /// Of the label probabilities, the highest are shown.
@@ -173,10 +173,10 @@ fn outcome(row: &Row) -> Outcome {
     }
 }
 
-/// Without `correct`, which the outcome says in words, and without checks.
+/// A few that tell most; `correct` is what the outcome says in words.
 fn metrics(row: &Row) -> Vec<(String, String)> {
-    let shown = |key: &str| key != "correct" && !CHECKS.contains(&key);
-    let metrics = row.metrics.iter().filter(|(key, _)| shown(key));
+    const SHOWN: [&str; 5] = ["rouge1", "rouge2", "rougeL", "rougeL_id", "chrf"];
+    let metrics = row.metrics.iter().filter(|(key, _)| SHOWN.contains(&key.as_str()));
     metrics.map(|(key, value)| (name(key).to_owned(), decimal(*value))).collect()
 }
 

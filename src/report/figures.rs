@@ -214,7 +214,7 @@ pub fn slices(name: &str, scores: &TaskScores) -> Option<Figure> {
         finding,
         key: "Groups are looked at one by one, unadjusted: of twenty, one is apart by chance. Accounts are the largest ones.".into(),
         svg,
-        table: Some(DataTable::new(&["By", "Group", metric, "95 % interval", "n", "Accounts"], all().map(row).collect())),
+        table: Some(DataTable::new(&["By", "Group", metric, "95 % interval", "n", "Units"], all().map(row).collect())),
     })
 }
 
@@ -243,7 +243,7 @@ pub fn ladder(comparison: &Comparison) -> Option<Figure> {
         svg: forest("Runs by their main metrics", &finding, &groups)?,
         heading: "The runs side by side.".into(),
         finding,
-        key: "Overlapping intervals don’t mean that there is no difference: the runs answer the same rows. The differences below tell.".into(),
+        key: "Overlapping intervals don’t mean that there is no difference: the runs answer the same rows. Their differences tell.".into(),
         table: Some(DataTable::new(&["Task", "Run", "Metric", "Value", "95 % interval"], rows)),
     })
 }

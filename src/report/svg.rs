@@ -6,7 +6,8 @@ use minijinja::value::Value;
 use serde::Serialize;
 
 const WIDTH: f64 = 400.0;
-const MARGIN: f64 = 14.0;
+/// On the right, with room for half of the last tick's label.
+const MARGIN: f64 = 22.0;
 const ROW: f64 = 22.0;
 const HEADING: f64 = 28.0;
 const AXIS: f64 = 30.0;

@@ -12,26 +12,24 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 /// Keys are those of `scores.json`, so that a number can be found again; only the print is rounded.
 pub fn table(scores: &Scores, rows: &Rows) -> String {
     let mut parts = vec![metrics_table(scores), counts_table(scores, rows)];
-    // The same for most tasks: said once.
-    let mut said: Vec<String> = scores.tasks.values().filter_map(|task| Some(drawn(task.sampling.as_ref()?))).collect();
-    said.dedup();
-    parts.extend(said);
+    let drawn: Vec<(&String, &Sampling)> =
+        scores.tasks.iter().filter_map(|(name, task)| Some((name, task.sampling.as_ref()?))).collect();
+    if !drawn.is_empty() {
+        let mut lines: Vec<String> = drawn.iter().map(|(name, sampling)| line(name, sampling)).collect();
+        if drawn.iter().any(|(_, sampling)| sampling.too_few()) {
+            lines.push("With under 40 to draw from, intervals come out too narrow.".into());
+        }
+        parts.push(lines.join("\n"));
+    }
     parts.join("\n\n") + "\n"
 }
 
-/// What the intervals were made of.
-fn drawn(sampling: &Sampling) -> String {
+/// What a task's intervals are made of.
+fn line(name: &str, sampling: &Sampling) -> String {
     let units = metrics::counted(sampling.clusters, sampling.unit());
     let largest = metrics::percent(sampling.largest_share);
-    let mut text = format!("Intervals resample {units}; the largest has {largest} of the rows");
-    if let Some(effect) = sampling.design_effect {
-        text.push_str(&format!(", the design effect is {effect:.2}"));
-    }
-    text.push('.');
-    if sampling.too_few() {
-        text.push_str("\nThat is too few to trust them: with under 40 they come out too narrow.");
-    }
-    text
+    let effect = sampling.design_effect.map_or(String::new(), |effect| format!(", design effect {effect:.2}"));
+    format!("{name}: intervals resample {units}, the largest with {largest} of the rows{effect}")
 }
 
 fn metrics_table(scores: &Scores) -> String {

@@ -25,7 +25,7 @@ pub(super) fn checks(output: &str, reel: &Reel) -> ([f64; CHECKS.len()], Vec<Str
     let squares = fragments.iter().map(|length| length * length).sum();
     let trigrams: HashSet<&[String]> = summary.windows(3).collect();
     let of_three = summary.len().saturating_sub(2);
-    let flagged = unsupported(output, &source, reel);
+    let flagged = unsupported(output, &original, reel);
     let values = [
         summary.len() as f64,
         share(summary.len(), original.len()),
@@ -65,8 +65,8 @@ fn fragments(summary: &[String], source: &[String]) -> Vec<usize> {
 }
 
 /// Numbers, prices and dates (all that has a digit), handles, tags and names of a summary that its Reel doesn't have.
-fn unsupported(output: &str, source: &str, reel: &Reel) -> Vec<String> {
-    let known: HashSet<String> = words(source).into_iter().collect();
+fn unsupported(output: &str, source: &[String], reel: &Reel) -> Vec<String> {
+    let known: HashSet<&String> = source.iter().collect();
     let counts = [reel.likes, reel.views, reel.plays, reel.comments].into_iter().flatten();
     let counts: HashSet<String> = counts.map(|count| count.to_string()).collect();
     let handle = reel.account.as_deref().unwrap_or_default().to_lowercase();

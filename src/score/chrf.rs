@@ -1,8 +1,7 @@
 //! chrF and chrF++ (Popović 2015, 2017) of one pair, equal to sacrebleu 2.6.0: character n-grams up to 6 without white
 //! space, for chrF++ also word n-grams up to 2, β = 2, case kept, orders that a side is too short for left out.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use super::rouge::overlap;
 
 /// Metric keys, in the order of [`chrf`].
 pub const METRICS: [&str; 2] = ["chrf", "chrf_pp"];
@@ -17,11 +16,17 @@ pub fn chrf(reference: &str, hypothesis: &str) -> [f64; 2] {
     let (reference_words, hypothesis_words) = (split(reference), split(hypothesis));
     let characters = |words: &[&str]| -> Vec<char> { words.iter().flat_map(|word| word.chars()).collect() };
     let (r, h) = (characters(&reference_words), characters(&hypothesis_words));
-    let mut orders: Vec<Matches> = (1..=CHARACTERS).map(|n| Matches::of(&r, &h, n)).collect();
+    let mut orders: Vec<Matches> = (1..=CHARACTERS).map(|n| Matches::of(packed(&r, n), packed(&h, n))).collect();
     let chrf = f_score(&orders);
     let (r, h) = (parted(&reference_words), parted(&hypothesis_words));
-    orders.extend((1..=WORDS).map(|n| Matches::of(&r, &h, n)));
+    orders.extend((1..=WORDS).map(|n| Matches::of(r.windows(n).collect(), h.windows(n).collect())));
     [chrf, f_score(&orders)]
+}
+
+/// N-grams of characters as numbers: a character takes 21 bits, six of them 126.
+fn packed(characters: &[char], n: usize) -> Vec<u128> {
+    let pack = |gram: &[char]| gram.iter().fold(0, |packed, c| packed << 21 | u128::from(u32::from(*c)));
+    characters.windows(n).map(pack).collect()
 }
 
 /// N-grams of one length.
@@ -32,20 +37,8 @@ struct Matches {
 }
 
 impl Matches {
-    fn of<T: Hash + Eq>(reference: &[T], hypothesis: &[T], n: usize) -> Matches {
-        let mut counts: HashMap<&[T], usize> = HashMap::new();
-        for gram in reference.windows(n) {
-            *counts.entry(gram).or_default() += 1;
-        }
-        let mut common = 0;
-        for gram in hypothesis.windows(n) {
-            if let Some(left) = counts.get_mut(gram).filter(|left| **left > 0) {
-                *left -= 1;
-                common += 1;
-            }
-        }
-        let of = |length: usize| (length + 1).saturating_sub(n);
-        Matches { reference: of(reference.len()), hypothesis: of(hypothesis.len()), common }
+    fn of<T: Ord>(reference: Vec<T>, hypothesis: Vec<T>) -> Matches {
+        Matches { reference: reference.len(), hypothesis: hypothesis.len(), common: overlap(reference, hypothesis) }
     }
 }
 

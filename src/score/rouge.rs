@@ -155,7 +155,7 @@ fn google(text: &str, ids: &mut HashMap<String, u32>) -> Text {
 }
 
 /// Size of the multiset intersection: each n-gram as often as both sides hold it.
-fn overlap<T: Ord>(mut a: Vec<T>, mut b: Vec<T>) -> usize {
+pub(super) fn overlap<T: Ord>(mut a: Vec<T>, mut b: Vec<T>) -> usize {
     a.sort_unstable();
     b.sort_unstable();
     let (mut i, mut j, mut common) = (0, 0, 0);

@@ -47,9 +47,11 @@ pub(super) fn slices(table: &Table, task: usize, clusters: &Clusters) -> Option<
     let mut by = IndexMap::new();
     for (name, grouping) in groupings.filter(|(_, grouping)| grouping.groups.len() > 1) {
         let mut rows_of: Vec<Vec<(u32, f64)>> = vec![vec![]; grouping.groups.len()];
-        for ((group, cluster), value) in grouping.group_of.iter().zip(&clusters.of_task[task]).zip(&values) {
+        let of_row = grouping.group_of.iter().zip(&clusters.of_task[task]).zip(&values);
+        for (row, ((group, cluster), value)) in of_row.enumerate() {
             if let Some(rows) = rows_of.get_mut(*group as usize) {
-                rows.push((*cluster, *value));
+                // Within an account its rows are all there is to draw.
+                rows.push((if name == "account" { row as u32 } else { *cluster }, *value));
             }
         }
         let groups: IndexMap<String, Metric> = order(table, name, grouping)
@@ -105,9 +107,11 @@ pub(super) fn mean(metric: &str, rows: &[(u32, f64)]) -> Metric {
         _ => match StudentsT::new(0.0, 1.0, spread.clusters as f64 - 1.0) {
             Ok(t) => {
                 let half = t.inverse_cdf((1.0 + CONFIDENCE) / 2.0) * spread.variance.sqrt();
-                (spread.mean - half, spread.mean + half, "t: clustered standard error".to_owned())
+                // ROUGE lies in 0..=1.
+                let bounds = ((spread.mean - half).max(0.0), (spread.mean + half).min(1.0));
+                (bounds.0, bounds.1, "t: clustered standard error".to_owned())
             }
-            Err(_) => (f64::NAN, f64::NAN, "none: one account".to_owned()),
+            Err(_) => (f64::NAN, f64::NAN, "none: one cluster".to_owned()),
         },
     };
     Metric { value: spread.mean, low, high, n: rows.len(), clusters: spread.clusters, method, note: None }

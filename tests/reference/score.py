@@ -141,7 +141,10 @@ def tfidf():
     """Logistic regression on TF-IDF of words in two records or more, from records with skewed labels."""
     rng = random.Random(21)
     topics = {"kuliner": WORDS[40:60], "wisata": WORDS[70:90], "edukasi": WORDS[90:110]}
-    plain = [w for w in WORDS if w.isalpha() and len(w) > 1]
+    # Words that are their own normal form.
+    slang = {line.split("\t")[0] for line in (HERE.parents[1] / "src/indonesian/slang.tsv").read_text().splitlines()}
+    plain = [w for w in WORDS if w not in slang]
+    topics = {label: [w for w in words if w not in slang] for label, words in topics.items()}
     made = []
     for count in (90, 30):
         for _ in range(count):
