@@ -1,4 +1,4 @@
-//! Statistics: how long the intervals of a results table take, and ROUGE a pair.
+//! Statistics: how long the intervals of a results table take, and ROUGE of the pairs that `peers/rouge.py` times too.
 //!
 //!     cargo bench --profile dev --bench score [-- rows=655 bootstrap=10000]
 //!
@@ -70,20 +70,30 @@ fn main() {
     let metrics: usize = scored().tasks.values().map(|task| task.metrics.len()).sum();
     println!("{bootstrap} resamples × {rows} rows × {metrics} metrics: {:.0} ms (median of 5)", 1e3 * median(seconds));
 
-    let words: Vec<String> = (0..500).map(|word| format!("kata{word}")).collect();
-    let mut text =
-        |length: usize| (0..length).map(|_| words[random.random_range(0..500)].as_str()).collect::<Vec<_>>().join(" ");
-    let pairs: Vec<(String, String)> = (0..rows).map(|_| (text(45), text(45))).collect();
+    let pairs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/rouge.json");
+    let pairs: Pairs = serde_json::from_str(&std::fs::read_to_string(pairs).expect("pairs")).expect("pairs");
     let mut scorer = Scorer::default();
     let seconds: Vec<f64> = (0..5)
         .map(|_| {
             let started = Instant::now();
-            let sum: f64 = pairs.iter().map(|(a, b)| scorer.score(Mode::Google, a, b)[0].f).sum();
+            let score = |pair: &Pair| scorer.score(Mode::Google, &pair.reference, &pair.hypothesis)[0].f;
+            let sum: f64 = pairs.pairs.iter().map(score).sum();
             assert!(sum > 0.0);
             started.elapsed().as_secs_f64()
         })
         .collect();
-    println!("ROUGE-1, 2, L, Lsum of {rows} pairs of 45 words on one core: {:.1} ms", 1e3 * median(seconds));
+    println!("ROUGE-1, 2, L, Lsum of {} pairs on one core: {:.2} ms", pairs.pairs.len(), 1e3 * median(seconds));
+}
+
+#[derive(serde::Deserialize)]
+struct Pairs {
+    pairs: Vec<Pair>,
+}
+
+#[derive(serde::Deserialize)]
+struct Pair {
+    reference: String,
+    hypothesis: String,
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

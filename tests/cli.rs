@@ -464,3 +464,24 @@ fn a_threshold_chosen_on_dev_data_decides_a_yes_no_task() {
     let message = score(&["--threshold-from", "lead"]);
     assert!(message.contains("it is of another model"), "{message}");
 }
+
+#[test]
+fn a_task_without_references_is_answered_and_not_scored() {
+    let folder = Folder::new();
+    folder.write(
+        "a.jsonl",
+        "{\"id\":\"a\",\"transcript\":\"Halo. Ini kopi.\"}\n{\"id\":\"b\",\"transcript\":\"Lagi.\"}\n",
+    );
+    for name in ["lead-1", "lead-3"] {
+        let model = format!("baseline:{name}");
+        let args = ["eval", "--model", &model, "--data", "a.jsonl", "-o", name];
+        reels(folder.path()).args(args).assert().success().stdout(contains("summary          2"));
+    }
+    let page = std::fs::read_to_string(folder.path().join("lead-1/report.html")).unwrap();
+    assert!(page.contains("summary: no answer has a reference, so nothing is scored."));
+    let message = folder.fails(&["compare", "lead-1", "lead-3"], 2);
+    assert!(message.contains("no row of these runs has a reference\nhint: "), "{message}");
+    // A threshold on what isn't there can't be decided.
+    let score = ["score", "--predictions", "lead-1/predictions.jsonl", "--data", "a.jsonl", "-o", "s"];
+    folder.fails(&[&score[..], &["--fail-under", "summary.rougeL=0.1"]].concat(), 4);
+}

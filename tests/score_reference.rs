@@ -191,6 +191,56 @@ fn percentiles_equal_numpy() {
 #[derive(Deserialize)]
 struct BcaFile {
     cases: Vec<BcaCase>,
+    means: Vec<BcaMean>,
+}
+
+#[derive(Deserialize)]
+struct BcaMean {
+    data: Vec<f64>,
+    expected: [f64; 2],
+}
+
+#[test]
+fn bca_of_own_resamples_equals_scipy_within_monte_carlo_error() {
+    let file: BcaFile = read("bca.json");
+    let text = "[task.t]\nkind = \"text\"\ntemplate = \"t\"\nmax_tokens = 9\n";
+    let tasks = parse_tasks(text, "tasks.toml").unwrap();
+    for BcaMean { data, expected } in file.means {
+        let row = |(index, value): (usize, &f64)| Row {
+            metrics: [("rougeL".to_owned(), *value)].into(),
+            ..row("t", index, String::new(), String::new())
+        };
+        let rows: Vec<Row> = data.iter().enumerate().map(row).collect();
+        let settings = ScoreSettings { bootstrap: 50_000, seed: 42 };
+        let scores = score(&Table::of(&rows, &tasks).unwrap(), &settings, &METRICS, &Thresholds::new());
+        let metric = &scores.tasks["t"].metrics["rougeL"];
+        assert_eq!(metric.method, "bca");
+        // An end point's noise is about 0.7 % of the half width at 50,000 resamples.
+        let tolerance = 0.02 * (expected[1] - expected[0]);
+        for (bound, expected) in [metric.low, metric.high].into_iter().zip(expected) {
+            assert!((bound - expected).abs() < tolerance, "{bound}, not {expected}");
+        }
+    }
+}
+
+const METRICS: MetricSettings = MetricSettings { amounts: false, stems: false };
+
+fn row(task: &str, index: usize, reference: String, output: String) -> Row {
+    Row {
+        v: 1,
+        reel_id: index.to_string(),
+        account: None,
+        task: task.into(),
+        repeat: 0,
+        prompt: String::new(),
+        reference: Some(reference),
+        output,
+        label_logprobs: None,
+        finish: Finish::Stop,
+        metrics: IndexMap::new(),
+        flags: vec![],
+        slices: IndexMap::new(),
+    }
 }
 
 #[derive(Deserialize)]
@@ -266,26 +316,14 @@ fn metrics_of_probabilities_equal_scikit_learn() {
             "[task.t]\nkind = \"label\"\ntemplate = \"t\"\nmax_tokens = 9\nlabels = [{}]\n{positive}",
             quoted.join(", ")
         );
-        let row = |(row, truth): (usize, &usize)| Row {
-            v: 1,
-            reel_id: row.to_string(),
-            account: None,
-            task: "t".into(),
-            repeat: 0,
-            prompt: String::new(),
-            reference: Some(labels[*truth].clone()),
-            output: labels[0].clone(),
-            label_logprobs: Some(labels.iter().cloned().zip(case.log_probabilities[row].iter().copied()).collect()),
-            finish: Finish::Stop,
-            metrics: IndexMap::new(),
-            flags: vec![],
-            slices: IndexMap::new(),
+        let row = |(index, truth): (usize, &usize)| Row {
+            label_logprobs: Some(labels.iter().cloned().zip(case.log_probabilities[index].iter().copied()).collect()),
+            ..row("t", index, labels[*truth].clone(), labels[0].clone())
         };
         let rows: Vec<Row> = case.truth.iter().enumerate().map(row).collect();
         let tasks = parse_tasks(&tasks, "tasks.toml").unwrap();
         let settings = ScoreSettings { bootstrap: 100, seed: 1 };
-        let metrics = MetricSettings { amounts: false, stems: false };
-        let scores = score(&Table::of(&rows, &tasks).unwrap(), &settings, &metrics, &Thresholds::new());
+        let scores = score(&Table::of(&rows, &tasks).unwrap(), &settings, &METRICS, &Thresholds::new());
         for (key, expected) in [
             ("log_loss", Some(case.log_loss)),
             ("brier", Some(case.brier)),

@@ -259,7 +259,13 @@ def bca():
         low, high = (float(x) for x in result.confidence_interval)
         cases.append({"value": float(statistic(data)), "replicates": replicates.tolist(), "jackknife": jackknife,
                       "expected": [low, high]})
-    return {"versions": VERSIONS, "cases": cases}
+    # And with other resamples, for means: the same up to Monte Carlo error.
+    means = []
+    for seed, n in enumerate([20, 60, 250]):
+        data = np.random.default_rng(seed).beta(0.7, 2, size=n)
+        result = stats.bootstrap((data,), np.mean, n_resamples=100_000, method="BCa", rng=np.random.default_rng(1))
+        means.append({"data": data.tolist(), "expected": [float(x) for x in result.confidence_interval]})
+    return {"versions": VERSIONS, "cases": cases, "means": means}
 
 
 def significance():
