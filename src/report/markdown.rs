@@ -6,7 +6,7 @@ use super::comparison::{p_value, sentences, signed, word};
 use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
 use super::{Difference, Report, metrics};
 use crate::score::compare::Comparison;
-use crate::scores::Scores;
+use crate::scores::{CHECKS, Scores};
 
 /// The scores with their intervals, what they say, how they were made and what to keep in mind.
 pub fn markdown(report: &Report) -> String {
@@ -63,8 +63,9 @@ pub fn model_card(report: &Report) -> String {
             yaml(task),
             yaml(data)
         ));
-        for (key, metric) in
-            metrics::ordered(&scores.metrics).into_iter().filter(|(_, metric)| metric.value.is_finite())
+        for (key, metric) in metrics::ordered(&scores.metrics)
+            .into_iter()
+            .filter(|(key, metric)| metric.value.is_finite() && !CHECKS.contains(key))
         {
             front.push_str(&format!("    - type: {}\n      value: {:.4}\n", yaml(key), metric.value));
         }

@@ -82,6 +82,9 @@ pub fn methods(subject: Subject) -> [String; 2] {
     let classes = of_kind(TaskKind::Label).map(|task| task.labels.len().to_string()).collect::<Vec<_>>().join(" / ");
     let baseline = text("/model/name").is_some_and(|name| name.starts_with("baseline:"));
 
+    // Indonesian writes 10.000 where English writes 10,000.
+    let angka = |number: &str| number.replace(',', ".");
+
     let mut english = vec![format!(
         "We evaluated {model} (SHA-256 {}) with reels {version} on {reels} Reels ({}, SHA-256 {}).",
         hash("/model/sha256"),
@@ -89,8 +92,9 @@ pub fn methods(subject: Subject) -> [String; 2] {
         hash("/data/sha256")
     )];
     let mut indonesian = vec![format!(
-        "Kami mengevaluasi {model} (SHA-256 {}) dengan reels {version} pada {reels} Reels ({}, SHA-256 {}).",
+        "Kami mengevaluasi {model} (SHA-256 {}) dengan reels {version} pada {} Reels ({}, SHA-256 {}).",
         hash("/model/sha256"),
+        angka(&reels),
         text("/data/path").unwrap_or("?"),
         hash("/data/sha256")
     )];
@@ -134,7 +138,8 @@ pub fn methods(subject: Subject) -> [String; 2] {
     }
     let (unit, satuan) = if by_account { ("accounts", "akun") } else { ("Reels", "Reels") };
     english.push(format!("Intervals are 95 % BCa bootstrap intervals from {resamples} resamples of whole {unit} ({}), the same for all metrics (seed {seed}); those of rates are Wilson’s over the effective number of rows.", count(units)));
-    indonesian.push(format!("Selang kepercayaan 95 % berasal dari bootstrap BCa dengan {resamples} resampel atas {satuan} secara utuh ({}), sama untuk semua metrik (seed {seed}); untuk proporsi dipakai selang Wilson atas jumlah baris efektif.", count(units)));
+    indonesian.push(format!("Selang kepercayaan 95 % berasal dari bootstrap BCa dengan {} resampel atas {satuan} secara utuh ({}), sama untuk semua metrik (seed {seed}); untuk proporsi dipakai selang Wilson atas jumlah baris efektif.", angka(&resamples),
+        angka(&count(units))));
     if ladder.is_some() {
         english.push(format!("Runs are compared on the same resamples; differences are tested by exchanging the answers of whole {unit} between two runs (exact McNemar for accuracy where each row stands alone), with Holm’s adjustment over the runs."));
         indonesian.push(format!("Hasil dibandingkan pada resampel yang sama; selisih diuji dengan menukar jawaban {satuan} secara utuh antara dua hasil (McNemar eksak untuk akurasi bila tiap baris berdiri sendiri), dengan penyesuaian Holm."));
@@ -170,7 +175,7 @@ pub fn limitations(subject: Subject) -> Vec<String> {
         let rare = task.classes.values().filter(|class| class.support < 10).count();
         if rare > 0 {
             limits.push(format!(
-                "{name}: {rare} of {} labels have fewer than 10 references; their scores say little.",
+                "{name}: fewer than 10 references for {rare} of {} labels, whose scores say little.",
                 task.classes.len()
             ));
         }

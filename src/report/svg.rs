@@ -8,6 +8,8 @@ use serde::Serialize;
 const WIDTH: f64 = 400.0;
 /// On the right, with room for half of the last tick's label.
 const MARGIN: f64 = 22.0;
+/// About the width of one.
+const CHARACTER: f64 = 7.3;
 const ROW: f64 = 22.0;
 const HEADING: f64 = 28.0;
 const AXIS: f64 = 30.0;
@@ -61,11 +63,11 @@ pub fn forest(title: &str, description: &str, groups: &[Group]) -> Option<Value>
     let marks = || groups.iter().flat_map(|group| &group.marks).filter(is_drawn);
     let low = marks().map(|mark| mark.low).reduce(f64::min)?;
     let high = marks().map(|mark| mark.high).reduce(f64::max)?;
-    // About 6.4 units a character; the plot keeps more than half.
+    // The plot keeps more than half.
     let longest = marks().map(|mark| mark.label.chars().count()).max()? as f64;
-    let left = (8.0 + 6.4 * longest).clamp(96.0, 176.0);
+    let left = (8.0 + CHARACTER * longest).clamp(96.0, 180.0);
     let axis = Axis { scale: Scale::around(low, high), start: left, end: WIDTH - MARGIN };
-    let shown = ((left - 8.0) / 6.4) as usize;
+    let shown = ((left - 8.0) / CHARACTER) as usize;
 
     let mut body = String::new();
     let mut y = 0.0;

@@ -45,7 +45,9 @@ pub(super) fn slices(table: &Table, task: usize, clusters: &Clusters) -> Option<
     let groupings = accounts.iter().map(|grouping| ("account", grouping));
     let groupings = groupings.chain(rows.groupings.iter().map(|(name, grouping)| (name.as_str(), grouping)));
     let mut by = IndexMap::new();
-    for (name, grouping) in groupings.filter(|(_, grouping)| grouping.groups.len() > 1) {
+    // By its own labels a task has its recall, which another table shows.
+    let is_told = |name: &str, grouping: &Grouping| grouping.groups.len() > 1 && name != rows.task.name;
+    for (name, grouping) in groupings.filter(|(name, grouping)| is_told(name, grouping)) {
         let mut rows_of: Vec<Vec<(u32, f64)>> = vec![vec![]; grouping.groups.len()];
         let of_row = grouping.group_of.iter().zip(&clusters.of_task[task]).zip(&values);
         for (row, ((group, cluster), value)) in of_row.enumerate() {
