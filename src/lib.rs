@@ -33,6 +33,7 @@ pub mod llama;
 #[cfg(not(feature = "infer"))]
 #[path = "llama/disabled.rs"]
 pub mod llama;
+pub mod qlora;
 
 pub mod config;
 pub mod generator;

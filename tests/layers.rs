@@ -7,7 +7,7 @@ const LAYERS: [&[&str]; 7] = [
     &["lines"],
     &["gguf", "reel", "task", "prediction", "scores"],
     &["prompt", "config", "generator", "run", "indonesian"],
-    &["llama", "baseline"],
+    &["llama", "baseline", "qlora"],
     &["predict", "score", "report"],
     &["cli"],
     &["commands"],

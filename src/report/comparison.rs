@@ -33,8 +33,16 @@ pub fn comparison(comparison: &Comparison, differing: &[Differing]) -> String {
     parts.join("\n\n")
 }
 
+/// The verdicts on all tasks.
+pub(super) fn verdicts(comparison: &Comparison) -> Vec<String> {
+    let of = |(name, task): (&String, &TaskComparison)| {
+        sentences(comparison, task).into_iter().map(|sentence| format!("{name}: {sentence}")).collect::<Vec<_>>()
+    };
+    comparison.tasks.iter().flat_map(of).collect()
+}
+
 /// The verdict on the main metric, of each run and of all.
-pub(super) fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
+fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
     let Some(metric) = task.metrics.get(&task.main) else { return vec![] };
     let mut lines: Vec<String> = metric
         .differences

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::comparison::{p_value, sentences, signed, word};
+use super::comparison::{p_value, signed, verdicts, word};
 use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
 use super::{Difference, Report, metrics};
 use crate::score::compare::Comparison;
@@ -26,16 +26,12 @@ pub fn markdown(report: &Report) -> String {
 
 /// The verdicts, then all metrics of all runs.
 pub fn comparison_markdown(comparison: &Comparison, differing: &[Difference]) -> String {
-    let all = |(name, task): (&String, &crate::score::compare::TaskComparison)| {
-        sentences(comparison, task).into_iter().map(|sentence| format!("{name}: {sentence}")).collect::<Vec<_>>()
-    };
-    let verdicts: Vec<String> = comparison.tasks.iter().flat_map(all).collect();
     let differs: Vec<String> =
         differing.iter().map(|each| format!("Differs in {}: {}", each.what, each.values.join(" · "))).collect();
     let [english, indonesian] = comparison_methods(comparison);
     let parts = [
         format!("# {}", escaped(&comparison.runs.join(" · "))),
-        list(&verdicts),
+        list(&verdicts(comparison)),
         list(&differs),
         comparison_tables(comparison),
         "## Methods".into(),

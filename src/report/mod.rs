@@ -3,6 +3,7 @@
 //! All are views of `scores.json` and `rows.jsonl`; nothing is computed here that those don't hold.
 
 mod comparison;
+mod comparison_page;
 mod counts;
 mod csv;
 mod examples;
@@ -25,10 +26,11 @@ mod table;
 use serde::Serialize;
 
 pub use comparison::comparison;
+pub use comparison_page::comparison_html;
 pub use csv::csv;
 pub use latex::{comparison_latex, latex};
 pub use markdown::{comparison_markdown, markdown, model_card};
-pub use page::{comparison_html, html};
+pub use page::html;
 pub use rows::Rows;
 pub use table::table;
 

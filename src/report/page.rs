@@ -1,4 +1,4 @@
-//! `report.html` and `comparison.html`: files that load nothing.
+//! `report.html`: a file that loads nothing.
 
 use anyhow::{Context, Result};
 use minijinja::syntax::SyntaxConfig;
@@ -6,15 +6,13 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::comparison::{p_value, sentences, signed, word};
 use super::counts::{self, Counts};
 use super::examples::{Examples, Looks, examples, looks};
 use super::facts::{Fact, cost, facts};
 use super::labels::{Classes, Heatmap, classes, heatmap};
-use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
+use super::prose::{Subject, limitations, methods, verdict};
 use super::svg::{DataTable, Figure};
-use super::{Difference, Report, figures, metrics};
-use crate::score::compare::{Comparison, Flips, MetricComparison, TaskComparison};
+use super::{Report, figures, metrics};
 use crate::scores::{CHECKS, Metric, TaskScores, less_is_better};
 use crate::task::{Task, TaskKind};
 
@@ -81,7 +79,8 @@ pub fn html(report: &Report) -> Result<String> {
     render("report.html", view(report)?)
 }
 
-fn render(template: &str, view: impl Serialize) -> Result<String> {
+/// Fills in one of the templates.
+pub(super) fn render(template: &str, view: impl Serialize) -> Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
@@ -91,7 +90,7 @@ fn render(template: &str, view: impl Serialize) -> Result<String> {
     environment.get_template(template)?.render(Serde(view)).context("cannot render the report")
 }
 
-fn css() -> Value {
+pub(super) fn css() -> Value {
     Value::from_safe_string(include_str!("page.css").to_owned())
 }
 
@@ -201,131 +200,6 @@ fn sample(scores: &TaskScores) -> String {
         }
     }
     text
-}
-
-/// What the comparison's template sees.
-#[derive(Serialize)]
-struct ComparisonView<'a> {
-    title: String,
-    baseline: &'a str,
-    differing: &'a [Difference],
-    verdict: Vec<String>,
-    figures: Vec<Figure>,
-    tasks: Vec<ComparedTask<'a>>,
-    methods: [String; 2],
-    left_out: &'a [String],
-    signature: Vec<&'a str>,
-    css: Value,
-}
-
-#[derive(Serialize)]
-struct ComparedTask<'a> {
-    name: &'a str,
-    sample: String,
-    left_out: &'a [String],
-    metrics: Vec<ComparedMetric<'a>>,
-    flips: Vec<FlipsView<'a>>,
-}
-
-#[derive(Serialize)]
-struct ComparedMetric<'a> {
-    name: &'a str,
-    lower_is_better: bool,
-    rows: Vec<ComparedRun<'a>>,
-}
-
-#[derive(Serialize)]
-struct ComparedRun<'a> {
-    run: &'a str,
-    is_best: bool,
-    value: String,
-    difference: String,
-    interval: String,
-    p: String,
-    verdict: &'static str,
-}
-
-#[derive(Serialize)]
-struct FlipsView<'a> {
-    run: &'a str,
-    gained: usize,
-    lost: usize,
-    rows: Vec<[&'a str; 2]>,
-}
-
-/// The page of a comparison as HTML; `differing` is what else differs between the runs.
-///
-/// # Errors
-/// As [`html`].
-pub fn comparison_html(comparison: &Comparison, differing: &[Difference]) -> Result<String> {
-    let baseline = comparison.runs[0].as_str();
-    let all = |(name, task): (&String, &TaskComparison)| {
-        sentences(comparison, task).into_iter().map(|sentence| format!("{name}: {sentence}")).collect::<Vec<_>>()
-    };
-    render(
-        "comparison.html",
-        ComparisonView {
-            title: comparison.runs.join(" · "),
-            baseline,
-            differing,
-            verdict: comparison.tasks.iter().flat_map(all).collect(),
-            figures: [figures::differences(comparison), figures::ladder(comparison)].into_iter().flatten().collect(),
-            tasks: comparison.tasks.iter().map(|(name, task)| compared_task(name, task, &comparison.runs)).collect(),
-            methods: comparison_methods(comparison),
-            left_out: &comparison.left_out,
-            signature: comparison.signature.split('|').collect(),
-            css: css(),
-        },
-    )
-}
-
-fn compared_task<'a>(name: &'a str, task: &'a TaskComparison, runs: &'a [String]) -> ComparedTask<'a> {
-    let sampling = &task.sampling;
-    let few = if sampling.too_few() { " With under 40 of them intervals come out too narrow." } else { "" };
-    let flips = task.flips.iter().zip(&runs[1..]).filter(|(flips, _)| flips.gained + flips.lost > 0);
-    let view = |(flips, run): (&'a Flips, &'a String)| {
-        let of = |reels: &'a [String], index: usize| reels.get(index).map_or("", String::as_str);
-        let rows = flips.gained_reels.len().max(flips.lost_reels.len());
-        FlipsView {
-            run,
-            gained: flips.gained,
-            lost: flips.lost,
-            rows: (0..rows).map(|index| [of(&flips.gained_reels, index), of(&flips.lost_reels, index)]).collect(),
-        }
-    };
-    ComparedTask {
-        name,
-        sample: format!(
-            "{} in every run, resampled by {} ({}).{few}",
-            metrics::counted(task.n, "row"),
-            sampling.unit(),
-            metrics::counted(sampling.clusters, sampling.unit())
-        ),
-        left_out: &task.left_out,
-        metrics: task.metrics.iter().map(|(key, metric)| compared_metric(key, metric, runs)).collect(),
-        flips: flips.map(view).collect(),
-    }
-}
-
-fn compared_metric<'a>(key: &'a str, metric: &MetricComparison, runs: &'a [String]) -> ComparedMetric<'a> {
-    let row = |(index, run): (usize, &'a String)| {
-        let difference = index.checked_sub(1).map(|index| &metric.differences[index]);
-        let of = |text: &dyn Fn(&crate::score::compare::Difference) -> String| difference.map_or(String::new(), text);
-        ComparedRun {
-            run,
-            is_best: metric.best.contains(&index) && !CHECKS.contains(&key),
-            value: metrics::decimal(metric.values[index]),
-            difference: of(&|difference| signed(difference.value)),
-            interval: of(&|difference| format!("{} – {}", signed(difference.low), signed(difference.high))),
-            p: of(&|difference| difference.p_adjusted.map_or("–".to_owned(), p_value)),
-            verdict: difference.map_or("baseline", |difference| word(difference.verdict)),
-        }
-    };
-    ComparedMetric {
-        name: metrics::name(key),
-        lower_is_better: less_is_better(key),
-        rows: runs.iter().enumerate().map(row).collect(),
-    }
 }
 
 #[cfg(test)]

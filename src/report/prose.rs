@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::comparison::sentences;
+use super::comparison::verdicts;
 use super::metrics::{self, count, counted, decimal, percent};
 use crate::score::compare::Comparison;
 use crate::scores::{Scores, TaskScores, main_metric};
@@ -19,15 +19,10 @@ pub struct Subject<'a> {
 
 /// A sentence or two a task: how good, how sure, and against what.
 pub fn verdict(subject: Subject) -> Vec<String> {
-    let mut sentences_of_tasks: Vec<String> =
+    let mut sentences: Vec<String> =
         subject.scores.tasks.iter().filter_map(|(name, task)| of_task(name, task, subject.tasks)).collect();
-    if let Some(ladder) = subject.ladder {
-        for (name, task) in &ladder.tasks {
-            sentences_of_tasks
-                .extend(sentences(ladder, task).into_iter().map(|sentence| format!("{name}: {sentence}")));
-        }
-    }
-    sentences_of_tasks
+    sentences.extend(subject.ladder.map(verdicts).unwrap_or_default());
+    sentences
 }
 
 fn of_task(name: &str, scores: &TaskScores, tasks: &[Task]) -> Option<String> {

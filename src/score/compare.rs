@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
 use super::bootstrap::{Plan, Replicates};
 use super::interval::bca;
+use super::same_data::{check_same_data, common_tasks, scored};
 use super::significance::{LEVEL, holm, mcnemar, randomisation_p, smallest_difference};
 use super::statistic::Statistic;
 use super::{Sheet, Table, TaskTable, sampling};
@@ -227,11 +228,6 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
     })
 }
 
-/// Tasks with a scored row.
-fn scored(table: &Table) -> impl Iterator<Item = &Task> {
-    table.tasks.iter().filter(|rows| !rows.is_empty()).map(|rows| &rows.task)
-}
-
 /// The metrics of a task in one run.
 fn keys(table: &Table, task: usize) -> Vec<String> {
     Statistic::keys(&table.tasks[task])
@@ -245,78 +241,6 @@ fn common_keys(tables: &[Table], task: usize) -> IndexSet<String> {
         common.retain(|key| own.contains(key));
     }
     common
-}
-
-/// The tasks that all runs have scored rows of, as the first has them.
-fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
-    ensure!(
-        runs.iter().any(|run| scored(&run.table).next().is_some()),
-        "no row of these runs has a reference\nhint: score them with labelled --data"
-    );
-    let mut common = Vec::new();
-    for task in scored(&runs[0].table) {
-        let others: Vec<Option<&Task>> =
-            runs[1..].iter().map(|run| scored(&run.table).find(|other| other.name == task.name)).collect();
-        if others.iter().any(Option::is_none) {
-            continue;
-        }
-        for (run, other) in runs[1..].iter().zip(others) {
-            ensure!(
-                other.is_some_and(|other| other.labels == task.labels && other.positive == task.positive),
-                "task {:?} has other labels in {} than in {}\nhint: compare runs with the same tasks.toml",
-                task.name,
-                run.name,
-                runs[0].name
-            );
-        }
-        common.push(task.clone());
-    }
-    if common.is_empty() {
-        let answers = |run: &Run| {
-            let names: Vec<&str> = scored(&run.table).map(|task| task.name.as_str()).collect();
-            format!(
-                "{} answers {}",
-                run.name,
-                if names.is_empty() { "nothing with a reference".into() } else { names.join(", ") }
-            )
-        };
-        bail!(
-            "the runs have no task in common: {}\nhint: predict the same tasks",
-            runs.iter().map(answers).collect::<Vec<_>>().join("; ")
-        );
-    }
-    Ok(common)
-}
-
-/// Both sorted by Reel and repeat.
-fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -> Result<()> {
-    for (task, rows) in a.tasks.iter().enumerate() {
-        let task_name = &rows.task.name;
-        let keys = |table: &'_ Table| -> BTreeSet<(String, u32)> {
-            table.keys(task).map(|(reel, repeat, ..)| (reel.to_owned(), repeat)).collect()
-        };
-        if !a.keys(task).map(|key| (key.0, key.1)).eq(b.keys(task).map(|key| (key.0, key.1))) {
-            let (of_a, of_b) = (keys(a), keys(b));
-            for (has, lacks, name, other) in [(&of_a, &of_b, first, second), (&of_b, &of_a, second, first)] {
-                let missing: Vec<_> = has.difference(lacks).collect();
-                if let Some((reel, repeat)) = missing.first() {
-                    bail!(
-                        "{other} lacks {} of the rows of {name}, the first of them Reel {reel:?}, task {task_name:?}, repeat {repeat}\nhint: both runs must answer the same data; give the same --data (and --repeats) to both, or finish the interrupted one",
-                        missing.len()
-                    );
-                }
-            }
-        }
-        for ((reel, _, account, reference), (_, _, other_account, other_reference)) in a.keys(task).zip(b.keys(task)) {
-            if reference != other_reference || account != other_account {
-                let what = if reference == other_reference { "account" } else { "reference" };
-                bail!(
-                    "Reel {reel:?}, task {task_name:?} has another {what} in {second} than in {first}\nhint: the runs were scored with different data; score both again with the same --data"
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Answers of a task that are right in one of two runs.

@@ -12,6 +12,7 @@ pub mod compare;
 pub mod interval;
 pub mod rouge;
 mod rows;
+mod same_data;
 pub mod significance;
 mod slices;
 mod statistic;

@@ -1,0 +1,237 @@
+//! The weights of a base model, from safetensors files, one tensor at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+
+use super::config::Config;
+use super::nf4::{Absmax, BLOCK, NESTED_BLOCK, Nested, Nf4};
+
+/// What bitsandbytes writes beside a weight of four bits.
+const QUANT_STATE: &str = "quant_state.bitsandbytes__nf4";
+
+/// Safetensors files of a directory, checked against the model's shape; no weight is read yet.
+#[derive(Debug)]
+pub struct Checkpoint {
+    shards: Vec<Shard>,
+    /// Index of the shard by tensor.
+    shard_of: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    /// Pages come from the file as they are read, and can be dropped again.
+    bytes: Mmap,
+}
+
+/// A weight as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Weight {
+    /// 16 or 32 bits a value, as 32-bit floats.
+    Dense(Vec<f32>),
+    /// Quantised by bitsandbytes before.
+    Nf4(Nf4),
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct QuantState {
+    quant_type: String,
+    blocksize: usize,
+    shape: Vec<usize>,
+    nested_blocksize: Option<usize>,
+    nested_offset: Option<f32>,
+}
+
+impl Checkpoint {
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names, and checks that every tensor of
+    /// the model is there in its shape.
+    ///
+    /// # Errors
+    /// Names the file or tensor that is missing, and what is of another shape or type.
+    pub fn open(directory: &Path, config: &Config) -> Result<Checkpoint> {
+        let shards = shard_paths(directory)?.into_iter().map(Shard::open).collect::<Result<Vec<Shard>>>()?;
+        let mut shard_of = HashMap::new();
+        for (index, shard) in shards.iter().enumerate() {
+            shard_of.extend(shard.tensors()?.names().into_iter().map(|name| (name.to_owned(), index)));
+        }
+        let checkpoint = Checkpoint { shards, shard_of };
+        for (name, shape) in config.tensors() {
+            checkpoint.check(&name, &shape).with_context(|| format!("{}", directory.display()))?;
+        }
+        Ok(checkpoint)
+    }
+
+    fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let Some(shard) = self.shard_of.get(name) else {
+            bail!("the checkpoint lacks the tensor {name}\nhint: download it again, or correct config.json")
+        };
+        let tensors = self.shards[*shard].tensors()?;
+        let tensor = tensors.tensor(name)?;
+        let (found, count) = match tensor.dtype() {
+            Dtype::BF16 | Dtype::F16 | Dtype::F32 => (tensor.shape().to_vec(), shape.iter().product::<usize>()),
+            Dtype::U8 => {
+                let state = self.quant_state(name)?;
+                let packed: usize = tensor.shape().iter().product();
+                ensure!(
+                    packed == state.shape.iter().product::<usize>().div_ceil(2),
+                    "{name} holds {packed} bytes for the shape {:?}\nhint: the file is damaged; download it again",
+                    state.shape
+                );
+                (state.shape, shape.iter().product::<usize>())
+            }
+            other => bail!(
+                "{name} is of type {other:?}\nhint: weights of 16 or 32 bits can be read, and those of 4 bits by bitsandbytes (NF4)"
+            ),
+        };
+        ensure!(
+            found == shape && found.iter().product::<usize>() == count,
+            "{name} has the shape {found:?}, and config.json says {shape:?}\nhint: the two are of different models"
+        );
+        Ok(())
+    }
+
+    /// Reads a tensor.
+    ///
+    /// # Errors
+    /// Names the tensor that holds a value which is not finite, or lacks a part.
+    pub fn read(&self, name: &str) -> Result<Weight> {
+        let (dtype, _, bytes) = self.raw(name)?;
+        if dtype == Dtype::U8 {
+            return Ok(Weight::Nf4(self.nf4(name, bytes)?));
+        }
+        Ok(Weight::Dense(self.floats(name)?))
+    }
+
+    fn raw(&self, name: &str) -> Result<(Dtype, Vec<usize>, &[u8])> {
+        let shard = self.shard_of.get(name).with_context(|| format!("the checkpoint lacks the tensor {name}"))?;
+        let tensors = self.shards[*shard].tensors()?;
+        let tensor = tensors.tensor(name)?;
+        Ok((tensor.dtype(), tensor.shape().to_vec(), tensor.data()))
+    }
+
+    fn floats(&self, name: &str) -> Result<Vec<f32>> {
+        let (dtype, _, bytes) = self.raw(name)?;
+        let pairs = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+        let values: Vec<f32> = match dtype {
+            Dtype::BF16 => pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
+            Dtype::F16 => pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
+            Dtype::F32 => {
+                bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+            }
+            other => bail!("{name} is of type {other:?}, not of 16 or 32 bits"),
+        };
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            bail!("{name} holds {} at {index}\nhint: the file is damaged; download it again", values[index]);
+        }
+        Ok(values)
+    }
+
+    fn quant_state(&self, name: &str) -> Result<QuantState> {
+        let state = format!("{name}.{QUANT_STATE}");
+        let (.., bytes) = self.raw(&state).with_context(|| {
+            format!("{name} is of 8-bit codes without {QUANT_STATE}\nhint: of quantised checkpoints, bitsandbytes' NF4 can be read")
+        })?;
+        let parsed: QuantState = serde_json::from_slice(bytes).with_context(|| state.clone())?;
+        ensure!(
+            parsed.quant_type == "nf4" && parsed.blocksize == BLOCK,
+            "{state}: {} in blocks of {}\nhint: NF4 in blocks of {BLOCK} can be read",
+            parsed.quant_type,
+            parsed.blocksize
+        );
+        ensure!(
+            parsed.nested_blocksize.is_none_or(|size| size == NESTED_BLOCK),
+            "{state}: nested blocks of {:?}\nhint: those of {NESTED_BLOCK} can be read",
+            parsed.nested_blocksize
+        );
+        Ok(parsed)
+    }
+
+    /// The maps that are stored count, as they are what the weights were quantised with.
+    fn nf4(&self, name: &str, packed: &[u8]) -> Result<Nf4> {
+        let state = self.quant_state(name)?;
+        let len: usize = state.shape.iter().product();
+        let part = |part: &str| format!("{name}.{part}");
+        let code = self.floats(&part("quant_map"))?;
+        ensure!(
+            code == super::nf4::CODE,
+            "{} is not NF4's\nhint: the checkpoint was quantised in a format of its own",
+            part("quant_map")
+        );
+        let blocks = len.div_ceil(BLOCK);
+        let absmax = match state.nested_offset {
+            None => Absmax::Plain(self.floats(&part("absmax"))?),
+            Some(offset) => Absmax::Nested(Nested {
+                codes: self.raw(&part("absmax"))?.2.to_vec(),
+                absmax: self.floats(&part("nested_absmax"))?,
+                offset,
+                map: self.floats(&part("nested_quant_map"))?,
+            }),
+        };
+        let (found, nested, map) = match &absmax {
+            Absmax::Plain(maxima) => (maxima.len(), 0, 256),
+            Absmax::Nested(nested) => (nested.codes.len(), nested.absmax.len(), nested.map.len()),
+        };
+        let fits = found == blocks && map == 256 && (nested == 0 || nested == blocks.div_ceil(NESTED_BLOCK));
+        ensure!(fits, "{name}: its absmax is not that of {len} values\nhint: the file is damaged; download it again");
+        Ok(Nf4 { len, packed: packed.to_vec(), absmax })
+    }
+}
+
+impl Shard {
+    fn open(path: PathBuf) -> Result<Shard> {
+        let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        // SAFETY: the file is only read. Another program that cuts it off meanwhile would end this one with a bus error,
+        // as it does every program that maps its weights.
+        let bytes = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot read {}", path.display()))?;
+        let shard = Shard { path, bytes };
+        shard.tensors()?;
+        Ok(shard)
+    }
+
+    fn tensors(&self) -> Result<SafeTensors<'_>> {
+        SafeTensors::deserialize(&self.bytes).with_context(|| {
+            format!("{} is not a whole safetensors file\nhint: download it again", self.path.display())
+        })
+    }
+}
+
+fn shard_paths(directory: &Path) -> Result<Vec<PathBuf>> {
+    let index = directory.join("model.safetensors.index.json");
+    if !index.exists() {
+        let single = directory.join("model.safetensors");
+        ensure!(
+            single.exists(),
+            "{} has neither model.safetensors nor model.safetensors.index.json\nhint: a base is a directory as Hugging Face has it, with weights in safetensors",
+            directory.display()
+        );
+        return Ok(vec![single]);
+    }
+    let text = std::fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
+    let parsed: Index = serde_json::from_str(&text).with_context(|| format!("{}", index.display()))?;
+    let mut names: Vec<String> = parsed.weight_map.into_values().collect();
+    names.sort();
+    names.dedup();
+    let path = |name: String| {
+        let path = directory.join(&name);
+        ensure!(
+            path.exists(),
+            "{} names {name}, which is missing\nhint: download it into {}",
+            index.display(),
+            directory.display()
+        );
+        Ok(path)
+    };
+    names.into_iter().map(path).collect()
+}

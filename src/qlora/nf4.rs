@@ -1,0 +1,215 @@
+//! NF4 (Dettmers et al. 2023) as bitsandbytes has it, bit for bit: blocks of 64 values share a maximum, two values a byte,
+//! the even one in the high half; the maxima may be quantised to 8 bits themselves.
+
+/// Values that share a maximum.
+pub const BLOCK: usize = 64;
+/// Maxima that share a maximum of their own.
+pub const NESTED_BLOCK: usize = 256;
+/// The values that four bits stand for, relative to their block's maximum.
+pub const CODE: [f32; 16] = [
+    -1.0,
+    -0.696_192_8,
+    -0.525_073_05,
+    -0.394_917_5,
+    -0.284_441_38,
+    -0.184_773_43,
+    -0.091_050_036,
+    0.0,
+    0.079_580_3,
+    0.160_930_2,
+    0.246_112_3,
+    0.337_915_24,
+    0.440_709_83,
+    0.562_617,
+    0.722_956_84,
+    1.0,
+];
+/// Stands for a maximum of 0, which nothing can be divided by.
+const TINY: f32 = 1e-38;
+
+/// A quantised tensor, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nf4 {
+    /// Values.
+    pub len: usize,
+    /// Two values a byte: `[⌈len / 2⌉]`.
+    pub packed: Vec<u8>,
+    /// By block: `[⌈len / 64⌉]`.
+    pub absmax: Absmax,
+}
+
+/// The largest absolute value of each block.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Absmax {
+    /// As it is.
+    Plain(Vec<f32>),
+    /// Less their mean, in 8 bits (double quantisation).
+    Nested(Nested),
+}
+
+/// Maxima in 8 bits: `map[codes[block]] × absmax[block / 256] + offset`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nested {
+    /// By block.
+    pub codes: Vec<u8>,
+    /// By 256 blocks.
+    pub absmax: Vec<f32>,
+    /// The mean of all maxima.
+    pub offset: f32,
+    /// What a code stands for, ascending: `[256]`.
+    pub map: Vec<f32>,
+}
+
+impl Nf4 {
+    /// Quantises finite values.
+    pub fn quantise(values: &[f32]) -> Nf4 {
+        let bounds: [f32; 15] = std::array::from_fn(|index| (CODE[index] + CODE[index + 1]) / 2.0);
+        let mut packed = vec![0; values.len().div_ceil(2)];
+        let mut absmax = Vec::with_capacity(values.len().div_ceil(BLOCK));
+        for (block, values) in values.chunks(BLOCK).enumerate() {
+            let largest = largest(values);
+            absmax.push(if values.len() == BLOCK { largest } else { largest.max(TINY) });
+            for (index, value) in values.iter().enumerate() {
+                let code =
+                    bounds.partition_point(|bound| *bound < scaled(*value, largest, values.len() == BLOCK)) as u8;
+                let at = block * BLOCK + index;
+                packed[at / 2] |= if at.is_multiple_of(2) { code << 4 } else { code };
+            }
+        }
+        // What fills up the last byte is a 0 that was quantised too.
+        if !values.len().is_multiple_of(2) {
+            packed[values.len() / 2] |= 7;
+        }
+        Nf4 { len: values.len(), packed, absmax: Absmax::Plain(absmax) }
+    }
+
+    /// Quantises the maxima too, less their mean.
+    pub fn nested(self) -> Nf4 {
+        let Absmax::Plain(maxima) = self.absmax else { return self };
+        let mean = maxima.iter().map(|value| f64::from(*value)).sum::<f64>() / maxima.len().max(1) as f64;
+        Nf4 { absmax: Absmax::Nested(Nested::quantise(&maxima, mean as f32)), ..self }
+    }
+
+    /// By block.
+    pub fn maxima(&self) -> Vec<f32> {
+        match &self.absmax {
+            Absmax::Plain(maxima) => maxima.clone(),
+            Absmax::Nested(nested) => nested.dequantise(),
+        }
+    }
+
+    /// The values that are stood for.
+    pub fn dequantise(&self) -> Vec<f32> {
+        let maxima = self.maxima();
+        let value = |at: usize| {
+            let byte = self.packed[at / 2];
+            let code = if at.is_multiple_of(2) { byte >> 4 } else { byte & 0xF };
+            CODE[usize::from(code)] * maxima[at / BLOCK]
+        };
+        (0..self.len).map(value).collect()
+    }
+
+    /// In memory: codes and maxima.
+    pub fn bytes(&self) -> usize {
+        let maxima = match &self.absmax {
+            Absmax::Plain(maxima) => 4 * maxima.len(),
+            Absmax::Nested(nested) => nested.codes.len() + 4 * nested.absmax.len(),
+        };
+        self.packed.len() + maxima
+    }
+}
+
+impl Nested {
+    /// Quantises maxima less `offset`.
+    pub fn quantise(maxima: &[f32], offset: f32) -> Nested {
+        let map = dynamic_map();
+        let bounds: Vec<f32> = map.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).collect();
+        let (mut codes, mut absmax) = (Vec::with_capacity(maxima.len()), Vec::new());
+        for block in maxima.chunks(NESTED_BLOCK) {
+            let centred: Vec<f32> = block.iter().map(|value| value - offset).collect();
+            let largest = largest(&centred);
+            absmax.push(largest);
+            // bitsandbytes on a CPU looks codes up by 16 bits of the value, which puts what lies within 10⁻⁵ of a boundary
+            // on either side. Where all maxima are the mean its search for 0 / 0 ends at the first code; any stands for 0.
+            const STEPS: f32 = 65535.0;
+            codes.extend(centred.iter().map(|value| {
+                let step = ((scaled(*value, largest, true) + 1.0) * 0.5 * STEPS + 0.5).floor();
+                let value = step / STEPS * 2.0 - 1.0;
+                if largest == 0.0 { 0 } else { bounds.partition_point(|bound| *bound < value) as u8 }
+            }));
+        }
+        Nested { codes, absmax, offset, map }
+    }
+
+    fn dequantise(&self) -> Vec<f32> {
+        let value = |(block, code): (usize, &u8)| {
+            self.map[usize::from(*code)] * self.absmax[block / NESTED_BLOCK] + self.offset
+        };
+        self.codes.iter().enumerate().map(value).collect()
+    }
+}
+
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
+}
+
+/// Relative to the largest; bitsandbytes multiplies by the inverse in whole blocks and divides in the last, shorter one.
+fn scaled(value: f32, largest: f32, whole: bool) -> f32 {
+    let largest = largest.max(TINY);
+    let scaled = if whole { value * (1.0 / largest) } else { value / largest };
+    scaled.clamp(-1.0, 1.0)
+}
+
+/// The signed dynamic 8-bit map (Dettmers 2016), ascending: seven decades, each with twice the steps of the one below; 0
+/// and 1. What torch computes differs in the last bit from CPU to CPU, so a checkpoint stores the map it was made with.
+pub fn dynamic_map() -> Vec<f32> {
+    let mut map = vec![0.0, 1.0];
+    for decade in 0..7 {
+        let steps = 1 << decade;
+        for step in 0..steps {
+            let middle = 0.1 + 0.9 * (f64::from(step) + 0.5) / f64::from(steps);
+            let value = (middle * 10f64.powi(decade - 6)) as f32;
+            map.extend([value, -value]);
+        }
+    }
+    map.sort_by(f32::total_cmp);
+    map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn no_value_is_further_off_than_half_a_step(
+            values in proptest::collection::vec(-3f32..3.0, 1..400),
+            nested: bool,
+        ) {
+            let quantised = Nf4::quantise(&values);
+            let quantised = if nested { quantised.nested() } else { quantised };
+            let found = quantised.dequantise();
+            proptest::prop_assert_eq!(found.len(), values.len());
+            let plain: Vec<f32> = values.chunks(BLOCK).map(largest).collect();
+            for (index, (found, value)) in found.iter().zip(&values).enumerate() {
+                // Half of the widest step, and what the maximum is off.
+                let off = (quantised.maxima()[index / BLOCK] - plain[index / BLOCK]).abs();
+                let most = 0.152 * plain[index / BLOCK] + off + 1e-6;
+                proptest::prop_assert!((found - value).abs() <= most, "{} for {}", found, value);
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_stay_zeros() {
+        assert!(Nf4::quantise(&[0.0; 130]).dequantise().iter().all(|value| *value == 0.0));
+        assert!(Nf4::quantise(&[]).dequantise().is_empty());
+    }
+
+    #[test]
+    fn four_bits_and_an_eighth_a_value() {
+        let quantised = Nf4::quantise(&vec![0.5; 1 << 16]).nested();
+        // 4 bits, 8 bits a block of 64, 32 bits a block of blocks
+        assert_eq!(quantised.bytes(), (1 << 15) + (1 << 10) + 4 * 4);
+    }
+}

@@ -1,0 +1,86 @@
+//! Whether runs can be compared: the same tasks, and the same rows in them.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail, ensure};
+
+use super::Table;
+use super::compare::Run;
+use crate::task::Task;
+
+/// Tasks with a scored row.
+pub(super) fn scored(table: &Table) -> impl Iterator<Item = &Task> {
+    table.tasks.iter().filter(|rows| !rows.is_empty()).map(|rows| &rows.task)
+}
+
+/// The tasks that all runs have scored rows of, as the first has them.
+pub(super) fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
+    ensure!(
+        runs.iter().any(|run| scored(&run.table).next().is_some()),
+        "no row of these runs has a reference\nhint: score them with labelled --data"
+    );
+    let mut common = Vec::new();
+    for task in scored(&runs[0].table) {
+        let others: Vec<Option<&Task>> =
+            runs[1..].iter().map(|run| scored(&run.table).find(|other| other.name == task.name)).collect();
+        if others.iter().any(Option::is_none) {
+            continue;
+        }
+        for (run, other) in runs[1..].iter().zip(others) {
+            ensure!(
+                other.is_some_and(|other| other.labels == task.labels && other.positive == task.positive),
+                "task {:?} has other labels in {} than in {}\nhint: compare runs with the same tasks.toml",
+                task.name,
+                run.name,
+                runs[0].name
+            );
+        }
+        common.push(task.clone());
+    }
+    if common.is_empty() {
+        let answers = |run: &Run| {
+            let names: Vec<&str> = scored(&run.table).map(|task| task.name.as_str()).collect();
+            format!(
+                "{} answers {}",
+                run.name,
+                if names.is_empty() { "nothing with a reference".into() } else { names.join(", ") }
+            )
+        };
+        bail!(
+            "the runs have no task in common: {}\nhint: predict the same tasks",
+            runs.iter().map(answers).collect::<Vec<_>>().join("; ")
+        );
+    }
+    Ok(common)
+}
+
+/// Both sorted by Reel and repeat.
+pub(super) fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -> Result<()> {
+    for (task, rows) in a.tasks.iter().enumerate() {
+        let task_name = &rows.task.name;
+        let keys = |table: &'_ Table| -> BTreeSet<(String, u32)> {
+            table.keys(task).map(|(reel, repeat, ..)| (reel.to_owned(), repeat)).collect()
+        };
+        if !a.keys(task).map(|key| (key.0, key.1)).eq(b.keys(task).map(|key| (key.0, key.1))) {
+            let (of_a, of_b) = (keys(a), keys(b));
+            for (has, lacks, name, other) in [(&of_a, &of_b, first, second), (&of_b, &of_a, second, first)] {
+                let missing: Vec<_> = has.difference(lacks).collect();
+                if let Some((reel, repeat)) = missing.first() {
+                    bail!(
+                        "{other} lacks {} of the rows of {name}, the first of them Reel {reel:?}, task {task_name:?}, repeat {repeat}\nhint: both runs must answer the same data; give the same --data (and --repeats) to both, or finish the interrupted one",
+                        missing.len()
+                    );
+                }
+            }
+        }
+        for ((reel, _, account, reference), (_, _, other_account, other_reference)) in a.keys(task).zip(b.keys(task)) {
+            if reference != other_reference || account != other_account {
+                let what = if reference == other_reference { "account" } else { "reference" };
+                bail!(
+                    "Reel {reel:?}, task {task_name:?} has another {what} in {second} than in {first}\nhint: the runs were scored with different data; score both again with the same --data"
+                );
+            }
+        }
+    }
+    Ok(())
+}
