@@ -5,17 +5,16 @@
 //! ```text
 //!     records (JSONL) ──► predict ──► score ──► report · compare
 //!                           ▲
-//!        prompts/*.jinja ───┘  engines: llama, baseline
+//!        prompts/*.jinja ───┘  engines: llama, baseline, qlora (training, not yet a command)
 //! ```
 //!
 //! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
 //!   [`gguf`] reads the header of a model file, [`lines`] files of any size.
 //! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs;
-//!   [`indonesian`] knows words and sentences;
-//!   [`generator`] is what every engine does.
-//! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model.
-//! * Stages: [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores),
-//!   [`report`] (scores → a table and a page).
+//!   [`indonesian`] knows words and sentences; [`generator`] is what every engine does.
+//! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` computes what training needs.
+//! * Stages: [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores), [`report`] (scores
+//!   → a table and a page), `train` (so far: records → packed examples).
 //! * [`commands`] has one file a command; [`cli`] is what can be typed.
 //!
 //! Imports point down this list's reverse: commands → stages → engines → shared → nouns. A test holds that.
@@ -26,6 +25,8 @@ pub mod commands;
 pub mod predict;
 pub mod report;
 pub mod score;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub mod baseline;
 #[cfg(feature = "infer")]
@@ -33,6 +34,7 @@ pub mod llama;
 #[cfg(not(feature = "infer"))]
 #[path = "llama/disabled.rs"]
 pub mod llama;
+#[cfg(feature = "train")]
 pub mod qlora;
 
 pub mod config;

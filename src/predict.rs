@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use indexmap::IndexMap;
 use serde_json::json;
 
@@ -92,12 +92,12 @@ impl Asker<'_> {
             let want = match (task.kind, self.label_mode) {
                 (TaskKind::Label, LabelMode::Score) => {
                     let end = chat.end_token(tokenizer)?;
-                    let tail = chat.tail(&prompt.text);
-                    let labels = task
-                        .labels
-                        .iter()
-                        .map(|label| label_tokens(tail, label, tokenizer).map(|tokens| LabelTokens { tokens, end }));
-                    Want::LabelScores(labels.collect::<Result<_>>()?)
+                    let label = |label: &String| {
+                        let tokens = chat.answer_tokens(&prompt.text, label, tokenizer);
+                        let tokens = tokens.map_err(|error| anyhow!("{error:#}\nhint: use --label-mode generate"))?;
+                        Ok(LabelTokens { tokens, end })
+                    };
+                    Want::LabelScores(task.labels.iter().map(label).collect::<Result<_>>()?)
                 }
                 _ => Want::Text { max_tokens: task.max_tokens },
             };
@@ -112,15 +112,6 @@ impl Asker<'_> {
             Prompt { text: text.to_owned(), tokens: text.bytes().map(u32::from).collect(), truncated_tokens: 0 };
         Ask { task, prompt, want: Want::Text { max_tokens: self.prompts.tasks[task].max_tokens } }
     }
-}
-
-/// A label's tokens where it stands, behind a prompt that ends in `tail`.
-fn label_tokens(tail: &str, label: &str, tokenizer: &dyn Tokenizer) -> Result<Vec<u32>> {
-    let whole = tokenizer.encode(&format!("{tail}{label}"))?;
-    let tokens = whole.strip_prefix(tokenizer.encode(tail)?.as_slice()).filter(|tokens| !tokens.is_empty());
-    tokens.map(<[u32]>::to_vec).with_context(|| {
-        format!("label {label:?} merges with the end of the prompt when tokenised\nhint: use --label-mode generate")
-    })
 }
 
 /// What is to be done, known before weights are loaded.

@@ -8,7 +8,7 @@ const LAYERS: [&[&str]; 7] = [
     &["gguf", "reel", "task", "prediction", "scores"],
     &["prompt", "config", "generator", "run", "indonesian"],
     &["llama", "baseline", "qlora"],
-    &["predict", "score", "report"],
+    &["predict", "score", "report", "train"],
     &["cli"],
     &["commands"],
 ];
@@ -25,11 +25,13 @@ const SAME_LAYER: [(&str, &str); 7] = [
 ];
 
 /// Library → the only module that may name it.
-const LIBRARIES: [(&str, &str); 5] = [
+const LIBRARIES: [(&str, &str); 7] = [
+    ("candle", "qlora"),
     ("llama_cpp_2", "llama"),
     ("llama_cpp_sys_2", "llama"),
     ("minijinja_contrib", "prompt"),
     ("sastrawi", "indonesian"),
+    ("tokenizers::", "prompt"),
     ("linfa", "baseline"),
 ];
 

@@ -95,6 +95,19 @@ impl ChatFormat {
         &prompt[start.unwrap_or(0)..]
     }
 
+    /// An answer's tokens where it stands, behind a prompt.
+    ///
+    /// # Errors
+    /// When the answer has no tokens of its own there.
+    pub fn answer_tokens(&self, prompt: &str, answer: &str, tokenizer: &dyn Tokenizer) -> Result<Vec<u32>> {
+        let tail = self.tail(prompt);
+        let whole = tokenizer.encode(&format!("{tail}{answer}"))?;
+        let tokens = whole.strip_prefix(tokenizer.encode(tail)?.as_slice()).filter(|tokens| !tokens.is_empty());
+        tokens
+            .map(<[u32]>::to_vec)
+            .with_context(|| format!("the answer {answer:?} merges with the end of the prompt when tokenised"))
+    }
+
     /// The Reel with every string in it that would be read as a control token taken apart: a space goes
     /// behind its first character.
     pub fn neutralise(&self, reel: &Reel) -> Reel {

@@ -2,12 +2,16 @@
 
 mod chat;
 mod fit;
+#[cfg(feature = "train")]
+mod hub;
 mod set;
 
 use anyhow::Result;
 
 pub use chat::{ChatFormat, Message};
 pub use fit::{FitError, fit};
+#[cfg(feature = "train")]
+pub use hub::HubTokenizer;
 pub use set::{PromptSet, PromptSource};
 
 /// A final prompt.

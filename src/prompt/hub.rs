@@ -1,0 +1,88 @@
+//! Tokenizer and chat format of a Hugging Face directory.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::Value;
+
+use super::{ChatFormat, Tokenizer};
+
+/// A `tokenizer.json`.
+pub struct HubTokenizer {
+    tokenizer: tokenizers::Tokenizer,
+}
+
+impl HubTokenizer {
+    /// Reads the tokenizer of a directory.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn read(directory: &Path) -> Result<HubTokenizer> {
+        let path = directory.join("tokenizer.json");
+        let tokenizer = tokenizers::Tokenizer::from_file(&path).map_err(|error| {
+            anyhow!(
+                "{}: {error}\nhint: a base is a directory as Hugging Face has it, with tokenizer.json",
+                path.display()
+            )
+        })?;
+        Ok(HubTokenizer { tokenizer })
+    }
+
+    /// Tokens, the added ones included.
+    #[expect(clippy::len_without_is_empty, reason = "no tokenizer is without tokens")]
+    pub fn len(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
+    }
+
+    /// The strings that are read as one token wherever they stand.
+    fn added_tokens(&self) -> Vec<String> {
+        let mut tokens: Vec<(u32, String)> =
+            self.tokenizer.get_added_tokens_decoder().into_iter().map(|(id, token)| (id, token.content)).collect();
+        tokens.sort();
+        tokens.into_iter().map(|(_, token)| token).collect()
+    }
+
+    /// The chat format beside the tokenizer: `chat_template.jinja`, else `chat_template` in `tokenizer_config.json`.
+    ///
+    /// # Errors
+    /// Names the file and what is missing in it.
+    pub fn chat(&self, directory: &Path) -> Result<ChatFormat> {
+        let file = directory.join("chat_template.jinja");
+        let (path, template) = if file.exists() {
+            let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            (file, text)
+        } else {
+            let path = directory.join("tokenizer_config.json");
+            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let json: Value = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
+            let template = template(&json["chat_template"]).with_context(|| {
+                format!(
+                    "{} has no chat_template\nhint: use an instruct model, or put a chat_template.jinja there",
+                    path.display()
+                )
+            })?;
+            (path, template)
+        };
+        ensure!(
+            !template.trim().is_empty(),
+            "{}: the chat template is empty\nhint: use an instruct model",
+            path.display()
+        );
+        ChatFormat::new(&template, self.added_tokens()).with_context(|| format!("{}", path.display()))
+    }
+}
+
+/// A template, or of several the one named `default`.
+fn template(value: &Value) -> Option<String> {
+    let named = |value: &Value| {
+        value.as_array()?.iter().find(|each| each["name"] == "default")?["template"].as_str().map(str::to_owned)
+    };
+    value.as_str().map(str::to_owned).or_else(|| named(value))
+}
+
+impl Tokenizer for HubTokenizer {
+    fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| anyhow!("cannot tokenise: {error}"))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+}

@@ -1,0 +1,113 @@
+//! Adapters as PEFT stores them: `adapter_model.safetensors` and `adapter_config.json`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Tensor};
+use serde_json::{Value, json};
+
+pub use super::model::AdapterShape;
+use super::model::Model;
+use crate::run::{EnvironmentFailure, write_json};
+
+/// What PEFT puts before a parameter's name.
+const PREFIX: &str = "base_model.model.";
+const WEIGHTS: &str = "adapter_model.safetensors";
+const CONFIG: &str = "adapter_config.json";
+
+/// Writes a model's adapter; `base` is the name of the base model in its configuration.
+///
+/// # Errors
+/// [`EnvironmentFailure`] that names the file.
+pub fn save(model: &mut Model, shape: &AdapterShape, dropout: f64, base: &str, directory: &Path) -> Result<()> {
+    let tensors: HashMap<String, Tensor> =
+        model.parameters().into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor.clone())).collect();
+    let path = directory.join(WEIGHTS);
+    let beside = path.with_extension("part");
+    candle_core::safetensors::save(&tensors, &beside)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| Ok(std::fs::rename(&beside, &path)?))
+        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())))?;
+    let config = json!({
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": shape.rank,
+        "lora_alpha": shape.alpha,
+        "lora_dropout": dropout,
+        "target_modules": shape.targets,
+        "bias": "none",
+        "use_rslora": shape.rank_stabilised,
+        "use_dora": false,
+        "modules_to_save": null,
+        "init_lora_weights": true,
+        "rank_pattern": {},
+        "alpha_pattern": {},
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+    });
+    write_json(&directory.join(CONFIG), &config)
+}
+
+/// The shape of a stored adapter.
+///
+/// # Errors
+/// Names the file and the key of what is missing or can't be used here.
+pub fn shape(directory: &Path) -> Result<AdapterShape> {
+    let path = directory.join(CONFIG);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display()))?;
+    let json: Value = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
+    let file = path.display();
+    ensure!(json["peft_type"] == "LORA", "{file}: peft_type is {}\nhint: LoRA adapters can be read", json["peft_type"]);
+    for key in ["use_dora", "fan_in_fan_out"] {
+        ensure!(json[key] != true, "{file}: {key} is true\nhint: plain LoRA can be read");
+    }
+    for key in ["rank_pattern", "alpha_pattern"] {
+        let is_empty = json[key].as_object().is_none_or(|pattern| pattern.is_empty());
+        ensure!(is_empty, "{file}: {key} is set\nhint: adapters of one rank and alpha can be read");
+    }
+    let modules = json["modules_to_save"].as_array().is_none_or(|modules| modules.is_empty());
+    ensure!(modules, "{file}: modules_to_save is set\nhint: plain LoRA can be read");
+    let targets = json["target_modules"].as_array().with_context(|| format!("{file}: target_modules is not a list"))?;
+    Ok(AdapterShape {
+        rank: json["r"].as_u64().with_context(|| format!("{file}: r is missing"))? as usize,
+        alpha: json["lora_alpha"].as_f64().with_context(|| format!("{file}: lora_alpha is missing"))?,
+        rank_stabilised: json["use_rslora"] == true,
+        targets: targets.iter().filter_map(|target| target.as_str().map(str::to_owned)).collect(),
+        seed: 0,
+    })
+}
+
+/// Puts a stored adapter into a model that has one of the same shape.
+///
+/// # Errors
+/// Names the parameter that is missing or of another shape.
+pub fn load(model: &mut Model, directory: &Path) -> Result<()> {
+    let path = directory.join(WEIGHTS);
+    let device = model.embedding.device().clone();
+    let mut stored = candle_core::safetensors::load(&path, &device)
+        .with_context(|| format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display()))?;
+    for (name, parameter) in model.parameters() {
+        let tensor = stored.remove(&format!("{PREFIX}{name}")).with_context(|| {
+            format!("{} lacks {PREFIX}{name}\nhint: it has other targets, or is of another model", path.display())
+        })?;
+        ensure!(
+            tensor.dims() == parameter.dims(),
+            "{}: {name} has the shape {:?}, and this model's {:?}\nhint: the adapter is of another rank or model",
+            path.display(),
+            tensor.dims(),
+            parameter.dims()
+        );
+        *parameter = tensor.to_dtype(DType::F32)?;
+    }
+    ensure!(
+        stored.is_empty(),
+        "{}: {} more parameters, one of them {}\nhint: it has other targets, or is of another model",
+        path.display(),
+        stored.len(),
+        stored.keys().next().map_or("", String::as_str)
+    );
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! A Qwen2 model: loaded tensor by tensor, run and differentiated layer by layer.
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{DType, Device, Tensor};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::checkpoint::{Checkpoint, Weight};
+use super::config::Config;
+use super::layer::{Layer, Trace};
+use super::linear::{Adapter, Gradients, Linear, Matrix};
+use super::loss::cross_entropy;
+use super::nf4::Nf4;
+use super::ops::{Rotary, rms_norm, rms_norm_backward};
+
+/// The linear maps that an adapter can change, by their names in a checkpoint.
+pub const TARGETS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+/// How the weights are kept and what of them is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Method {
+    /// Linear maps in four bits, an adapter is trained.
+    Qlora(AdapterShape),
+    /// Linear maps as they are, an adapter is trained.
+    Lora(AdapterShape),
+    /// Everything is trained.
+    Full,
+}
+
+/// An adapter's shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdapterShape {
+    #[expect(missing_docs, reason = "the name says it")]
+    pub rank: usize,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub alpha: f64,
+    /// Divide alpha by √rank rather than rank (Kalajdzievski 2023).
+    pub rank_stabilised: bool,
+    /// Among [`TARGETS`].
+    pub targets: Vec<String>,
+    /// Of the first values of A; B starts at 0.
+    pub seed: u64,
+}
+
+impl AdapterShape {
+    /// What the product of the two matrices is multiplied by.
+    pub fn scale(&self) -> f64 {
+        self.alpha / if self.rank_stabilised { (self.rank as f64).sqrt() } else { self.rank as f64 }
+    }
+}
+
+/// The weights.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names are those of the checkpoint")]
+pub struct Model {
+    pub config: Config,
+    /// `[vocabulary, hidden]`
+    pub embedding: Tensor,
+    pub layers: Vec<Layer>,
+    /// `[hidden]`
+    pub norm: Tensor,
+    /// `[vocabulary, hidden]`; `None` where it is the embedding.
+    pub head: Option<Tensor>,
+    /// Whether all of these are trained, rather than adapters.
+    pub trained: bool,
+}
+
+/// Documents one behind the other, and what is learned in them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Of all documents.
+    pub tokens: Vec<u32>,
+    /// Their lengths.
+    pub documents: Vec<usize>,
+    /// Rows whose next token is learned, ascending.
+    pub rows: Vec<u32>,
+    /// The token to learn at each of these.
+    pub targets: Vec<u32>,
+    /// How much each counts.
+    pub weights: Vec<f32>,
+}
+
+impl Model {
+    /// Reads a checkpoint tensor by tensor; the 16-bit model never exists as a whole where weights are quantised.
+    ///
+    /// # Errors
+    /// Names the tensor that can't be read, and the target that doesn't exist.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        method: &Method,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Model> {
+        let loader = Loader { checkpoint, method, dtype, device };
+        loader.check_targets()?;
+        let tensors: std::collections::HashMap<String, Vec<usize>> = config.tensors().into_iter().collect();
+        let dense = |name: &str| loader.dense(name, &tensors[name]);
+        let mut layers = Vec::with_capacity(config.layers);
+        for index in 0..config.layers {
+            let name = format!("model.layers.{index}");
+            let linear = |part: &str| {
+                let name = format!("{name}.{part}");
+                let shape = &tensors[&format!("{name}.weight")];
+                let bias = tensors.contains_key(&format!("{name}.bias")).then(|| dense(&format!("{name}.bias")));
+                loader.linear(name, (shape[0], shape[1]), bias.transpose()?)
+            };
+            layers.push(Layer {
+                input_norm: dense(&format!("{name}.input_layernorm.weight"))?,
+                post_attention_norm: dense(&format!("{name}.post_attention_layernorm.weight"))?,
+                q: linear("self_attn.q_proj")?,
+                k: linear("self_attn.k_proj")?,
+                v: linear("self_attn.v_proj")?,
+                o: linear("self_attn.o_proj")?,
+                gate: linear("mlp.gate_proj")?,
+                up: linear("mlp.up_proj")?,
+                down: linear("mlp.down_proj")?,
+                heads: config.heads,
+                kv_heads: config.kv_heads,
+                eps: config.rms_norm_eps,
+                trained: *method == Method::Full,
+                name,
+            });
+        }
+        Ok(Model {
+            config: config.clone(),
+            embedding: dense("model.embed_tokens.weight")?,
+            layers,
+            norm: dense("model.norm.weight")?,
+            head: (!config.tied).then(|| dense("lm_head.weight")).transpose()?,
+            trained: *method == Method::Full,
+        })
+    }
+
+    /// Every trained parameter with its name, in the order of computation.
+    pub fn parameters(&mut self) -> Vec<(String, &mut Tensor)> {
+        let mut parameters = Vec::new();
+        if self.trained {
+            parameters.push(("model.embed_tokens.weight".to_owned(), &mut self.embedding));
+        }
+        for layer in &mut self.layers {
+            if layer.trained {
+                parameters.push((format!("{}.input_layernorm.weight", layer.name), &mut layer.input_norm));
+                let name = format!("{}.post_attention_layernorm.weight", layer.name);
+                parameters.push((name, &mut layer.post_attention_norm));
+            }
+            let linears = [
+                &mut layer.q,
+                &mut layer.k,
+                &mut layer.v,
+                &mut layer.o,
+                &mut layer.gate,
+                &mut layer.up,
+                &mut layer.down,
+            ];
+            for Linear { name, weight, bias, adapter, trained } in linears {
+                if let (true, Matrix::Dense(weight)) = (*trained, weight) {
+                    parameters.push((format!("{name}.weight"), weight));
+                    parameters.extend(bias.as_mut().map(|bias| (format!("{name}.bias"), bias)));
+                }
+                if let Some(adapter) = adapter {
+                    parameters.push((format!("{name}.lora_A.weight"), &mut adapter.a));
+                    parameters.push((format!("{name}.lora_B.weight"), &mut adapter.b));
+                }
+            }
+        }
+        if self.trained {
+            parameters.push(("model.norm.weight".to_owned(), &mut self.norm));
+            parameters.extend(self.head.as_mut().map(|head| ("lm_head.weight".to_owned(), head)));
+        }
+        parameters
+    }
+
+    /// Distributions over the vocabulary, not normalised: `[tokens, vocabulary]`.
+    pub fn logits(&self, tokens: &[u32], documents: &[usize]) -> Result<Tensor> {
+        let (mut x, rotary) = self.start(tokens, documents)?;
+        for layer in &self.layers {
+            (x, _) = layer.forward(&x, documents, &rotary)?;
+        }
+        let (normed, _) = rms_norm(&x, &self.norm, self.config.rms_norm_eps)?;
+        Ok(normed.matmul(&self.output().t()?)?)
+    }
+
+    /// Σ weight · −log p(target) of a batch.
+    pub fn loss(&self, batch: &Batch) -> Result<f64> {
+        let (mut x, rotary) = self.start(&batch.tokens, &batch.documents)?;
+        for layer in &self.layers {
+            (x, _) = layer.forward(&x, &batch.documents, &rotary)?;
+        }
+        let (normed, _) = rms_norm(&self.learned(&x, batch)?, &self.norm, self.config.rms_norm_eps)?;
+        Ok(cross_entropy(&normed, self.output(), &batch.targets, &batch.weights, false)?.sum)
+    }
+
+    /// The loss of a batch, as [`Model::loss`]; its gradients are added up. The first `recomputed` layers keep only their
+    /// input and are run again on the way back.
+    pub fn backward(&self, batch: &Batch, recomputed: usize, gradients: &mut Gradients) -> Result<f64> {
+        let (mut x, rotary) = self.start(&batch.tokens, &batch.documents)?;
+        let mut inputs: Vec<(Tensor, Option<Trace>)> = Vec::with_capacity(self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (y, trace) = layer.forward(&x, &batch.documents, &rotary)?;
+            inputs.push((x, (index >= recomputed).then_some(trace)));
+            x = y;
+        }
+        let learned = self.learned(&x, batch)?;
+        let (normed, norm) = rms_norm(&learned, &self.norm, self.config.rms_norm_eps)?;
+        let loss = cross_entropy(&normed, self.output(), &batch.targets, &batch.weights, self.trained)?;
+        let (dlearned, dnorm) = rms_norm_backward(&loss.dhidden, &self.norm, &norm)?;
+        let rows = self.rows(batch)?;
+        let mut dx = x.zeros_like()?.index_add(&rows, &dlearned, 0)?;
+        for (layer, (input, trace)) in self.layers.iter().zip(inputs).rev() {
+            let trace = match trace {
+                Some(trace) => trace,
+                None => layer.forward(&input, &batch.documents, &rotary)?.1,
+            };
+            dx = layer.backward(&dx, &trace, &rotary, gradients)?;
+        }
+        if self.trained {
+            gradients.add("model.norm.weight".into(), dnorm)?;
+            let tokens = Tensor::from_slice(&batch.tokens, batch.tokens.len(), dx.device())?;
+            let dembedding = self.embedding.zeros_like()?.index_add(&tokens, &dx, 0)?;
+            gradients.add("model.embed_tokens.weight".into(), dembedding)?;
+            let head = if self.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" };
+            gradients.add(head.into(), loss.dhead.context("the output matrix is trained")?)?;
+        }
+        Ok(loss.sum)
+    }
+
+    fn start(&self, tokens: &[u32], documents: &[usize]) -> Result<(Tensor, Rotary)> {
+        debug_assert_eq!(tokens.len(), documents.iter().sum::<usize>());
+        if let Some(token) = tokens.iter().find(|token| **token as usize >= self.config.vocabulary) {
+            bail!(
+                "token {token} is beyond the {} rows of the embedding\nhint: the tokenizer is of another model",
+                self.config.vocabulary
+            );
+        }
+        let tokens = Tensor::from_slice(tokens, tokens.len(), self.embedding.device())?;
+        let x = self.embedding.index_select(&tokens, 0)?;
+        let rotary = Rotary::new(documents, self.config.head_size(), self.config.rope_theta, &x)?;
+        Ok((x, rotary))
+    }
+
+    fn rows(&self, batch: &Batch) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&batch.rows, batch.rows.len(), self.embedding.device())?)
+    }
+
+    fn learned(&self, x: &Tensor, batch: &Batch) -> Result<Tensor> {
+        ensure!(!batch.rows.is_empty(), "a batch has nothing to learn");
+        Ok(x.index_select(&self.rows(batch)?, 0)?)
+    }
+
+    fn output(&self) -> &Tensor {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+}
+
+struct Loader<'a> {
+    checkpoint: &'a Checkpoint,
+    method: &'a Method,
+    dtype: DType,
+    device: &'a Device,
+}
+
+impl Loader<'_> {
+    fn adapter_shape(&self) -> Option<&AdapterShape> {
+        match self.method {
+            Method::Qlora(shape) | Method::Lora(shape) => Some(shape),
+            Method::Full => None,
+        }
+    }
+
+    fn check_targets(&self) -> Result<()> {
+        let targets = self.adapter_shape().map_or(&[][..], |shape| &shape.targets);
+        if let Some(target) = targets.iter().find(|target| !TARGETS.contains(&target.as_str())) {
+            bail!("--targets {target} is not a linear map of this model\nhint: these are: {}", TARGETS.join(", "));
+        }
+        Ok(())
+    }
+
+    fn tensor(&self, values: Vec<f32>, shape: &[usize]) -> Result<Tensor> {
+        Ok(Tensor::from_vec(values, shape, self.device)?.to_dtype(self.dtype)?)
+    }
+
+    /// A tensor that isn't quantised: embeddings, norms, biases.
+    fn dense(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let values = match self.checkpoint.read(name)? {
+            Weight::Dense(values) => values,
+            Weight::Nf4(weight) => weight.dequantise(),
+        };
+        self.tensor(values, shape)
+    }
+
+    fn linear(&self, name: String, (out, into): (usize, usize), bias: Option<Tensor>) -> Result<Linear> {
+        let nf4 = |weight| Matrix::Nf4 { weight, shape: (out, into), dtype: self.dtype, device: self.device.clone() };
+        let weight = match (self.checkpoint.read(&format!("{name}.weight"))?, self.method) {
+            (Weight::Dense(values), Method::Qlora(_)) => nf4(Nf4::quantise(&values).nested()),
+            (Weight::Nf4(weight), Method::Qlora(_)) => nf4(weight),
+            (Weight::Dense(values), _) => Matrix::Dense(self.tensor(values, &[out, into])?),
+            (Weight::Nf4(_), _) => {
+                bail!("{name}.weight is quantised to four bits already\nhint: use --method qlora, or a base in 16 bits")
+            }
+        };
+        let target = name.rsplit('.').next().unwrap_or_default();
+        let adapter = match self.adapter_shape().filter(|shape| shape.targets.iter().any(|each| each == target)) {
+            Some(shape) => Some(self.adapter(shape, &name, (out, into))?),
+            None => None,
+        };
+        Ok(Linear { name, weight, bias, adapter, trained: *self.method == Method::Full })
+    }
+
+    /// A is uniform within ±1/√in, which is what PEFT's default comes to; B is 0.
+    fn adapter(&self, shape: &AdapterShape, name: &str, (out, into): (usize, usize)) -> Result<Adapter> {
+        let mut random = ChaCha8Rng::seed_from_u64(shape.seed);
+        // By name, so that other targets change nothing here.
+        let stream = name.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(1_099_511_628_211) ^ u64::from(byte));
+        random.set_stream(stream);
+        let bound = 1.0 / (into as f32).sqrt();
+        let values: Vec<f32> = (0..shape.rank * into).map(|_| random.random_range(-bound..bound)).collect();
+        Ok(Adapter {
+            a: Tensor::from_vec(values, (shape.rank, into), self.device)?,
+            b: Tensor::zeros((out, shape.rank), DType::F32, self.device)?,
+            scale: shape.scale(),
+        })
+    }
+}

@@ -1,0 +1,220 @@
+//! What is learned from: a prompt as `predict` makes it, and the answer that ought to stand behind it.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::prompt::{ChatFormat, FitError, PromptSet, Tokenizer, fit};
+use crate::reel::Reel;
+use crate::task::{Task, TaskKind};
+
+/// A prompt and its answer as tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    #[expect(missing_docs, reason = "the name says it")]
+    pub reel_id: String,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub task: String,
+    /// Prompt, answer and the token that ends it.
+    pub tokens: Vec<u32>,
+    /// Where the answer starts: from here on tokens are learned.
+    pub answer_at: usize,
+    /// How much each learned token counts: 1, or the probability of a soft label.
+    pub weight: f32,
+}
+
+/// Examples, and the Reels that have none.
+#[derive(Debug, Default, PartialEq)]
+pub struct Examples {
+    /// In the order of the Reels, of the tasks, and of the labels of a soft answer.
+    pub examples: Vec<Example>,
+    /// Reels whose prompt doesn't fit even without the transcript, or with their answer.
+    pub too_long: Vec<String>,
+    /// Reels without a reference for any task.
+    pub without_reference: usize,
+}
+
+/// How Reels become examples.
+pub struct Maker<'a> {
+    #[expect(missing_docs, reason = "the name says it")]
+    pub prompts: &'a PromptSet,
+    /// Indices into the set's tasks of those to learn.
+    pub tasks: &'a [usize],
+    #[expect(missing_docs, reason = "the name says it")]
+    pub chat: &'a ChatFormat,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub tokenizer: &'a dyn Tokenizer,
+    /// Of a prompt.
+    pub max_prompt_tokens: usize,
+    /// Of a prompt with its answer.
+    pub max_tokens: usize,
+}
+
+impl Maker<'_> {
+    /// One example a Reel and task that has a reference; of a soft answer one a label.
+    ///
+    /// # Errors
+    /// Names the Reel whose answer is empty or whose soft labels aren't probabilities; when nothing is left to learn from.
+    pub fn examples(&self, reels: &[Reel]) -> Result<Examples> {
+        let end = self.chat.end_token(self.tokenizer)?;
+        let mut made = Examples::default();
+        for reel in reels {
+            let answers: Vec<(usize, String, f32)> = self
+                .tasks
+                .iter()
+                .map(|&index| Ok((index, answers(reel, &self.prompts.tasks[index])?)))
+                .collect::<Result<Vec<_>>>()?
+                .into_iter()
+                .flat_map(|(index, answers)| answers.into_iter().map(move |(answer, weight)| (index, answer, weight)))
+                .collect();
+            if answers.is_empty() {
+                made.without_reference += 1;
+                continue;
+            }
+            let prompts = match fit(reel, self.prompts, self.chat, self.tokenizer, self.max_prompt_tokens) {
+                Ok(prompts) => prompts,
+                Err(FitError::TooLong { .. }) => {
+                    made.too_long.push(reel.id.clone());
+                    continue;
+                }
+                Err(FitError::Other(error)) => return Err(error),
+            };
+            for (index, answer, weight) in answers {
+                let (prompt, task) = (&prompts[index], &self.prompts.tasks[index]);
+                let answer = self
+                    .chat
+                    .answer_tokens(&prompt.text, &answer, self.tokenizer)
+                    .with_context(|| format!("record {:?}, task {:?}", reel.id, task.name))?;
+                let tokens = [&prompt.tokens[..], &answer, &[end]].concat();
+                if tokens.len() > self.max_tokens {
+                    if made.too_long.last() != Some(&reel.id) {
+                        made.too_long.push(reel.id.clone());
+                    }
+                    continue;
+                }
+                made.examples.push(Example {
+                    reel_id: reel.id.clone(),
+                    task: task.name.clone(),
+                    tokens,
+                    answer_at: prompt.tokens.len(),
+                    weight,
+                });
+            }
+        }
+        ensure!(
+            !made.examples.is_empty(),
+            "there is nothing to learn from: {} records have no reference, {} are longer than {} tokens with their answer\nhint: give records with reference.<task>, or raise --max-seq-tokens",
+            made.without_reference,
+            made.too_long.len(),
+            self.max_tokens
+        );
+        Ok(made)
+    }
+}
+
+/// The answers to learn with their weights: the labels of a soft answer, else the reference.
+fn answers(reel: &Reel, task: &Task) -> Result<Vec<(String, f32)>> {
+    let soft = reel.soft.as_ref().and_then(|soft| soft.get(&task.name)).filter(|_| task.kind == TaskKind::Label);
+    if let Some(soft) = soft {
+        let sum: f64 = soft.values().sum();
+        ensure!(
+            soft.values().all(|share| (0.0..=1.0).contains(share)) && (sum - 1.0).abs() < 1e-3,
+            "record {:?}: soft.{} are not probabilities, they sum to {sum}\nhint: shares of the labels, 1 together",
+            reel.id,
+            task.name
+        );
+        if let Some(label) = soft.keys().find(|label| !task.labels.contains(label)) {
+            bail!("record {:?}: soft.{} names {label:?}, which is not among the task's labels", reel.id, task.name);
+        }
+        let learned = soft.iter().filter(|(_, share)| **share > 0.0);
+        return Ok(learned.map(|(label, share)| (label.clone(), *share as f32)).collect());
+    }
+    let Some(reference) = reel.reference.get(&task.name) else { return Ok(vec![]) };
+    ensure!(
+        !reference.trim().is_empty(),
+        "record {:?}: reference.{} is empty, so there is nothing to learn\nhint: leave it out, or fill it in",
+        reel.id,
+        task.name
+    );
+    Ok(vec![(reference.trim().to_owned(), 1.0)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    const END: u32 = 1000;
+
+    /// A token a byte, but for the end.
+    struct Bytes;
+
+    impl Tokenizer for Bytes {
+        fn encode(&self, text: &str) -> Result<Vec<u32>> {
+            let mut tokens = Vec::new();
+            for (index, part) in text.split("<|im_end|>").enumerate() {
+                tokens.extend((index > 0).then_some(END));
+                tokens.extend(part.bytes().map(u32::from));
+            }
+            Ok(tokens)
+        }
+    }
+
+    fn examples(reels: &[Reel], max_tokens: usize) -> Result<Examples> {
+        let prompts = PromptSet::embedded().unwrap();
+        let chat = ChatFormat::new(CHATML, ["<|im_start|>", "<|im_end|>"].map(str::to_owned).to_vec()).unwrap();
+        let tasks = [0, 2];
+        let maker = Maker {
+            prompts: &prompts,
+            tasks: &tasks,
+            chat: &chat,
+            tokenizer: &Bytes,
+            max_prompt_tokens: 20_000,
+            max_tokens,
+        };
+        maker.examples(reels)
+    }
+
+    fn reel(id: &str) -> Reel {
+        let mut reel = Reel { id: id.into(), transcript: Some("kopi susu".into()), ..Reel::default() };
+        reel.reference.insert("summary".into(), " Kopi. ".into());
+        reel.reference.insert("category".into(), "kuliner".into());
+        reel
+    }
+
+    fn learned(example: &Example) -> String {
+        let answer = &example.tokens[example.answer_at..];
+        assert_eq!(answer.last(), Some(&END));
+        answer[..answer.len() - 1].iter().map(|token| *token as u8 as char).collect()
+    }
+
+    #[test]
+    fn the_answer_and_its_end_are_learned() {
+        let made = examples(&[reel("a"), Reel { reference: [].into(), ..reel("b") }], 30_000).unwrap();
+        assert_eq!((made.examples.len(), made.without_reference), (1, 1));
+        let example = &made.examples[0];
+        assert_eq!((learned(example).as_str(), example.task.as_str(), example.weight), ("Kopi.", "summary", 1.0));
+        let prompt: Vec<u8> = example.tokens[..example.answer_at].iter().map(|token| *token as u8).collect();
+        assert!(prompt.ends_with(b"<|im_start|>assistant\n"));
+    }
+
+    #[test]
+    fn a_soft_label_is_an_example_a_label() {
+        let soft = [("iklan".to_owned(), 0.75), ("bukan iklan".to_owned(), 0.25)].into();
+        let reel = Reel { soft: Some([("ad".to_owned(), soft)].into()), ..reel("a") };
+        let made = examples(&[reel], 30_000).unwrap().examples;
+        let shares: Vec<(String, f32)> = made[1..].iter().map(|example| (learned(example), example.weight)).collect();
+        assert_eq!(shares, [("bukan iklan".to_owned(), 0.25), ("iklan".to_owned(), 0.75)]);
+    }
+
+    #[test]
+    fn what_cannot_be_learned_is_named() {
+        let empty = Reel { reference: [("summary".to_owned(), " ".to_owned())].into(), ..reel("a") };
+        let message = examples(&[empty], 30_000).unwrap_err().to_string();
+        assert!(message.contains("record \"a\": reference.summary is empty"), "{message}");
+        let soft = [("iklan".to_owned(), 0.75)].into();
+        let uneven = Reel { soft: Some([("ad".to_owned(), soft)].into()), ..reel("a") };
+        let message = examples(&[uneven], 30_000).unwrap_err().to_string();
+        assert!(message.contains("soft.ad are not probabilities, they sum to 0.75"), "{message}");
+        let message = examples(&[reel("a")], 10).unwrap_err().to_string();
+        assert!(message.contains("0 records have no reference, 1 are longer than 10 tokens"), "{message}");
+    }
+}
