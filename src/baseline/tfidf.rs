@@ -51,7 +51,7 @@ impl TfIdf {
         let targets: Array1<usize> = labelled.iter().map(|(_, label)| *label).collect();
         let regression = MultiLogisticRegression::default()
             .alpha(PENALTY)
-            .gradient_tolerance(1e-6)
+            .gradient_tolerance(1e-4)
             .max_iterations(1000)
             .fit(&DatasetBase::new(features, targets))
             .map_err(|error| anyhow!("baseline:tfidf can't learn {}: {error}", task.name))?;
