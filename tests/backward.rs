@@ -1,6 +1,7 @@
-//! The backward passes written by hand against candle's autograd, in 32 bits, and the identities that hold between them.
+//! The backward passes written by hand against candle's autograd, and the identities that hold between them. In 64 bits,
+//! so that rounding hides nothing and a small gradient is checked as well as a large one; `train_reference.rs` is in 32.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::prelude::*;
 use reels::qlora::layer::Layer;
 use reels::qlora::linear::{Adapter, Gradients, Linear, Matrix};
@@ -9,7 +10,7 @@ use reels::qlora::nf4::Nf4;
 use reels::qlora::ops::Rotary;
 
 /// Of the largest reference value.
-const TOLERANCE: f32 = 1e-4;
+const TOLERANCE: f64 = 1e-9;
 
 /// A random layer, and its parameters by name.
 struct Made {
@@ -26,8 +27,8 @@ struct Shape {
     rank: usize,
 }
 
-fn random(shape: impl Into<candle_core::Shape>, spread: f32) -> Var {
-    Var::from_tensor(&Tensor::randn(0f32, spread, shape, &Device::Cpu).unwrap()).unwrap()
+fn random(shape: impl Into<candle_core::Shape>, spread: f64) -> Var {
+    Var::from_tensor(&Tensor::randn(0f64, spread, shape, &Device::Cpu).unwrap()).unwrap()
 }
 
 fn make(shape: Shape) -> Made {
@@ -35,7 +36,7 @@ fn make(shape: Shape) -> Made {
     let heads = kv * group;
     let hidden = heads * head_size;
     let mut variables = Vec::new();
-    let mut variable = |name: &str, shape: &[usize], spread: f32| {
+    let mut variable = |name: &str, shape: &[usize], spread: f64| {
         let var = random(shape, spread);
         variables.push((format!("l.{name}"), var.clone()));
         var.as_tensor().clone()
@@ -75,11 +76,11 @@ fn make(shape: Shape) -> Made {
 }
 
 /// Largest difference over largest reference.
-fn off(found: &Tensor, expected: &Tensor) -> f32 {
+fn off(found: &Tensor, expected: &Tensor) -> f64 {
     let largest =
-        |tensor: Tensor| tensor.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        |tensor: Tensor| tensor.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f64>().unwrap();
     assert_eq!(found.dims(), expected.dims());
-    largest((found - expected).unwrap()) / largest(expected.clone()).max(1e-6)
+    largest((found - expected).unwrap()) / largest(expected.clone()).max(1e-12)
 }
 
 fn check(name: &str, found: &Tensor, expected: &Tensor) {
@@ -133,8 +134,8 @@ const SHAPE: Shape = Shape { kv: 2, group: 3, head_size: 8, intermediate: 40, ra
 fn packed_documents_are_as_if_alone() {
     let layer = make(SHAPE).layer;
     let documents = [5, 1, 8];
-    let x = Tensor::randn(0f32, 1.0, (14, 48), &Device::Cpu).unwrap();
-    let dy = Tensor::randn(0f32, 1.0, (14, 48), &Device::Cpu).unwrap();
+    let x = Tensor::randn(0f64, 1.0, (14, 48), &Device::Cpu).unwrap();
+    let dy = Tensor::randn(0f64, 1.0, (14, 48), &Device::Cpu).unwrap();
     let (y, dx, gradients) = run(&layer, &x, &dy, &documents).unwrap();
     let mut sum = Gradients::default();
     let mut start = 0;
@@ -156,7 +157,8 @@ fn a_quantised_layer_is_one_on_the_dequantised_weights() {
     let dense = make(SHAPE).layer;
     let quantised = |linear: &Linear, keep: bool| {
         let weight = linear.weight.dense().unwrap();
-        let nf4 = Nf4::quantise(&weight.flatten_all().unwrap().to_vec1::<f32>().unwrap()).nested();
+        let nf4 = Nf4::quantise(&weight.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            .nested();
         let matrix =
             Matrix::Nf4 { weight: nf4, shape: weight.dims2().unwrap(), dtype: weight.dtype(), device: Device::Cpu };
         let weight = if keep { matrix } else { Matrix::Dense(matrix.dense().unwrap()) };
@@ -173,8 +175,8 @@ fn a_quantised_layer_is_one_on_the_dequantised_weights() {
         trained: false,
         ..dense.clone()
     };
-    let x = Tensor::randn(0f32, 1.0, (9, 48), &Device::Cpu).unwrap();
-    let dy = Tensor::randn(0f32, 1.0, (9, 48), &Device::Cpu).unwrap();
+    let x = Tensor::randn(0f64, 1.0, (9, 48), &Device::Cpu).unwrap();
+    let dy = Tensor::randn(0f64, 1.0, (9, 48), &Device::Cpu).unwrap();
     let (y, dx, gradients) = run(&with(true), &x, &dy, &[9]).unwrap();
     let (dense_y, dense_dx, dense_gradients) = run(&with(false), &x, &dy, &[9]).unwrap();
     check("the output", &y, &dense_y);
@@ -198,11 +200,11 @@ fn cross_entropy_in_chunks_is_autograds_in_one() {
     let log = log_softmax(&logits).unwrap();
     let index = Tensor::from_slice(&targets, (rows, 1), &Device::Cpu).unwrap();
     let picked = log.gather(&index, 1).unwrap().squeeze(1).unwrap();
-    let weights = Tensor::from_slice(&weights, rows, &Device::Cpu).unwrap();
+    let weights = Tensor::from_slice(&weights, rows, &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
     let expected = (picked * weights).unwrap().sum_all().unwrap().neg().unwrap();
     let store = expected.backward().unwrap();
-    let sum = f64::from(expected.to_scalar::<f32>().unwrap());
-    assert!((loss.sum - sum).abs() < 1e-4 * sum, "{}, not {sum}", loss.sum);
+    let sum = expected.to_scalar::<f64>().unwrap();
+    assert!((loss.sum - sum).abs() < 1e-9 * sum, "{}, not {sum}", loss.sum);
     check("dhidden", &loss.dhidden, store.get(&hidden).unwrap());
     check("dhead", &loss.dhead.unwrap(), store.get(&head).unwrap());
 }

@@ -1,7 +1,7 @@
 //! Cross-entropy of the rows that are learned, a few rows at a time, so that a distribution over the vocabulary never
 //! exists for all of them.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
 /// Rows whose distributions exist at once.
 const CHUNK: usize = 64;
@@ -39,7 +39,7 @@ pub fn cross_entropy(
         let exponentials = logits.broadcast_sub(&largest)?.exp()?;
         let total = exponentials.sum_keepdim(D::Minus1)?;
         let loss = (total.log()? + largest)?.sub(&logits.gather(&targets, 1)?)?;
-        sum += f64::from((loss * &weights)?.sum_all()?.to_dtype(candle_core::DType::F32)?.to_scalar::<f32>()?);
+        sum += (loss * &weights)?.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         let probabilities = exponentials.broadcast_div(&total)?;
         let minus_one = (weights.zeros_like()? - 1.0)?;
         let dlogits = probabilities.scatter_add(&targets, &minus_one, 1)?.broadcast_mul(&weights)?;
