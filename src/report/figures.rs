@@ -29,6 +29,7 @@ pub fn all_metrics(scores: &Scores) -> Option<Figure> {
         "Forest plot of 95 % intervals",
         &format!("{finding} The table of all metrics has the same numbers."),
         &groups,
+        false,
     )?;
     Some(Figure {
         heading: "How certain the scores are.".into(),
@@ -198,7 +199,7 @@ pub fn slices(name: &str, scores: &TaskScores) -> Option<Figure> {
             format!("Apart from the whole ({}): {}{more}.", decimal(simple), apart[..apart.len().min(4)].join("; "))
         }
     };
-    let svg = forest(&format!("{metric} of {name} by group"), &finding, &groups)?;
+    let svg = forest(&format!("{metric} of {name} by group"), &finding, &groups, false)?;
     let row = |(by, group, metric): (&String, &String, &Metric)| {
         vec![
             by.clone(),
@@ -240,7 +241,7 @@ pub fn ladder(comparison: &Comparison) -> Option<Figure> {
         .collect();
     let finding = format!("{} on the same {}.", counted(comparison.runs.len(), "run"), rows_of(comparison));
     Some(Figure {
-        svg: forest("Runs by their main metrics", &finding, &groups)?,
+        svg: forest("Runs by their main metrics", &finding, &groups, false)?,
         heading: "The runs side by side.".into(),
         finding,
         key: "Overlapping intervals don’t mean that there is no difference: the runs answer the same rows. Their differences tell.".into(),
@@ -289,7 +290,7 @@ pub fn differences(comparison: &Comparison) -> Option<Figure> {
         .collect();
     let finding = format!("{told} of {} intervals leave out 0.", rows.len());
     Some(Figure {
-        svg: forest(&format!("Differences from {baseline}"), &finding, &groups)?,
+        svg: forest(&format!("Differences from {baseline}"), &finding, &groups, true)?,
         heading: format!("Differences from {baseline}."),
         finding,
         key: "A square is the run’s value minus the baseline’s, its line the 95\u{a0}% interval; right of the dashed line the run is better.".into(),

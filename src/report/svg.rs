@@ -57,12 +57,14 @@ pub struct Mark {
     pub high: f64,
 }
 
-/// Intervals on one axis, under headings; with a line at 0 where that lies within. `None` without marks.
-pub fn forest(title: &str, description: &str, groups: &[Group]) -> Option<Value> {
+/// Intervals on one axis, under headings; the axis reaches 0 where that is what they are compared `with_zero`. `None`
+/// without marks.
+pub fn forest(title: &str, description: &str, groups: &[Group], with_zero: bool) -> Option<Value> {
     let is_drawn = |mark: &&Mark| [mark.low, mark.value, mark.high].iter().all(|value| value.is_finite());
     let marks = || groups.iter().flat_map(|group| &group.marks).filter(is_drawn);
-    let low = marks().map(|mark| mark.low).reduce(f64::min)?;
-    let high = marks().map(|mark| mark.high).reduce(f64::max)?;
+    let zero = with_zero.then_some(0.0);
+    let low = marks().map(|mark| mark.low).reduce(f64::min).map(|low| zero.map_or(low, |zero| low.min(zero)))?;
+    let high = marks().map(|mark| mark.high).reduce(f64::max).map(|high| zero.map_or(high, |zero| high.max(zero)))?;
     // The plot keeps more than half.
     let longest = marks().map(|mark| mark.label.chars().count()).max()? as f64;
     let left = (8.0 + CHARACTER * longest).clamp(96.0, 180.0);
@@ -93,7 +95,7 @@ pub fn forest(title: &str, description: &str, groups: &[Group]) -> Option<Value>
     let bottom = y + 4.0;
     let mut grid = String::new();
     for (value, label) in axis.scale.ticks() {
-        let class = if value == 0.0 && low < 0.0 { "zero" } else { "grid" };
+        let class = if value == 0.0 && (with_zero || low < 0.0) { "zero" } else { "grid" };
         line(&mut grid, class, [axis.at(value), 8.0, axis.at(value), bottom]);
         text(&mut grid, "tick", axis.at(value), bottom + 16.0, &label);
     }
@@ -276,9 +278,10 @@ mod tests {
     fn texts_are_escaped_and_cut() {
         let mark = Mark { label: "<b>&\"".repeat(9), low: 0.1, value: 0.2, high: 0.3 };
         let groups = [Group { heading: "a & b".into(), marks: vec![mark] }];
-        let svg = forest("<t>", "d", &groups).unwrap().to_string();
+        let svg = forest("<t>", "d", &groups, false).unwrap().to_string();
         assert!(svg.contains("a &amp; b") && svg.contains("<title>&lt;t&gt;</title>") && !svg.contains("<b>"));
         assert!(svg.contains('…') && !svg.contains("class=\"zero\""));
-        assert!(forest("t", "d", &[]).is_none());
+        assert!(forest("t", "d", &groups, true).unwrap().to_string().contains("class=\"zero\""));
+        assert!(forest("t", "d", &[], false).is_none());
     }
 }
