@@ -460,6 +460,9 @@ fn a_threshold_chosen_on_dev_data_decides_a_yes_no_task() {
     };
     let message = score(&["--threshold-from", "test"]);
     assert!(message.contains("is in both, so the threshold would be chosen on the data it is judged on"), "{message}");
+    let message = folder.fails(&["eval", "--model", "baseline:lead-1", "-o", "none", "--threshold-from", "nowhere"], 2);
+    assert!(message.contains("nowhere: not a result directory") && message.contains("\nhint: "), "{message}");
+    assert!(!folder.path().join("none").exists(), "nothing was predicted");
     reels(folder.path()).args(["eval", "--model", "baseline:lead-1", "-o", "lead"]).assert().success();
     let message = score(&["--threshold-from", "lead"]);
     assert!(message.contains("it is of another model"), "{message}");

@@ -64,14 +64,8 @@ impl Baseline {
                 )
             }
         };
-        let learned = sha256(
-            train
-                .unwrap_or_default()
-                .iter()
-                .map(|reel| format!("{}\n{:?}\n", reel.id, reel.reference))
-                .collect::<String>()
-                .as_bytes(),
-        );
+        let records: String = train.unwrap_or_default().iter().map(|reel| format!("{reel:?}\n")).collect();
+        let learned = sha256(records.as_bytes());
         Ok(Baseline { name: format!("baseline:{name}"), rule, tasks: tasks.to_vec(), learned })
     }
 
@@ -239,6 +233,23 @@ mod tests {
         assert_eq!(lead("Halo guys! Ini Rp1.500 saja. Beli ya?\nLagi", 2), "Halo guys! Ini Rp1.500 saja.");
         assert_eq!(lead("tanpa titik\nbaris dua", 1), "tanpa titik");
         assert_eq!(lead(&"kata ".repeat(100), 1).split(' ').count(), MAX_SENTENCE_WORDS);
+    }
+
+    #[test]
+    fn other_training_texts_are_another_model() {
+        let tasks = "[task.ad]\nkind = \"label\"\ntemplate = \"t\"\nmax_tokens = 8\nlabels = [\"ya\", \"tidak\"]\n";
+        let tasks = crate::task::parse_tasks(tasks, "tasks.toml").unwrap();
+        let reel = |text: &str, label: &str| {
+            let mut reel = Reel { transcript: Some(text.into()), ..Reel::default() };
+            reel.reference.insert("ad".into(), label.into());
+            reel
+        };
+        let hash = |text: &str| {
+            let train = [reel(text, "ya"), reel(text, "ya"), reel("lain", "tidak"), reel("lain", "tidak")];
+            Baseline::new("tfidf", &tasks, Some(&train)).unwrap().sha256()
+        };
+        assert_ne!(hash("kopi"), hash("teh"));
+        assert_eq!(hash("kopi"), hash("kopi"));
     }
 
     #[test]

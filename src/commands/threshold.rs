@@ -17,6 +17,13 @@ use crate::task::Task;
 
 /// Refuses what no score can answer, before anything is computed.
 pub(super) fn check(settings: &ScoringSettings, tasks: &[Task]) -> Result<()> {
+    if let Some(dev) = &settings.threshold_from {
+        ensure!(
+            dev.join("rows.jsonl").is_file(),
+            "--threshold-from {}: not a result directory, it has no rows.jsonl\nhint: `reels eval` on dev data writes one",
+            dev.display()
+        );
+    }
     for Threshold { task: name, metric, .. } in &settings.fail_under {
         let task = tasks.iter().find(|task| task.name == *name).with_context(|| {
             let known: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
@@ -42,12 +49,6 @@ pub(super) fn chosen(
     manifest: &Value,
 ) -> Result<(Thresholds, Value)> {
     let Some(dev) = dev else { return Ok((Thresholds::new(), Value::Null)) };
-    let rows = dev.join("rows.jsonl");
-    ensure!(
-        rows.is_file(),
-        "--threshold-from {}: not a result directory, it has no rows.jsonl\nhint: `reels eval` on dev data writes one",
-        dev.display()
-    );
     let dev_manifest = folder::manifest(dev)?.unwrap_or(Value::Null);
     for (what, pointer) in [("model", "/model/sha256"), ("adapter", "/adapter/sha256"), ("prompts", "/prompts/sha256")]
     {
@@ -57,7 +58,7 @@ pub(super) fn chosen(
             dev.display()
         );
     }
-    let table = Table::read(&Lines::open(&rows, "rows")?, tasks)?;
+    let table = Table::read(&Lines::open(&dev.join("rows.jsonl"), "rows")?, tasks)?;
     each_reel(&records.lines, |reel, _| {
         if table.has_reel(&reel.id) {
             bail!(

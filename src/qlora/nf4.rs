@@ -108,15 +108,6 @@ impl Nf4 {
         };
         (0..self.len).map(value).collect()
     }
-
-    /// In memory: codes and maxima.
-    pub fn bytes(&self) -> usize {
-        let maxima = match &self.absmax {
-            Absmax::Plain(maxima) => 4 * maxima.len(),
-            Absmax::Nested(nested) => nested.codes.len() + 4 * nested.absmax.len(),
-        };
-        self.packed.len() + maxima
-    }
 }
 
 impl Nested {
@@ -204,12 +195,5 @@ mod tests {
     fn zeros_stay_zeros() {
         assert!(Nf4::quantise(&[0.0; 130]).dequantise().iter().all(|value| *value == 0.0));
         assert!(Nf4::quantise(&[]).dequantise().is_empty());
-    }
-
-    #[test]
-    fn four_bits_and_an_eighth_a_value() {
-        let quantised = Nf4::quantise(&vec![0.5; 1 << 16]).nested();
-        // 4 bits, 8 bits a block of 64, 32 bits a block of blocks
-        assert_eq!(quantised.bytes(), (1 << 15) + (1 << 10) + 4 * 4);
     }
 }

@@ -68,7 +68,8 @@ fn fragments(summary: &[String], source: &[String]) -> Vec<usize> {
 fn unsupported(output: &str, source: &[String], reel: &Reel) -> Vec<String> {
     let known: HashSet<&String> = source.iter().collect();
     let counts = [reel.likes, reel.views, reel.plays, reel.comments].into_iter().flatten();
-    let counts: HashSet<String> = counts.map(|count| count.to_string()).collect();
+    let seconds = reel.duration_s.map(|seconds| format!("{seconds:.0}"));
+    let counts: HashSet<String> = counts.map(|count| count.to_string()).chain(seconds).collect();
     let handle = reel.account.as_deref().unwrap_or_default().to_lowercase();
     let is_known = |word: &String| known.contains(word) || counts.contains(word);
     let mut flagged: Vec<String> = Vec::new();
@@ -118,6 +119,7 @@ mod tests {
             transcript: Some("halo guys kopi susu cuma Rp25.000 di Bandung ya beli dua gratis satu".into()),
             caption: Some("#promo bareng @kopikita".into()),
             views: Some(1200),
+            duration_s: Some(41.2),
             ..Reel::default()
         }
     }
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn what_the_reel_does_not_say_is_flagged() {
         let (values, flagged) = check(
-            "Promo kopi Rp30.000 di Bandung oleh @kopilain. Harga 25 ribu di Surabaya, 1.200 tayangan #promo @tokobudi.",
+            "Promo kopi Rp30.000 di Bandung oleh @kopilain. Harga 25 ribu di Surabaya, 1.200 tayangan dalam 41 detik #promo @tokobudi.",
         );
         assert_eq!(flagged, ["Rp30.000", "@kopilain", "Surabaya"]);
         assert_eq!(values["unsupported_rate"], 1.0);
