@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{CompareOverrides, EvalOverrides, PredictOverrides, ReportFormat, ScoreOverrides};
+use crate::config::{CompareOverrides, EvalOverrides, PredictOverrides, ReportFormat, ScoreOverrides, TrainOverrides};
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
 #[derive(Debug, Parser)]
@@ -52,6 +52,14 @@ pub enum Command {
         after_help = "Examples:\n  reels report eval/latest\n  reels report out/tuned --against out/lead-3 out/prompted --format html,tex"
     )]
     Report(ReportArgs),
+    /// Fine-tune a Qwen2.5 model on records with references
+    #[command(
+        after_help = "Defaults are those of the QLoRA paper for a model of 7B. The answers and the token that ends them are\n\
+                      learned, the prompts are not. Ctrl-C writes a checkpoint; --resume goes on from it.\n\n\
+                      Examples:\n  reels train --base Qwen2.5-7B-Instruct --data train.jsonl --dev dev.jsonl --output runs/a\n  \
+                      reels train --resume --output runs/a\n  reels report runs/a"
+    )]
+    Train(TrainOverrides),
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]
     Prompt(PromptCommand),

@@ -11,7 +11,8 @@
 //! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
 //!   [`gguf`] reads the header of a model file, [`lines`] files of any size.
 //! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs;
-//!   [`indonesian`] knows words and sentences; [`generator`] is what every engine does.
+//!   [`indonesian`] knows words and sentences; [`generator`] is what every engine does, [`learner`] what one that
+//!   trains does.
 //! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` computes what training needs.
 //! * Stages: [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores), [`report`] (scores
 //!   → a table and a page), `train` (so far: records → packed examples).
@@ -40,6 +41,7 @@ pub mod qlora;
 pub mod config;
 pub mod generator;
 pub mod indonesian;
+pub mod learner;
 pub mod prompt;
 pub mod run;
 

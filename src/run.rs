@@ -150,6 +150,36 @@ impl Log {
     }
 }
 
+/// The most memory this process has had in use, in bytes; 0 where the system doesn't say.
+pub fn peak_bytes() -> u64 {
+    status_bytes("VmHWM:")
+}
+
+/// A line of `/proc/self/status`.
+fn status_bytes(key: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
+}
+
+/// The least of what the machine has free and what this process's control group may still take, in bytes;
+/// `None` where neither can be read.
+pub fn available_memory() -> Option<u64> {
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
+    let free = meminfo.as_deref().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+    });
+    let group = number("/sys/fs/cgroup/memory.max")
+        .zip(number("/sys/fs/cgroup/memory.current"))
+        .map(|(max, current)| max.saturating_sub(current));
+    match (free, group) {
+        (Some(free), Some(group)) => Some(free.min(group)),
+        (free, group) => free.or(group),
+    }
+}
+
 /// What machine this is, for a manifest.
 pub fn machine() -> serde_json::Value {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();

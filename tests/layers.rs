@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 7] = [
     &["lines"],
     &["gguf", "reel", "task", "prediction", "scores"],
-    &["prompt", "config", "generator", "run", "indonesian"],
+    &["prompt", "config", "generator", "learner", "run", "indonesian"],
     &["llama", "baseline", "qlora"],
     &["predict", "score", "report", "train"],
     &["cli"],

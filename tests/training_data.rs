@@ -21,15 +21,9 @@ fn prompts_are_those_of_transformers_and_packs_are_full() {
     let chat = tokenizer.chat(&mini.join("base")).unwrap();
     let prompts = PromptSet::find(Some(&mini.join("prompts"))).unwrap();
     let reels = read_reels(&Lines::open(&shared.join("data/indosum/test.jsonl"), "data").unwrap()).unwrap();
-    let maker = Maker {
-        prompts: &prompts,
-        tasks: &[0, 1],
-        chat: &chat,
-        tokenizer: &tokenizer,
-        max_prompt_tokens: 3072,
-        max_tokens: 4096,
-    };
-    let made = maker.examples(&reels).unwrap();
+    let maker =
+        Maker { prompts: &prompts, chat: &chat, tokenizer: &tokenizer, max_prompt_tokens: 3072, max_tokens: 4096 };
+    let made = maker.examples("test.jsonl", &reels).unwrap();
     assert_eq!((made.examples.len(), made.too_long.len()), (500, 0));
     let expected = std::fs::read_to_string(mini.join("expected-test.jsonl")).unwrap();
     for (line, examples) in expected.lines().zip(made.examples.chunks(2)) {

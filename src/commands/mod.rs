@@ -10,6 +10,11 @@ mod prompt;
 mod report;
 mod score;
 mod threshold;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(not(feature = "train"))]
+#[path = "train_disabled.rs"]
+mod train;
 
 use std::process::ExitCode;
 
@@ -76,6 +81,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Score(overrides) => score::run(with_file(overrides, "score", config)?.resolve()?),
         Command::Compare(args) => compare::run(args, config),
         Command::Report(args) => report::run(args, config),
+        Command::Train(flags) => train::run(flags, config),
         Command::Prompt(command) => prompt::run(command),
     }
 }

@@ -87,7 +87,7 @@ impl Model {
     /// # Errors
     /// [`EnvironmentFailure`] with the numbers when it doesn't fit, or with llama.cpp's reason.
     pub fn load(&self, settings: &EngineSettings, workload: &Workload) -> Result<Engine> {
-        let plan = plan::plan(&self.gguf, self.adapter.as_deref(), settings, workload, plan::available_memory())?;
+        let plan = plan::plan(&self.gguf, self.adapter.as_deref(), settings, workload, crate::run::available_memory())?;
         tracing::debug!(?plan);
         let mut model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
         let adapter = self.adapter.as_ref().map(|path| {

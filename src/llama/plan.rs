@@ -133,24 +133,6 @@ fn compute_bytes(gguf: &Gguf, settings: &EngineSettings) -> u64 {
     settings.ubatch as u64 * a_token * 4
 }
 
-/// The least of what the machine has free and what this process's control group may still take, in bytes;
-/// `None` where neither can be read.
-pub(super) fn available_memory() -> Option<u64> {
-    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
-    let free = meminfo.as_deref().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
-    });
-    let group = number("/sys/fs/cgroup/memory.max")
-        .zip(number("/sys/fs/cgroup/memory.current"))
-        .map(|(max, current)| max.saturating_sub(current));
-    match (free, group) {
-        (Some(free), Some(group)) => Some(free.min(group)),
-        (free, group) => free.or(group),
-    }
-}
-
 fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }

@@ -118,15 +118,20 @@ impl ChatFormat {
                 .flatten()
                 .chain(&mut reel.hashtags)
         {
-            for token in &self.added_tokens {
-                let Some(first) = token.chars().next() else { continue };
-                if text.contains(token.as_str()) {
-                    let apart = format!("{first} {}", &token[first.len_utf8()..]);
-                    *text = text.replace(token.as_str(), &apart);
-                }
-            }
+            self.take_apart(text);
         }
         reel
+    }
+
+    /// Puts a space behind the first character of every string that would be read as a control token.
+    pub fn take_apart(&self, text: &mut String) {
+        for token in &self.added_tokens {
+            let Some(first) = token.chars().next() else { continue };
+            if text.contains(token.as_str()) {
+                let apart = format!("{first} {}", &token[first.len_utf8()..]);
+                *text = text.replace(token.as_str(), &apart);
+            }
+        }
     }
 }
 

@@ -34,6 +34,11 @@ impl HubTokenizer {
         self.tokenizer.get_vocab_size(true)
     }
 
+    /// What a token stands for, as far as it can be shown alone.
+    pub fn piece(&self, token: u32) -> String {
+        self.tokenizer.decode(&[token], false).unwrap_or_default()
+    }
+
     /// The strings that are read as one token wherever they stand.
     fn added_tokens(&self) -> Vec<String> {
         let mut tokens: Vec<(u32, String)> =

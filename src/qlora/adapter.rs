@@ -16,19 +16,13 @@ const PREFIX: &str = "base_model.model.";
 const WEIGHTS: &str = "adapter_model.safetensors";
 const CONFIG: &str = "adapter_config.json";
 
-/// Writes a model's adapter; `base` is the name of the base model in its configuration.
+/// Writes a model's adapter; `base` is what its configuration names as the base model.
 ///
 /// # Errors
 /// [`EnvironmentFailure`] that names the file.
-pub fn save(model: &mut Model, shape: &AdapterShape, dropout: f64, base: &str, directory: &Path) -> Result<()> {
-    let tensors: HashMap<String, Tensor> =
-        model.parameters().into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor.clone())).collect();
-    let path = directory.join(WEIGHTS);
-    let beside = path.with_extension("part");
-    candle_core::safetensors::save(&tensors, &beside)
-        .map_err(anyhow::Error::from)
-        .and_then(|()| Ok(std::fs::rename(&beside, &path)?))
-        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())))?;
+pub fn save(model: &mut Model, shape: &AdapterShape, dropout: f64, base: &Path, directory: &Path) -> Result<()> {
+    let tensors = model.parameters().into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor.clone()));
+    save_tensors(tensors, &directory.join(WEIGHTS))?;
     let config = json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -48,6 +42,19 @@ pub fn save(model: &mut Model, shape: &AdapterShape, dropout: f64, base: &str, d
         "inference_mode": true,
     });
     write_json(&directory.join(CONFIG), &config)
+}
+
+/// Writes tensors into a safetensors file, as a whole or not at all.
+///
+/// # Errors
+/// [`EnvironmentFailure`] that names the file.
+pub fn save_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>, path: &Path) -> Result<()> {
+    let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
+    let beside = path.with_extension("part");
+    candle_core::safetensors::save(&tensors, &beside)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| Ok(std::fs::rename(&beside, path)?))
+        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
 }
 
 /// The shape of a stored adapter.

@@ -2,10 +2,12 @@
 
 use candle_core::{Result, Tensor};
 
+use super::dropout::Dropout;
 use super::linear::{Gradients, Linear};
 use super::ops::{
     Attended, Normed, Rotary, attention, attention_backward, rms_norm, rms_norm_backward, swiglu, swiglu_backward,
 };
+use crate::learner::Document;
 
 /// The parameters of a layer.
 #[derive(Debug, Clone)]
@@ -29,6 +31,17 @@ pub struct Layer {
     pub trained: bool,
 }
 
+/// What all layers of a pass share.
+#[derive(Debug, Clone)]
+pub struct Pass<'a> {
+    /// One behind the other; they don't see each other.
+    pub documents: &'a [Document],
+    #[expect(missing_docs, reason = "the type says it")]
+    pub rotary: Rotary,
+    /// `None` leaves nothing out.
+    pub dropout: Option<Dropout>,
+}
+
 /// What a forward pass leaves for the backward pass.
 #[derive(Debug, Clone)]
 pub struct Trace {
@@ -45,45 +58,48 @@ pub struct Trace {
 }
 
 impl Layer {
-    /// `x` and the result are `[tokens, hidden]`: documents of these lengths, one behind the other, that don't see each other.
-    pub fn forward(&self, x: &Tensor, documents: &[usize], rotary: &Rotary) -> Result<(Tensor, Trace)> {
+    /// `x` and the result are `[tokens, hidden]`.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<(Tensor, Trace)> {
+        let Pass { documents, rotary, dropout } = pass;
         let (normed, norm) = rms_norm(x, &self.input_norm, self.eps)?;
         let heads = |y: Tensor, heads: usize| {
             let (tokens, width) = y.dims2()?;
             y.reshape((tokens, heads, width / heads))
         };
-        let queries = rotary.turn(&heads(self.q.forward(&normed)?, self.heads)?)?;
-        let keys = rotary.turn(&heads(self.k.forward(&normed)?, self.kv_heads)?)?;
-        let values = heads(self.v.forward(&normed)?, self.kv_heads)?;
+        let queries = rotary.turn(&heads(self.q.forward(&normed, dropout.as_ref())?, self.heads)?)?;
+        let keys = rotary.turn(&heads(self.k.forward(&normed, dropout.as_ref())?, self.kv_heads)?)?;
+        let values = heads(self.v.forward(&normed, dropout.as_ref())?, self.kv_heads)?;
         let (mixed, attended) = attention(&queries, &keys, &values, documents)?;
         let mixed = mixed.flatten_from(1)?;
-        let middle = (x + self.o.forward(&mixed)?)?;
+        let middle = (x + self.o.forward(&mixed, dropout.as_ref())?)?;
         let (fed, fed_norm) = rms_norm(&middle, &self.post_attention_norm, self.eps)?;
-        let (gate, up) = (self.gate.forward(&fed)?, self.up.forward(&fed)?);
+        let (gate, up) = (self.gate.forward(&fed, dropout.as_ref())?, self.up.forward(&fed, dropout.as_ref())?);
         let activated = swiglu(&gate, &up)?;
-        let y = (&middle + self.down.forward(&activated)?)?;
+        let y = (&middle + self.down.forward(&activated, dropout.as_ref())?)?;
         Ok((y, Trace { normed, norm, attended, mixed, fed, fed_norm, gate, up, activated }))
     }
 
     /// The gradient of x; those of what is trained are added up.
-    pub fn backward(&self, dy: &Tensor, trace: &Trace, rotary: &Rotary, gradients: &mut Gradients) -> Result<Tensor> {
-        let dactivated = self.down.backward(&trace.activated, dy, gradients)?;
+    pub fn backward(&self, dy: &Tensor, trace: &Trace, pass: &Pass, gradients: &mut Gradients) -> Result<Tensor> {
+        let Pass { rotary, dropout, .. } = pass;
+        let dropout = dropout.as_ref();
+        let dactivated = self.down.backward(&trace.activated, dy, dropout, gradients)?;
         let [dgate, dup] = swiglu_backward(&dactivated, &trace.gate, &trace.up)?;
-        let dfed =
-            (self.gate.backward(&trace.fed, &dgate, gradients)? + self.up.backward(&trace.fed, &dup, gradients)?)?;
+        let dfed = (self.gate.backward(&trace.fed, &dgate, dropout, gradients)?
+            + self.up.backward(&trace.fed, &dup, dropout, gradients)?)?;
         let (dmiddle, dweight) = rms_norm_backward(&dfed, &self.post_attention_norm, &trace.fed_norm)?;
         self.add_norm("post_attention_layernorm", dweight, gradients)?;
         let dmiddle = (dmiddle + dy)?;
 
-        let dmixed = self.o.backward(&trace.mixed, &dmiddle, gradients)?;
+        let dmixed = self.o.backward(&trace.mixed, &dmiddle, dropout, gradients)?;
         let (tokens, width) = dmixed.dims2()?;
         let dmixed = dmixed.reshape((tokens, self.heads, width / self.heads))?;
         let [dqueries, dkeys, dvalues] = attention_backward(&dmixed, &trace.attended)?;
         let dqueries = rotary.turn_back(&dqueries)?.flatten_from(1)?;
         let dkeys = rotary.turn_back(&dkeys)?.flatten_from(1)?;
-        let mut dnormed = self.q.backward(&trace.normed, &dqueries, gradients)?;
-        dnormed = (dnormed + self.k.backward(&trace.normed, &dkeys, gradients)?)?;
-        dnormed = (dnormed + self.v.backward(&trace.normed, &dvalues.flatten_from(1)?, gradients)?)?;
+        let mut dnormed = self.q.backward(&trace.normed, &dqueries, dropout, gradients)?;
+        dnormed = (dnormed + self.k.backward(&trace.normed, &dkeys, dropout, gradients)?)?;
+        dnormed = (dnormed + self.v.backward(&trace.normed, &dvalues.flatten_from(1)?, dropout, gradients)?)?;
         let (dx, dweight) = rms_norm_backward(&dnormed, &self.input_norm, &trace.norm)?;
         self.add_norm("input_layernorm", dweight, gradients)?;
         dx + dmiddle
@@ -95,4 +111,10 @@ impl Layer {
         }
         Ok(())
     }
+}
+
+/// Values that a [`Trace`] holds a token.
+pub fn kept_values(hidden: usize, kv: usize, intermediate: usize, heads: usize) -> usize {
+    // Inputs of both norms' weights and of the output projection, the middle; queries; keys and values; sums of weights.
+    5 * hidden + 2 * kv + 3 * intermediate + heads + 2
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::dropout::Dropout;
 use super::nf4::Nf4;
 
 /// Gradients by parameter name.
@@ -22,7 +23,7 @@ impl Gradients {
     }
 }
 
-/// `y = x Wᵀ + b + scale · (x Aᵀ) Bᵀ`
+/// `y = x Wᵀ + b + scale · (dropout(x) Aᵀ) Bᵀ`
 #[derive(Debug, Clone)]
 pub struct Linear {
     /// Of its parameters, without `.weight`.
@@ -80,19 +81,26 @@ impl Matrix {
 
 impl Linear {
     /// `x` is `[tokens, in]`, the result `[tokens, out]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, dropout: Option<&Dropout>) -> Result<Tensor> {
         let mut y = x.matmul(&self.weight.dense()?.t()?)?;
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(bias)?;
         }
         if let Some(Adapter { a, b, scale }) = &self.adapter {
+            let x = dropped(x, dropout, &self.name)?;
             y = (y + (x.matmul(&a.t()?)?.matmul(&b.t()?)? * *scale)?)?;
         }
         Ok(y)
     }
 
     /// The gradient of x; those of what is trained are added up.
-    pub fn backward(&self, x: &Tensor, dy: &Tensor, gradients: &mut Gradients) -> Result<Tensor> {
+    pub fn backward(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        dropout: Option<&Dropout>,
+        gradients: &mut Gradients,
+    ) -> Result<Tensor> {
         let mut dx = dy.matmul(&self.weight.dense()?)?;
         let name = |part: &str| format!("{}.{part}", self.name);
         if self.trained {
@@ -102,12 +110,18 @@ impl Linear {
             }
         }
         if let Some(Adapter { a, b, scale }) = &self.adapter {
+            let x = dropped(x, dropout, &self.name)?;
             let low = x.matmul(&a.t()?)?;
             let dlow = (dy.matmul(b)? * *scale)?;
-            gradients.add(name("lora_A.weight"), dlow.t()?.matmul(x)?)?;
+            gradients.add(name("lora_A.weight"), dlow.t()?.matmul(&x)?)?;
             gradients.add(name("lora_B.weight"), (dy.t()?.matmul(&low)? * *scale)?)?;
-            dx = (dx + dlow.matmul(a)?)?;
+            dx = (dx + dropped(&dlow.matmul(a)?, dropout, &self.name)?)?;
         }
         Ok(dx)
     }
+}
+
+/// The same elements are left out on the way back, where this is applied to the gradient.
+fn dropped(x: &Tensor, dropout: Option<&Dropout>, name: &str) -> Result<Tensor> {
+    dropout.map_or_else(|| Ok(x.clone()), |dropout| dropout.apply(x, name))
 }

@@ -3,6 +3,8 @@
 
 use candle_core::{D, DType, Result, Tensor};
 
+use super::config::Config;
+
 /// Rows whose distributions exist at once.
 const CHUNK: usize = 64;
 
@@ -53,4 +55,10 @@ pub fn cross_entropy(
         }
     }
     Ok(Loss { sum, dhidden: Tensor::cat(&dhidden, 0)?, dhead })
+}
+
+/// Bytes that [`cross_entropy`] takes for so many rows.
+pub fn bytes(rows: usize, config: &Config) -> u64 {
+    let chunk = rows.min(CHUNK) * config.vocabulary;
+    (4 * (3 * chunk + 3 * rows * config.hidden)) as u64
 }

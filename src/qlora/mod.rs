@@ -6,9 +6,12 @@
 pub mod adapter;
 pub mod checkpoint;
 pub mod config;
+pub mod dropout;
 pub mod layer;
+pub mod learner;
 pub mod linear;
 pub mod loss;
+pub mod memory;
 pub mod model;
 pub mod nf4;
 pub mod ops;

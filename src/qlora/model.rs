@@ -7,14 +7,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::checkpoint::{Checkpoint, Weight};
 use super::config::Config;
-use super::layer::{Layer, Trace};
+use super::dropout::Dropout;
+use super::layer::{Layer, Pass, Trace};
 use super::linear::{Adapter, Gradients, Linear, Matrix};
 use super::loss::cross_entropy;
 use super::nf4::Nf4;
 use super::ops::{Rotary, rms_norm, rms_norm_backward};
-
-/// The linear maps that an adapter can change, by their names in a checkpoint.
-pub const TARGETS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+use crate::config::TARGETS;
+use crate::learner::{Batch, Document};
 
 /// How the weights are kept and what of them is trained.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,21 +63,6 @@ pub struct Model {
     pub head: Option<Tensor>,
     /// Whether all of these are trained, rather than adapters.
     pub trained: bool,
-}
-
-/// Documents one behind the other, and what is learned in them.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Batch {
-    /// Of all documents.
-    pub tokens: Vec<u32>,
-    /// Their lengths.
-    pub documents: Vec<usize>,
-    /// Rows whose next token is learned, ascending.
-    pub rows: Vec<u32>,
-    /// The token to learn at each of these.
-    pub targets: Vec<u32>,
-    /// How much each counts.
-    pub weights: Vec<f32>,
 }
 
 impl Model {
@@ -172,32 +157,33 @@ impl Model {
     }
 
     /// Distributions over the vocabulary, not normalised: `[tokens, vocabulary]`.
-    pub fn logits(&self, tokens: &[u32], documents: &[usize]) -> Result<Tensor> {
-        let (mut x, rotary) = self.start(tokens, documents)?;
-        for layer in &self.layers {
-            (x, _) = layer.forward(&x, documents, &rotary)?;
-        }
+    pub fn logits(&self, tokens: &[u32], documents: &[Document]) -> Result<Tensor> {
+        let x = self.run(tokens, &self.pass(documents, None)?)?;
         let (normed, _) = rms_norm(&x, &self.norm, self.config.rms_norm_eps)?;
         Ok(normed.matmul(&self.output().t()?)?)
     }
 
     /// Σ weight · −log p(target) of a batch.
     pub fn loss(&self, batch: &Batch) -> Result<f64> {
-        let (mut x, rotary) = self.start(&batch.tokens, &batch.documents)?;
-        for layer in &self.layers {
-            (x, _) = layer.forward(&x, &batch.documents, &rotary)?;
-        }
+        let x = self.run(&batch.tokens, &self.pass(&batch.documents, None)?)?;
         let (normed, _) = rms_norm(&self.learned(&x, batch)?, &self.norm, self.config.rms_norm_eps)?;
         Ok(cross_entropy(&normed, self.output(), &batch.targets, &batch.weights, false)?.sum)
     }
 
-    /// The loss of a batch, as [`Model::loss`]; its gradients are added up. The first `recomputed` layers keep only their
-    /// input and are run again on the way back.
-    pub fn backward(&self, batch: &Batch, recomputed: usize, gradients: &mut Gradients) -> Result<f64> {
-        let (mut x, rotary) = self.start(&batch.tokens, &batch.documents)?;
+    /// The loss of a batch with dropout; its gradients are added up. The first `recomputed` layers keep only their input
+    /// and are run again on the way back.
+    pub fn backward(
+        &self,
+        batch: &Batch,
+        dropout: Option<Dropout>,
+        recomputed: usize,
+        gradients: &mut Gradients,
+    ) -> Result<f64> {
+        let pass = self.pass(&batch.documents, dropout)?;
+        let mut x = self.embedded(&batch.tokens)?;
         let mut inputs: Vec<(Tensor, Option<Trace>)> = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let (y, trace) = layer.forward(&x, &batch.documents, &rotary)?;
+            let (y, trace) = layer.forward(&x, &pass)?;
             inputs.push((x, (index >= recomputed).then_some(trace)));
             x = y;
         }
@@ -210,9 +196,9 @@ impl Model {
         for (layer, (input, trace)) in self.layers.iter().zip(inputs).rev() {
             let trace = match trace {
                 Some(trace) => trace,
-                None => layer.forward(&input, &batch.documents, &rotary)?.1,
+                None => layer.forward(&input, &pass)?.1,
             };
-            dx = layer.backward(&dx, &trace, &rotary, gradients)?;
+            dx = layer.backward(&dx, &trace, &pass, gradients)?;
         }
         if self.trained {
             gradients.add("model.norm.weight".into(), dnorm)?;
@@ -225,8 +211,21 @@ impl Model {
         Ok(loss.sum)
     }
 
-    fn start(&self, tokens: &[u32], documents: &[usize]) -> Result<(Tensor, Rotary)> {
-        debug_assert_eq!(tokens.len(), documents.iter().sum::<usize>());
+    fn run(&self, tokens: &[u32], pass: &Pass) -> Result<Tensor> {
+        debug_assert_eq!(tokens.len(), pass.documents.iter().map(Document::tokens).sum::<usize>());
+        let mut x = self.embedded(tokens)?;
+        for layer in &self.layers {
+            (x, _) = layer.forward(&x, pass)?;
+        }
+        Ok(x)
+    }
+
+    fn pass<'a>(&self, documents: &'a [Document], dropout: Option<Dropout>) -> Result<Pass<'a>> {
+        let rotary = Rotary::new(documents, self.config.head_size(), self.config.rope_theta, &self.embedding)?;
+        Ok(Pass { documents, rotary, dropout })
+    }
+
+    fn embedded(&self, tokens: &[u32]) -> Result<Tensor> {
         if let Some(token) = tokens.iter().find(|token| **token as usize >= self.config.vocabulary) {
             bail!(
                 "token {token} is beyond the {} rows of the embedding\nhint: the tokenizer is of another model",
@@ -234,9 +233,7 @@ impl Model {
             );
         }
         let tokens = Tensor::from_slice(tokens, tokens.len(), self.embedding.device())?;
-        let x = self.embedding.index_select(&tokens, 0)?;
-        let rotary = Rotary::new(documents, self.config.head_size(), self.config.rope_theta, &x)?;
-        Ok((x, rotary))
+        Ok(self.embedding.index_select(&tokens, 0)?)
     }
 
     fn rows(&self, batch: &Batch) -> Result<Tensor> {

@@ -5,6 +5,8 @@
 
 use candle_core::{D, Result, Tensor};
 
+use crate::learner::Document;
+
 /// What the backward pass of [`rms_norm`] needs.
 #[derive(Debug, Clone)]
 pub struct Normed {
@@ -40,9 +42,9 @@ pub struct Rotary {
 
 impl Rotary {
     /// Positions start anew in every document.
-    pub fn new(documents: &[usize], head_size: usize, theta: f64, like: &Tensor) -> Result<Rotary> {
+    pub fn new(documents: &[Document], head_size: usize, theta: f64, like: &Tensor) -> Result<Rotary> {
         let half = head_size / 2;
-        let positions = documents.iter().flat_map(|length| 0..*length);
+        let positions = documents.iter().flat_map(Document::positions);
         let angles: Vec<f64> = positions
             .flat_map(|position| (0..half).map(move |pair| position as f64 / theta.powf(pair as f64 / half as f64)))
             .collect();
@@ -91,17 +93,23 @@ struct AttendedDocument {
 
 /// Causal attention within each document. `queries` is `[tokens, heads, head_size]`, `keys` and `values` `[tokens, kv,
 /// head_size]`; so is the result, with all heads.
-pub fn attention(queries: &Tensor, keys: &Tensor, values: &Tensor, documents: &[usize]) -> Result<(Tensor, Attended)> {
+pub fn attention(
+    queries: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
+    documents: &[Document],
+) -> Result<(Tensor, Attended)> {
     let (heads, kv) = (queries.dim(1)?, keys.dim(1)?);
     let scale = 1.0 / (queries.dim(2)? as f64).sqrt();
     let (mut outputs, mut attended) = (Vec::new(), Vec::new());
     let mut start = 0;
-    for &length in documents {
+    for document in documents {
+        let length = document.tokens();
         let queries = grouped(&queries.narrow(0, start, length)?, kv)?;
         let keys = keys.narrow(0, start, length)?.transpose(0, 1)?.contiguous()?;
         let values = values.narrow(0, start, length)?.transpose(0, 1)?.contiguous()?;
         let scores = (queries.matmul(&keys.transpose(1, 2)?.contiguous()?)? * scale)?;
-        let scores = scores.broadcast_add(&future(length, heads / kv, &scores)?)?;
+        let scores = scores.broadcast_add(&unseen(document, heads / kv, &scores)?)?;
         let weights = softmax(&scores)?;
         outputs.push(ungrouped(&weights.matmul(&values)?, heads, length)?);
         attended.push(AttendedDocument { queries, keys, values, weights });
@@ -150,10 +158,25 @@ fn ungrouped(x: &Tensor, heads: usize, length: usize) -> Result<Tensor> {
     apart.reshape((length, heads, size))
 }
 
-/// −∞ where a query would see a later key: `[1, group · length, length]`.
-fn future(length: usize, group: usize, like: &Tensor) -> Result<Tensor> {
-    let row = |query: usize| (0..length).map(move |key| if key > query { f32::NEG_INFINITY } else { 0.0 });
-    let mask: Vec<f32> = (0..group).flat_map(|_| (0..length).flat_map(row)).collect();
+/// −∞ where a query doesn't see a key: `[1, group · length, length]`.
+fn unseen(document: &Document, group: usize, like: &Tensor) -> Result<Tensor> {
+    let length = document.tokens();
+    // Where the part starts that a token stands in, beside the prefix.
+    let parts = [&document.prefix].into_iter().chain(&document.branches);
+    let starts: Vec<usize> = parts
+        .scan(0, |end, part| {
+            let start = *end;
+            *end += part;
+            Some(std::iter::repeat_n(start, *part))
+        })
+        .flatten()
+        .collect();
+    let sees = |query: usize, key: usize| key <= query && (key < document.prefix || key >= starts[query]);
+    let value = |(query, key)| if sees(query, key) { 0.0 } else { f32::NEG_INFINITY };
+    let mask: Vec<f32> = (0..group)
+        .flat_map(|_| (0..length).flat_map(|query| (0..length).map(move |key| (query, key))))
+        .map(value)
+        .collect();
     Tensor::from_vec(mask, (1, group * length, length), like.device())?.to_dtype(like.dtype())
 }
 

@@ -21,23 +21,39 @@ pub struct Example {
     pub weight: f32,
 }
 
-/// Examples, and the Reels that have none.
+/// Examples, and the records that have none.
 #[derive(Debug, Default, PartialEq)]
 pub struct Examples {
-    /// In the order of the Reels, of the tasks, and of the labels of a soft answer.
+    /// In the order of the records, of the tasks, and of the labels of a soft answer.
     pub examples: Vec<Example>,
-    /// Reels whose prompt doesn't fit even without the transcript, or with their answer.
+    /// Lines of the data.
+    pub records: usize,
+    /// Records whose prompt doesn't fit even without the transcript, or with an answer.
     pub too_long: Vec<String>,
     /// Reels without a reference for any task.
     pub without_reference: usize,
+    /// Reels whose transcript was shortened.
+    pub shortened: usize,
+}
+
+impl Examples {
+    /// # Errors
+    /// When nothing is left to learn from.
+    pub(super) fn checked(self, name: &str, max_tokens: usize) -> Result<Examples> {
+        ensure!(
+            !self.examples.is_empty(),
+            "{name}: there is nothing to learn from: {} records have no reference, {} are longer than {max_tokens} tokens with their answer\nhint: give records with reference.<task>, or raise --max-seq-tokens",
+            self.without_reference,
+            self.too_long.len()
+        );
+        Ok(self)
+    }
 }
 
 /// How Reels become examples.
 pub struct Maker<'a> {
     #[expect(missing_docs, reason = "the name says it")]
     pub prompts: &'a PromptSet,
-    /// Indices into the set's tasks of those to learn.
-    pub tasks: &'a [usize],
     #[expect(missing_docs, reason = "the name says it")]
     pub chat: &'a ChatFormat,
     #[expect(missing_docs, reason = "the name says it")]
@@ -49,18 +65,20 @@ pub struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// One example a Reel and task that has a reference; of a soft answer one a label.
+    /// One example a Reel and task that has a reference; of a soft answer one a label. `name` stands in errors.
     ///
     /// # Errors
     /// Names the Reel whose answer is empty or whose soft labels aren't probabilities; when nothing is left to learn from.
-    pub fn examples(&self, reels: &[Reel]) -> Result<Examples> {
+    pub fn examples(&self, name: &str, reels: &[Reel]) -> Result<Examples> {
         let end = self.chat.end_token(self.tokenizer)?;
-        let mut made = Examples::default();
+        let mut made = Examples { records: reels.len(), ..Examples::default() };
         for reel in reels {
             let answers: Vec<(usize, String, f32)> = self
+                .prompts
                 .tasks
                 .iter()
-                .map(|&index| Ok((index, answers(reel, &self.prompts.tasks[index])?)))
+                .enumerate()
+                .map(|(index, task)| Ok((index, answers(reel, task)?)))
                 .collect::<Result<Vec<_>>>()?
                 .into_iter()
                 .flat_map(|(index, answers)| answers.into_iter().map(move |(answer, weight)| (index, answer, weight)))
@@ -77,6 +95,7 @@ impl Maker<'_> {
                 }
                 Err(FitError::Other(error)) => return Err(error),
             };
+            made.shortened += usize::from(prompts.iter().any(|prompt| prompt.truncated_tokens > 0));
             for (index, answer, weight) in answers {
                 let (prompt, task) = (&prompts[index], &self.prompts.tasks[index]);
                 let answer = self
@@ -99,14 +118,7 @@ impl Maker<'_> {
                 });
             }
         }
-        ensure!(
-            !made.examples.is_empty(),
-            "there is nothing to learn from: {} records have no reference, {} are longer than {} tokens with their answer\nhint: give records with reference.<task>, or raise --max-seq-tokens",
-            made.without_reference,
-            made.too_long.len(),
-            self.max_tokens
-        );
-        Ok(made)
+        made.checked(name, self.max_tokens)
     }
 }
 
@@ -161,16 +173,8 @@ mod tests {
     fn examples(reels: &[Reel], max_tokens: usize) -> Result<Examples> {
         let prompts = PromptSet::embedded().unwrap();
         let chat = ChatFormat::new(CHATML, ["<|im_start|>", "<|im_end|>"].map(str::to_owned).to_vec()).unwrap();
-        let tasks = [0, 2];
-        let maker = Maker {
-            prompts: &prompts,
-            tasks: &tasks,
-            chat: &chat,
-            tokenizer: &Bytes,
-            max_prompt_tokens: 20_000,
-            max_tokens,
-        };
-        maker.examples(reels)
+        let maker = Maker { prompts: &prompts, chat: &chat, tokenizer: &Bytes, max_prompt_tokens: 20_000, max_tokens };
+        maker.examples("a.jsonl", reels)
     }
 
     fn reel(id: &str) -> Reel {

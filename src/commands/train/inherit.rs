@@ -1,0 +1,166 @@
+//! What a run takes over from its base, and from itself when it goes on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value, json};
+
+use super::super::folder;
+use crate::config::{TrainMethod, TrainOverrides, TrainSettings};
+use crate::prompt::PromptSet;
+use crate::run::{EnvironmentFailure, machine, sha256, sha256_file, timestamp, write_json};
+
+/// Flags that may differ when a run goes on: where it is, and what doesn't change the result. Files are compared by content.
+const FREE: [&str; 8] = ["output", "resume", "max_memory", "base", "data", "dev", "prompts", "init_adapter"];
+
+/// A run that is to go on.
+pub struct Stored {
+    pub manifest: Value,
+    path: PathBuf,
+}
+
+impl Stored {
+    pub fn read(flags: &TrainOverrides) -> Result<Stored> {
+        let path = flags.output.clone().context("--resume needs --output\nhint: name the run directory to go on in")?;
+        let manifest = folder::manifest(&path)?.with_context(|| {
+            format!("{} holds no run: it has no manifest.json\nhint: start one without --resume", path.display())
+        })?;
+        ensure!(
+            manifest["command"] == "train",
+            "{} is of `reels {}`, not a training run\nhint: name another --output",
+            path.display(),
+            manifest["command"].as_str().unwrap_or("?")
+        );
+        ensure!(
+            manifest["finished_at"].is_null(),
+            "{} is finished\nhint: to train further, start a run with --init-adapter {}",
+            path.display(),
+            path.display()
+        );
+        Ok(Stored { manifest, path })
+    }
+
+    /// The settings of the run; flags may only repeat them.
+    pub fn settings(&self, flags: TrainOverrides) -> Result<TrainOverrides> {
+        let stored = self.manifest["settings"].as_object().context("manifest.json has no settings")?;
+        let mut merged: Map<String, Value> = stored.clone();
+        let given = serde_json::to_value(flags)?;
+        for (key, value) in given.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+            if !FREE.contains(&key.as_str()) && stored[key] != *value {
+                bail!(
+                    "--{} {value}, and {} was started with {}\nhint: leave it out, or start another run with another --output",
+                    key.replace('_', "-"),
+                    self.path.display(),
+                    stored[key]
+                );
+            }
+            merged.insert(key.clone(), value.clone());
+        }
+        Ok(serde_json::from_value(merged.into())?)
+    }
+
+    /// Refuses to go on with other files.
+    pub fn check(&self, inputs: &Value) -> Result<()> {
+        let earlier = &self.manifest["inputs"];
+        let differs = inputs.as_object().into_iter().flatten().find(|(key, value)| earlier[key.as_str()] != **value);
+        if let Some((key, _)) = differs {
+            bail!(
+                "{} was started with another {}\nhint: name the same files again, or start another run with another --output",
+                self.path.display(),
+                key.trim_end_matches("_sha256")
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Hashes of everything that goes in.
+pub fn inputs(settings: &TrainSettings, prompts: &PromptSet, data: &str, dev: Option<&str>) -> Result<Value> {
+    let adapter = settings.adapter.init.as_ref().map(|path| directory_sha256(path)).transpose()?;
+    Ok(json!({
+        "base_sha256": directory_sha256(&settings.base)?,
+        "data_sha256": data,
+        "dev_sha256": dev,
+        "prompts_sha256": prompts.sha256(),
+        "init_adapter_sha256": adapter,
+    }))
+}
+
+/// Over names and hashes of what a model or adapter consists of.
+fn directory_sha256(directory: &Path) -> Result<String> {
+    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
+    let counts = |name: &str| {
+        let stem = name.starts_with("config") || name.starts_with("tokenizer") || name.starts_with("adapter_config");
+        name.ends_with(".safetensors") || name.ends_with(".jinja") || (stem && name.ends_with(".json"))
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| counts(name))
+        .collect();
+    names.sort();
+    let lines: Vec<String> = names
+        .iter()
+        .map(|name| Ok(format!("{} {name}\n", sha256_file(&directory.join(name))?)))
+        .collect::<Result<_>>()?;
+    Ok(sha256(lines.concat().as_bytes()))
+}
+
+/// Copies what later stages need of a base: configuration, tokenizer, chat template.
+pub fn copy_base(base: &Path, run: &Path, method: TrainMethod) -> Result<()> {
+    const FILES: [&str; 9] = [
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "merges.txt",
+        "chat_template.jinja",
+    ];
+    for name in FILES.iter().filter(|name| base.join(name).exists()) {
+        std::fs::copy(base.join(name), run.join(name)).map_err(|error| {
+            EnvironmentFailure(format!("cannot copy {} to {}: {error}", base.join(name).display(), run.display()))
+        })?;
+    }
+    if method == TrainMethod::Full {
+        // All weights are written, in 32 bits and never quantised.
+        let path = run.join("config.json");
+        let mut config: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+        let keys = config.as_object_mut().context("config.json is not an object")?;
+        keys.shift_remove("quantization_config");
+        for key in ["dtype", "torch_dtype"] {
+            if let Some(dtype) = keys.get_mut(key) {
+                *dtype = "float32".into();
+            }
+        }
+        write_json(&path, &config)?;
+    }
+    Ok(())
+}
+
+pub fn manifest(
+    settings: &TrainSettings,
+    overrides: &TrainOverrides,
+    inputs: Value,
+    prompts: &PromptSet,
+    max_prompt_tokens: usize,
+) -> Value {
+    json!({
+        "v": 1,
+        "command": "train",
+        "crate_version": env!("CARGO_PKG_VERSION"),
+        "started_at": timestamp(),
+        "finished_at": null,
+        "base": {"path": settings.base, "sha256": inputs["base_sha256"]},
+        "data": {"path": settings.data, "sha256": inputs["data_sha256"]},
+        "dev": settings.dev.as_ref().map(|path| json!({"path": path, "sha256": inputs["dev_sha256"]})),
+        "prompts": {"source": prompts.source.to_string(), "sha256": inputs["prompts_sha256"]},
+        "max_prompt_tokens": max_prompt_tokens,
+        "settings": overrides,
+        "seed": settings.seed,
+        "machine": machine(),
+        "inputs": inputs,
+    })
+}

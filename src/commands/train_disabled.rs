@@ -1,0 +1,14 @@
+//! `reels train` in a build without it.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::Code;
+use crate::config::TrainOverrides;
+
+pub(super) fn run(_: TrainOverrides, _: Option<&Path>) -> Result<Code> {
+    bail!(
+        "this build can't train: it was made without the feature `train`\nhint: cargo build --release --features train"
+    )
+}

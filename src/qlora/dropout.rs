@@ -1,0 +1,65 @@
+//! Dropout (Srivastava et al. 2014) that can be repeated: what is left out depends on a seed, the place in the model and
+//! the element alone, so a recomputed layer leaves out the same.
+
+use candle_core::{Result, Tensor};
+
+/// What is left out of what adapters see.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// Of the elements; what is kept is scaled up by 1 / (1 − share).
+    pub share: f64,
+    /// Of a pass.
+    pub seed: u64,
+}
+
+impl Dropout {
+    /// Leaves out elements; which ones depends on `place`, the name of a linear map.
+    pub fn apply(&self, x: &Tensor, place: &str) -> Result<Tensor> {
+        let seed = place.bytes().fold(self.seed, |hash, byte| mix(hash ^ u64::from(byte)));
+        // 16 bits an element: the share is met to 10⁻⁵.
+        let bound = (self.share * 65_536.0).round() as u64;
+        let kept = (1.0 / (1.0 - bound as f64 / 65_536.0)) as f32;
+        let mut mask = vec![0f32; x.elem_count()];
+        for (block, values) in mask.chunks_mut(4).enumerate() {
+            let bits = mix(seed ^ block as u64);
+            for (index, value) in values.iter_mut().enumerate() {
+                *value = if (bits >> (16 * index)) & 0xFFFF < bound { 0.0 } else { kept };
+            }
+        }
+        x * Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood 2014): any number to one whose bits look random.
+pub fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    #[test]
+    fn the_share_is_left_out_and_the_mean_kept() {
+        let x = Tensor::ones((100, 1000), DType::F32, &Device::Cpu).unwrap();
+        let values = |seed, place| {
+            let dropped = Dropout { share: 0.1, seed }.apply(&x, place).unwrap();
+            dropped.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let first = values(1, "a");
+        let zeros = first.iter().filter(|value| **value == 0.0).count() as f64 / 1e5;
+        // Three standard deviations of a binomial.
+        assert!((zeros - 0.1).abs() < 3.0 * (0.1f64 * 0.9 / 1e5).sqrt(), "{zeros}");
+        assert!(first.iter().all(|value| *value == 0.0 || (value - 1.0 / 0.9).abs() < 1e-4));
+        assert_eq!(first, values(1, "a"));
+        for other in [values(2, "a"), values(1, "b")] {
+            let both = first.iter().zip(&other).filter(|(a, b)| **a == 0.0 && **b == 0.0).count() as f64 / 1e5;
+            assert!((both - 0.01).abs() < 3.0 * (0.01f64 * 0.99 / 1e5).sqrt(), "{both}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! How much memory training takes, by part, and how many layers must be computed twice for it to fit.
+
+use anyhow::{Result, bail};
+
+use super::config::Config;
+use super::model::Method;
+use super::nf4::{BLOCK, NESTED_BLOCK};
+
+/// Bytes of a value while computing.
+const VALUE: u64 = 4;
+/// Program, buffers of the matrix products, data.
+const OTHER: u64 = 150 << 20;
+
+/// The largest batch of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Largest {
+    #[expect(missing_docs, reason = "the name says it")]
+    pub tokens: usize,
+    /// Rows whose next token is learned.
+    pub rows: usize,
+}
+
+/// Memory by part, and how it was made to fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Name and bytes.
+    pub parts: Vec<(&'static str, u64)>,
+    /// Layers that are computed a second time on the way back, rather than kept.
+    pub recomputed: usize,
+}
+
+impl Plan {
+    /// As few layers as possible are recomputed within `available` bytes.
+    ///
+    /// # Errors
+    /// When even all of them aren't enough, with what would help.
+    pub fn new(config: &Config, method: &Method, largest: Largest, available: u64) -> Result<Plan> {
+        let fixed = fixed(config, method, largest);
+        let layer = layer_bytes(config, largest.tokens);
+        let needed: u64 = fixed.iter().map(|(_, bytes)| bytes).sum::<u64>() + layer;
+        let Some(free) = available.checked_sub(needed) else {
+            bail!(
+                "training needs {} of memory, and {} are free: {}\nhint: lower --batch-size or --max-seq-tokens{}",
+                size(needed),
+                size(available),
+                list(&fixed),
+                if matches!(method, Method::Qlora(_)) { "" } else { ", or use --method qlora" }
+            );
+        };
+        // One is in the part "a layer".
+        let kept = ((free / layer.max(1)) as usize + 1).min(config.layers);
+        let mut parts = fixed;
+        parts.push(("kept layers", layer * kept as u64));
+        Ok(Plan { parts, recomputed: config.layers - kept })
+    }
+
+    /// In all.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", size(self.bytes()), list(&self.parts))
+    }
+}
+
+fn list(parts: &[(&'static str, u64)]) -> String {
+    let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
+    parts.join(", ")
+}
+
+/// In MiB, or GiB from one on.
+pub fn size(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+}
+
+/// What doesn't depend on how many layers are kept.
+fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static str, u64)> {
+    let (tokens, hidden) = (largest.tokens as u64, config.hidden as u64);
+    let (mut linears, mut others, mut trained) = (0, 0, 0);
+    for (name, shape) in config.tensors() {
+        let values = shape.iter().product::<usize>() as u64;
+        let target = name.trim_end_matches(".weight").rsplit('.').next().unwrap_or_default();
+        let linear = shape.len() == 2 && name.contains(".layers.");
+        *if linear { &mut linears } else { &mut others } += values;
+        match method {
+            Method::Full => trained += values,
+            Method::Qlora(adapter) | Method::Lora(adapter) if linear => {
+                if adapter.targets.iter().any(|each| each == target) {
+                    trained += (adapter.rank * (shape[0] + shape[1])) as u64;
+                }
+            }
+            _ => (),
+        }
+    }
+    let linear_bytes = match method {
+        // A code of four bits; of a block's maximum eight bits, of 256 blocks 32.
+        Method::Qlora(_) => linears / 2 + linears / BLOCK as u64 + linears * VALUE / (BLOCK * NESTED_BLOCK) as u64,
+        _ => linears * VALUE,
+    };
+    // First and second moment and gradient; of adapters the parameters too.
+    let each = if *method == Method::Full { 3 } else { 4 };
+    let widest = config.hidden.max(config.intermediate) as u64;
+    vec![
+        ("weights", linear_bytes + others * VALUE),
+        ("what is trained, with gradients and moments", trained * each * VALUE),
+        ("inputs of all layers", config.layers as u64 * tokens * hidden * VALUE),
+        ("passing values", 6 * tokens * widest * VALUE + hidden * widest * VALUE),
+        ("loss", super::loss::bytes(largest.rows, config)),
+        ("else", OTHER),
+    ]
+}
+
+/// What the backward pass of a layer needs.
+fn layer_bytes(config: &Config, tokens: usize) -> u64 {
+    let (hidden, kv) = (config.hidden, config.kv_heads * config.head_size());
+    super::layer::kept_values(hidden, kv, config.intermediate, config.heads) as u64 * tokens as u64 * VALUE
+}

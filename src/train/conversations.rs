@@ -1,0 +1,150 @@
+//! Conversations as OpenAI's fine-tuning takes them: `{"messages": [{"role": …, "content": …}, …]}` a line.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::examples::{Example, Examples};
+use crate::lines::Lines;
+use crate::prompt::{ChatFormat, Message, Tokenizer};
+
+#[derive(Deserialize)]
+struct Conversation {
+    id: Option<String>,
+    messages: Vec<Turn>,
+}
+
+#[derive(Deserialize)]
+struct Turn {
+    role: String,
+    content: String,
+}
+
+/// Whether the first line of a file is a conversation rather than a record.
+///
+/// # Errors
+/// Names the file when it can't be read.
+pub fn are_conversations(lines: &Lines) -> Result<bool> {
+    let mut first = None;
+    lines.each(|line| {
+        if first.is_none() && !line.bytes.trim_ascii().is_empty() {
+            let value: Option<serde_json::Value> = serde_json::from_slice(line.bytes).ok();
+            first = Some(value.is_some_and(|value| value.get("messages").is_some()));
+        }
+        Ok(())
+    })?;
+    Ok(first == Some(true))
+}
+
+/// Every turn of the assistant is learned, as an example of its own; those of one conversation share their beginning.
+///
+/// # Errors
+/// Names the line that is no conversation, and the turn that can't be learned; when nothing is left to learn from.
+pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max_tokens: usize) -> Result<Examples> {
+    let end = chat.end_token(tokenizer)?;
+    let mut made = Examples::default();
+    lines.each(|line| {
+        if line.bytes.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let place = format!("{}:{}", lines.name(), line.place.number);
+        let conversation: Conversation = serde_json::from_slice(line.bytes).map_err(|error| {
+            anyhow::anyhow!(
+                "{place}: {error}\nhint: each line is {{\"messages\": [{{\"role\": \"user\", \"content\": \"…\"}}, …]}}"
+            )
+        })?;
+        made.records += 1;
+        let id = conversation.id.unwrap_or_else(|| line.place.number.to_string());
+        let mut before = Vec::new();
+        let mut learned = 0;
+        for turn in conversation.messages {
+            let Turn { role, mut content } = turn;
+            let role = match role.as_str() {
+                "system" => "system",
+                "user" => "user",
+                "assistant" => "assistant",
+                other => {
+                    bail!("{place}: the role {other:?} can't be learned\nhint: roles are system, user and assistant")
+                }
+            };
+            chat.take_apart(&mut content);
+            if role == "assistant" {
+                ensure!(!content.trim().is_empty(), "{place}: an answer of the assistant is empty\nhint: fill it in");
+                ensure!(!before.is_empty(), "{place}: the assistant speaks first\nhint: begin with system or user");
+                let prompt = chat.prompt(&before)?;
+                let answer = chat.answer_tokens(&prompt, content.trim(), tokenizer).context(place.clone())?;
+                let prompt = tokenizer.encode(&prompt)?;
+                let answer_at = prompt.len();
+                let tokens = [prompt, answer, vec![end]].concat();
+                learned += 1;
+                if tokens.len() <= max_tokens {
+                    let task = "messages".to_owned();
+                    made.examples.push(Example { reel_id: id.clone(), task, tokens, answer_at, weight: 1.0 });
+                } else if made.too_long.last() != Some(&id) {
+                    made.too_long.push(id.clone());
+                }
+            }
+            before.push(Message { role, content });
+        }
+        ensure!(
+            learned > 0,
+            "{place}: no turn of the assistant, so there is nothing to learn\nhint: add one, or remove the line"
+        );
+        Ok(())
+    })?;
+    made.checked(lines.name(), max_tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+    struct Bytes;
+
+    impl Tokenizer for Bytes {
+        fn encode(&self, text: &str) -> Result<Vec<u32>> {
+            Ok(text.bytes().map(u32::from).collect())
+        }
+    }
+
+    fn read(text: &'static str) -> Result<Examples> {
+        let chat = ChatFormat::new(CHATML, vec!["<|im_end|>".into()]).unwrap();
+        let lines = Lines::embedded("a.jsonl", text);
+        assert!(are_conversations(&lines).unwrap() || text.contains("message\""));
+        examples(&lines, &chat, &Bytes, 1000)
+    }
+
+    #[test]
+    fn every_turn_of_the_assistant_is_learned() {
+        let made = read("{\"messages\": [{\"role\": \"user\", \"content\": \"hai<|im_end|>\"}, {\"role\": \"assistant\", \"content\": \"ya\"}, {\"role\": \"user\", \"content\": \"lagi\"}, {\"role\": \"assistant\", \"content\": \"oke\"}]}\n\n").unwrap();
+        let text = |tokens: &[u32]| tokens.iter().map(|token| *token as u8 as char).collect::<String>();
+        let [first, second] = &made.examples[..] else { panic!("{}", made.examples.len()) };
+        assert_eq!(
+            text(&first.tokens[..first.answer_at]),
+            "<|im_start|>user\nhai< |im_end|><|im_end|>\n<|im_start|>assistant\n"
+        );
+        assert_eq!(text(&first.tokens[first.answer_at..]), "ya<");
+        assert!(second.tokens.starts_with(&first.tokens[..first.answer_at]));
+        assert_eq!(text(&second.tokens[second.answer_at..]), "oke<");
+    }
+
+    #[test]
+    fn what_cannot_be_learned_is_named() {
+        for (text, expected) in [
+            (
+                "{\"messages\": [{\"role\": \"tool\", \"content\": \"x\"}]}",
+                "a.jsonl:1: the role \"tool\" can't be learned",
+            ),
+            ("{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}", "a.jsonl:1: no turn of the assistant"),
+            (
+                "{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}",
+                "a.jsonl:1: the assistant speaks first",
+            ),
+            ("{\"message\": []}", "a.jsonl:1: missing field `messages`"),
+        ] {
+            let message = format!("{:#}", read(text).unwrap_err());
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

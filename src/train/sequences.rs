@@ -1,0 +1,128 @@
+//! From examples to the sequences that are computed: those of one Reel share their beginning, and a sequence is filled up
+//! with several Reels.
+
+use super::examples::Example;
+use super::pack::pack;
+use crate::learner::{Batch, Document};
+
+/// Documents that are computed together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sequence {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub batch: Batch,
+    /// Examples in it.
+    pub examples: usize,
+    /// Of all examples, each counted in whole, whatever they share.
+    pub example_tokens: usize,
+}
+
+/// Sequences of at most `budget` tokens; an example each where that is `None`.
+pub fn sequences(examples: &[Example], budget: Option<usize>) -> Vec<Sequence> {
+    let Some(budget) = budget else { return examples.iter().map(|example| document(&[example])).collect() };
+    let documents: Vec<Sequence> = shared(examples, budget).iter().map(|group| document(group)).collect();
+    let lengths: Vec<usize> = documents.iter().map(|document| document.batch.tokens.len()).collect();
+    let mut packs = pack(&lengths, budget);
+    // In the order of the data, which is what not shuffling keeps.
+    packs.iter_mut().for_each(|pack| pack.sort_unstable());
+    packs.sort_unstable();
+    let joined = |pack: &Vec<usize>| {
+        pack.iter().map(|index| &documents[*index]).fold(Sequence::default(), |mut sequence, document| {
+            sequence.batch.extend(&document.batch);
+            sequence.examples += document.examples;
+            sequence.example_tokens += document.example_tokens;
+            sequence
+        })
+    };
+    packs.iter().map(joined).collect()
+}
+
+/// Neighbours of one Reel that share a beginning and fit the budget together.
+fn shared(examples: &[Example], budget: usize) -> Vec<Vec<&Example>> {
+    let mut groups: Vec<Vec<&Example>> = Vec::new();
+    for example in examples {
+        if let Some(group) = groups.last_mut() {
+            group.push(example);
+            let prefix = prefix(group);
+            let tokens = prefix + group.iter().map(|example| example.tokens.len() - prefix).sum::<usize>();
+            if group[0].reel_id == example.reel_id && prefix > 0 && tokens <= budget {
+                continue;
+            }
+            group.pop();
+        }
+        groups.push(vec![example]);
+    }
+    groups
+}
+
+/// How many tokens several examples have in common before the first answer starts; 0 of one.
+fn prefix(examples: &[&Example]) -> usize {
+    let [first, others @ ..] = examples else { return 0 };
+    let common = |other: &&Example| first.tokens.iter().zip(&other.tokens).take_while(|(a, b)| a == b).count();
+    let answers = examples.iter().map(|example| example.answer_at);
+    others.iter().map(common).min().map_or(0, |common| answers.fold(common, usize::min))
+}
+
+fn document(examples: &[&Example]) -> Sequence {
+    let prefix = prefix(examples);
+    let mut batch = Batch { tokens: examples[0].tokens[..prefix].to_vec(), ..Batch::default() };
+    for example in examples {
+        let start = batch.tokens.len();
+        batch.tokens.extend(&example.tokens[prefix..]);
+        for at in example.answer_at..example.tokens.len() {
+            // The row before: the last one of the prefix where the answer follows right behind that.
+            let row = if at == prefix { at - 1 } else { start + at - prefix - 1 };
+            batch.rows.push(row as u32);
+            batch.targets.push(example.tokens[at]);
+            batch.weights.push(example.weight);
+        }
+    }
+    let lengths = examples.iter().map(|example| example.tokens.len());
+    let document = match prefix {
+        0 => Document::plain(batch.tokens.len()),
+        _ => Document { prefix, branches: lengths.clone().map(|length| length - prefix).collect() },
+    };
+    batch.documents.push(document);
+    Sequence { batch, examples: examples.len(), example_tokens: lengths.sum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(reel_id: &str, tokens: &[u32], answer_at: usize) -> Example {
+        Example {
+            reel_id: reel_id.into(),
+            task: "t".into(),
+            tokens: tokens.to_vec(),
+            answer_at,
+            weight: answer_at as f32,
+        }
+    }
+
+    #[test]
+    fn examples_of_a_reel_share_their_beginning() {
+        let examples = [example("a", &[1, 2, 3, 4, 5], 4), example("a", &[1, 2, 9, 8], 3), example("b", &[1, 2, 3], 2)];
+        let made = sequences(&examples, Some(10));
+        assert_eq!(made.len(), 1);
+        let Batch { tokens, documents, rows, targets, weights } = &made[0].batch;
+        assert_eq!(tokens, &[1, 2, 3, 4, 5, 9, 8, 1, 2, 3]);
+        assert_eq!(documents, &[Document { prefix: 2, branches: vec![3, 2] }, Document::plain(3)]);
+        assert_eq!((rows, targets, weights), (&vec![3, 5, 8], &vec![5, 8, 3], &vec![4.0, 3.0, 2.0]));
+        assert_eq!((made[0].examples, made[0].example_tokens), (3, 12));
+        assert_eq!(documents[0].positions().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 2, 3]);
+        // What doesn't fit together stands alone.
+        let made = sequences(&examples, Some(5));
+        let lengths: Vec<usize> = made.iter().map(|sequence| sequence.batch.tokens.len()).collect();
+        assert_eq!(lengths, [5, 4, 3]);
+        assert_eq!(sequences(&examples, None).len(), 3);
+    }
+
+    #[test]
+    fn answers_to_the_same_prompt_follow_the_same_row() {
+        let made = sequences(&[example("a", &[1, 2, 5, 7], 2), example("a", &[1, 2, 6, 7], 2)], Some(10));
+        let Batch { tokens, documents, rows, targets, .. } = &made[0].batch;
+        assert_eq!(tokens, &[1, 2, 5, 7, 6, 7]);
+        assert_eq!(documents, &[Document { prefix: 2, branches: vec![2, 2] }]);
+        assert_eq!((rows, targets), (&vec![1, 2, 1, 4], &vec![5, 7, 6, 7]));
+    }
+}
