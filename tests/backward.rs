@@ -3,12 +3,14 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::prelude::*;
-use reels::qlora::layer::Layer;
+use reels::learner::Document;
+use reels::qlora::layer::{Layer, Pass};
 use reels::qlora::linear::{Adapter, Gradients, Linear, Matrix};
 use reels::qlora::loss::cross_entropy;
 use reels::qlora::nf4::Nf4;
 use reels::qlora::ops::Rotary;
 
+const THETA: f64 = 10_000.0;
 /// Of the largest reference value.
 const TOLERANCE: f64 = 1e-9;
 
@@ -89,13 +91,92 @@ fn check(name: &str, found: &Tensor, expected: &Tensor) {
 }
 
 /// Output, gradient of x, gradients of the parameters.
-fn run(layer: &Layer, x: &Tensor, dy: &Tensor, documents: &[usize]) -> Result<(Tensor, Tensor, Gradients)> {
+fn run(layer: &Layer, x: &Tensor, dy: &Tensor, documents: &[Document]) -> Result<(Tensor, Tensor, Gradients)> {
     let head_size = x.dim(1)? / layer.heads;
-    let rotary = Rotary::new(documents, head_size, 10_000.0, x)?;
-    let (y, trace) = layer.forward(x, documents, &rotary)?;
+    let pass = Pass { documents, rotary: Rotary::new(documents, head_size, THETA, x)?, dropout: None };
+    let (y, trace) = layer.forward(x, &pass)?;
     let mut gradients = Gradients::default();
-    let dx = layer.backward(dy, &trace, &rotary, &mut gradients)?;
+    let dx = layer.backward(dy, x, &trace, &pass, &mut gradients)?;
     Ok((y, dx, gradients))
+}
+
+/// The layer again, of plain operations that autograd knows, with one matrix of who sees whom.
+fn oracle(layer: &Layer, x: &Tensor, documents: &[Document]) -> Result<Tensor> {
+    let norm = |x: &Tensor, weight: &Tensor| {
+        let mean = (x.sqr()?.mean_keepdim(1)? + layer.eps)?;
+        x.broadcast_div(&mean.sqrt()?)?.broadcast_mul(weight)
+    };
+    let linear = |linear: &Linear, x: &Tensor| {
+        let Adapter { a, b, scale } = linear.adapter.as_ref().unwrap();
+        let y = x.matmul(&linear.weight.dense()?.t()?)?;
+        let y = (y + (x.matmul(&a.t()?)?.matmul(&b.t()?)? * *scale)?)?;
+        linear.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
+    };
+    let (tokens, hidden) = x.dims2()?;
+    let half = hidden / layer.heads / 2;
+    let positions: Vec<usize> = documents.iter().flat_map(Document::positions).collect();
+    let angle = |position: usize, pair: usize| position as f64 / THETA.powf(pair as f64 / half as f64);
+    let table = |of: fn(f64) -> f64| {
+        let values = positions.iter().flat_map(|position| (0..half).map(move |pair| of(angle(*position, pair))));
+        Tensor::from_vec(values.collect::<Vec<f64>>(), (tokens, 1, half), &Device::Cpu)
+    };
+    let (cos, sin) = (table(f64::cos)?, table(f64::sin)?);
+    let turned = |x: Tensor, heads: usize| {
+        let x = x.reshape((tokens, heads, 2 * half))?;
+        let (first, second) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
+        let turned_first = (first.broadcast_mul(&cos)? - second.broadcast_mul(&sin)?)?;
+        let turned_second = (second.broadcast_mul(&cos)? + first.broadcast_mul(&sin)?)?;
+        Tensor::cat(&[turned_first, turned_second], 2)
+    };
+    // Document and part of each token; the prefix is part 0.
+    let places: Vec<(usize, usize)> = documents
+        .iter()
+        .enumerate()
+        .flat_map(|(index, document)| {
+            let parts = std::iter::once(&document.prefix).chain(&document.branches).enumerate();
+            parts.flat_map(move |(part, length)| std::iter::repeat_n((index, part), *length)).collect::<Vec<_>>()
+        })
+        .collect();
+    let sees = |query: usize, key: usize| {
+        let ((document, part), (other, own)) = (places[query], places[key]);
+        key <= query && document == other && (own == 0 || own == part)
+    };
+    let mask = (0..tokens * tokens).map(|at| if sees(at / tokens, at % tokens) { 0.0 } else { f64::NEG_INFINITY });
+    let mask = Tensor::from_vec(mask.collect::<Vec<f64>>(), (1, tokens, tokens), &Device::Cpu)?;
+
+    let normed = norm(x, &layer.input_norm)?;
+    let queries = turned(linear(&layer.q, &normed)?, layer.heads)?;
+    let keys = turned(linear(&layer.k, &normed)?, layer.kv_heads)?;
+    let values = linear(&layer.v, &normed)?.reshape((tokens, layer.kv_heads, 2 * half))?;
+    let by_head = |x: Tensor| {
+        let each: Vec<u32> = (0..layer.heads).map(|head| (head * x.dim(1).unwrap() / layer.heads) as u32).collect();
+        x.index_select(&Tensor::new(each, &Device::Cpu)?, 1)?.transpose(0, 1)?.contiguous()
+    };
+    let (queries, keys, values) = (by_head(queries)?, by_head(keys)?, by_head(values)?);
+    let scores = (queries.matmul(&keys.t()?.contiguous()?)? / (2.0 * half as f64).sqrt())?.broadcast_add(&mask)?;
+    let weights = scores.broadcast_sub(&scores.max_keepdim(2)?.detach())?.exp()?;
+    let weights = weights.broadcast_div(&weights.sum_keepdim(2)?)?;
+    let mixed = weights.matmul(&values)?.transpose(0, 1)?.contiguous()?.reshape((tokens, hidden))?;
+    let middle = (x + linear(&layer.o, &mixed)?)?;
+    let fed = norm(&middle, &layer.post_attention_norm)?;
+    let activated = (linear(&layer.gate, &fed)?.silu()? * linear(&layer.up, &fed)?)?;
+    middle + linear(&layer.down, &activated)?
+}
+
+fn check_against_autograd(made: &Made, documents: &[Document]) {
+    let Made { layer, variables } = made;
+    let tokens = documents.iter().map(Document::tokens).sum::<usize>();
+    let x = random((tokens, layer.input_norm.dim(0).unwrap()), 1.0);
+    let dy = random(x.dims(), 1.0);
+    let (y, dx, gradients) = run(layer, &x.detach(), &dy.detach(), documents).unwrap();
+    let oracle = oracle(layer, &x, documents).unwrap();
+    check("the output", &y, &oracle);
+    let store = (oracle * dy.detach()).unwrap().sum_all().unwrap().backward().unwrap();
+    check("dx", &dx, store.get(&x).unwrap());
+    for (name, variable) in variables {
+        check(name, &gradients.0[name], store.get(variable).unwrap());
+    }
+    assert_eq!(gradients.0.len(), variables.len(), "every parameter has its gradient, and no other");
 }
 
 proptest! {
@@ -107,28 +188,52 @@ proptest! {
         half_head in 1usize..5,
         intermediate in 1usize..20,
         rank in 1usize..4,
-        documents in prop::collection::vec(1usize..7, 1..4),
+        documents in prop::collection::vec((1usize..7, prop::collection::vec(1usize..4, 0..4)), 1..4),
     ) {
         let shape = Shape { kv, group, head_size: 2 * half_head, intermediate, rank };
-        let Made { layer, variables } = make(shape);
-        let tokens = documents.iter().sum::<usize>();
-        let x = random((tokens, layer.heads * shape.head_size), 1.0);
-        let dy = random(x.dims(), 1.0);
-        let (y, dx, gradients) = run(&layer, &x.detach(), &dy.detach(), &documents).unwrap();
-
-        let rotary = Rotary::new(&documents, shape.head_size, 10_000.0, &x).unwrap();
-        let (oracle, _) = layer.forward(&x, &documents, &rotary).unwrap();
-        check("the output", &y, &oracle);
-        let store = (oracle * dy.detach()).unwrap().sum_all().unwrap().backward().unwrap();
-        check("dx", &dx, store.get(&x).unwrap());
-        for (name, variable) in &variables {
-            check(name, &gradients.0[name], store.get(variable).unwrap());
-        }
-        prop_assert_eq!(gradients.0.len(), variables.len(), "every parameter has its gradient, and no other");
+        let document = |(prefix, branches)| Document { prefix, branches };
+        check_against_autograd(&make(shape), &documents.into_iter().map(document).collect::<Vec<_>>());
     }
 }
 
 const SHAPE: Shape = Shape { kv: 2, group: 3, head_size: 8, intermediate: 40, rank: 3 };
+
+#[test]
+fn documents_longer_than_a_tile() {
+    let documents = [Document { prefix: 150, branches: vec![70, 3] }, Document::plain(129)];
+    check_against_autograd(&make(SHAPE), &documents);
+}
+
+#[test]
+fn examples_that_share_their_beginning_are_as_if_alone() {
+    let layer = make(SHAPE).layer;
+    let (prefix, branches) = (70, [5, 1, 66]);
+    let rows = |count: usize| Tensor::randn(0f64, 1.0, (count, 48), &Device::Cpu).unwrap();
+    let (x, dy) = (rows(142), rows(142));
+    // What follows on the prefix is learned from; the prefix itself is not.
+    let dy =
+        Tensor::cat(&[dy.narrow(0, 0, prefix).unwrap().zeros_like().unwrap(), dy.narrow(0, prefix, 72).unwrap()], 0)
+            .unwrap();
+    let document = Document { prefix, branches: branches.to_vec() };
+    let (y, dx, gradients) = run(&layer, &x, &dy, &[document]).unwrap();
+    let mut sum = Gradients::default();
+    let mut dprefix = rows(prefix).zeros_like().unwrap();
+    let mut start = prefix;
+    for length in branches {
+        let part = |tensor: &Tensor| tensor.narrow(0, start, length).unwrap();
+        let whole = |tensor: &Tensor| Tensor::cat(&[tensor.narrow(0, 0, prefix).unwrap(), part(tensor)], 0).unwrap();
+        let (own_y, own_dx, own) = run(&layer, &whole(&x), &whole(&dy), &[Document::plain(prefix + length)]).unwrap();
+        check("the output", &whole(&y), &own_y);
+        check("dx", &part(&dx), &own_dx.narrow(0, prefix, length).unwrap());
+        dprefix = (dprefix + own_dx.narrow(0, 0, prefix).unwrap()).unwrap();
+        own.0.into_iter().for_each(|(name, gradient)| sum.add(name, gradient).unwrap());
+        start += length;
+    }
+    check("dx of the prefix", &dx.narrow(0, 0, prefix).unwrap(), &dprefix);
+    for (name, expected) in &sum.0 {
+        check(name, &gradients.0[name], expected);
+    }
+}
 
 #[test]
 fn packed_documents_are_as_if_alone() {
@@ -136,12 +241,12 @@ fn packed_documents_are_as_if_alone() {
     let documents = [5, 1, 8];
     let x = Tensor::randn(0f64, 1.0, (14, 48), &Device::Cpu).unwrap();
     let dy = Tensor::randn(0f64, 1.0, (14, 48), &Device::Cpu).unwrap();
-    let (y, dx, gradients) = run(&layer, &x, &dy, &documents).unwrap();
+    let (y, dx, gradients) = run(&layer, &x, &dy, &documents.map(Document::plain)).unwrap();
     let mut sum = Gradients::default();
     let mut start = 0;
     for length in documents {
         let part = |tensor: &Tensor| tensor.narrow(0, start, length).unwrap();
-        let (own_y, own_dx, own) = run(&layer, &part(&x), &part(&dy), &[length]).unwrap();
+        let (own_y, own_dx, own) = run(&layer, &part(&x), &part(&dy), &[Document::plain(length)]).unwrap();
         check("the output", &part(&y), &own_y);
         check("dx", &part(&dx), &own_dx);
         own.0.into_iter().for_each(|(name, gradient)| sum.add(name, gradient).unwrap());
@@ -177,8 +282,8 @@ fn a_quantised_layer_is_one_on_the_dequantised_weights() {
     };
     let x = Tensor::randn(0f64, 1.0, (9, 48), &Device::Cpu).unwrap();
     let dy = Tensor::randn(0f64, 1.0, (9, 48), &Device::Cpu).unwrap();
-    let (y, dx, gradients) = run(&with(true), &x, &dy, &[9]).unwrap();
-    let (dense_y, dense_dx, dense_gradients) = run(&with(false), &x, &dy, &[9]).unwrap();
+    let (y, dx, gradients) = run(&with(true), &x, &dy, &[Document::plain(9)]).unwrap();
+    let (dense_y, dense_dx, dense_gradients) = run(&with(false), &x, &dy, &[Document::plain(9)]).unwrap();
     check("the output", &y, &dense_y);
     check("dx", &dx, &dense_dx);
     // Seven linears with an A and a B, and nothing that is frozen.
@@ -194,7 +299,7 @@ fn cross_entropy_in_chunks_is_autograds_in_one() {
     let (hidden, head) = (random((rows, hidden_size), 1.0), random((vocabulary, hidden_size), 1.0));
     let targets: Vec<u32> = (0..rows as u32).map(|row| row * 7 % vocabulary as u32).collect();
     let weights: Vec<f32> = (0..rows).map(|row| (row % 4) as f32 * 0.5).collect();
-    let loss = cross_entropy(&hidden.detach(), &head.detach(), &targets, &weights, true).unwrap();
+    let loss = cross_entropy(&hidden.detach(), &head.detach(), &targets, &weights, true, 64).unwrap();
 
     let logits = hidden.matmul(&head.t().unwrap()).unwrap();
     let log = log_softmax(&logits).unwrap();

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use reels::learner::{Batch, Document};
 use reels::qlora::adapter;
 use reels::qlora::checkpoint::Checkpoint;
 use reels::qlora::config::Config;
 use reels::qlora::linear::Gradients;
-use reels::qlora::model::{Batch, Method, Model};
+use reels::qlora::model::{Method, Model};
 use reels::qlora::optimizer::AdamW;
 use serde::Deserialize;
 
@@ -49,7 +50,7 @@ fn model(name: &str, method: fn(adapter::AdapterShape) -> Method) -> Model {
 fn batch((tokens, answer_at): &(Vec<u32>, usize)) -> Batch {
     let rows = (*answer_at as u32 - 1..tokens.len() as u32 - 1).collect::<Vec<u32>>();
     Batch {
-        documents: vec![tokens.len()],
+        documents: vec![Document::plain(tokens.len())],
         targets: tokens[*answer_at..].to_vec(),
         weights: vec![1.0; rows.len()],
         tokens: tokens.clone(),
@@ -76,7 +77,7 @@ fn logits_and_gradients_are_those_of_peft() {
         for recomputed in [0, 1, 2] {
             let mut gradients = Gradients::default();
             let n = first.rows.len() as f64;
-            let loss = model.backward(&first, recomputed, &mut gradients).unwrap() / n;
+            let loss = model.backward(&first, None, recomputed, &mut gradients).unwrap() / n;
             assert!((loss - expected.loss).abs() < 1e-4 * expected.loss, "{name}: {loss}, not {}", expected.loss);
             gradients.finish(n, None).unwrap();
             assert_eq!(gradients.0.len(), expected.gradients.len());
@@ -99,7 +100,7 @@ fn thirty_steps_are_those_of_torch() {
             let batch = batch(tokens);
             let mut gradients = Gradients::default();
             let n = batch.rows.len() as f64;
-            let own_loss = model.backward(&batch, 0, &mut gradients).unwrap() / n;
+            let own_loss = model.backward(&batch, None, 0, &mut gradients).unwrap() / n;
             let own_norm = gradients.finish(n, Some(0.3)).unwrap();
             optimizer.step(model.parameters(), &gradients, 1e-2, 0.1).unwrap();
             assert!((own_loss - loss).abs() < 1e-3 * loss, "{name}, step {step}: loss {own_loss}, not {loss}");
@@ -113,11 +114,11 @@ fn a_saved_adapter_is_read_again_and_others_are_refused() {
     let folder_of_run = tempfile::tempdir().unwrap();
     let mut first = model("tied", Method::Lora);
     let shape = adapter::shape(&folder("tied").join("adapter")).unwrap();
-    adapter::save(&mut first, &shape, 0.0, "base", folder_of_run.path()).unwrap();
+    adapter::save(&mut first, &shape, 0.0, Path::new("base"), folder_of_run.path()).unwrap();
     assert_eq!(adapter::shape(folder_of_run.path()).unwrap(), shape);
     let mut second = model("tied", Method::Lora);
     adapter::load(&mut second, folder_of_run.path()).unwrap();
-    let logits = |model: &Model| model.logits(&[1, 2, 3], &[3]).unwrap().to_vec2::<f32>().unwrap();
+    let logits = |model: &Model| model.logits(&[1, 2, 3], &[Document::plain(3)]).unwrap().to_vec2::<f32>().unwrap();
     assert_eq!(logits(&first), logits(&second));
 
     let base = folder("tied").join("base");
@@ -137,7 +138,7 @@ fn a_saved_adapter_is_read_again_and_others_are_refused() {
         let message = format!("{:#}", result.unwrap_err());
         assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");
     }
-    let message = second.logits(&[99], &[1]).unwrap_err().to_string();
+    let message = second.logits(&[99], &[Document::plain(1)]).unwrap_err().to_string();
     assert!(message.contains("token 99 is beyond the 61 rows of the embedding"), "{message}");
 }
 
@@ -148,17 +149,12 @@ fn accumulated_batches_are_one_batch() {
     let parts: Vec<Batch> = expected.batches[..3].iter().map(batch).collect();
     let mut whole = Batch::default();
     for part in &parts {
-        let start = whole.tokens.len() as u32;
-        whole.rows.extend(part.rows.iter().map(|row| row + start));
-        whole.tokens.extend(&part.tokens);
-        whole.documents.extend(&part.documents);
-        whole.targets.extend(&part.targets);
-        whole.weights.extend(&part.weights);
+        whole.extend(part);
     }
     let mut apart = Gradients::default();
-    let sum: f64 = parts.iter().map(|part| model.backward(part, 0, &mut apart).unwrap()).sum();
+    let sum: f64 = parts.iter().map(|part| model.backward(part, None, 0, &mut apart).unwrap()).sum();
     let mut together = Gradients::default();
-    let loss = model.backward(&whole, 0, &mut together).unwrap();
+    let loss = model.backward(&whole, None, 0, &mut together).unwrap();
     assert!((sum - loss).abs() < 1e-5 * loss && (model.loss(&whole).unwrap() - loss).abs() < 1e-5 * loss);
     for (name, gradient) in &together.0 {
         let values: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();

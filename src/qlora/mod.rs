@@ -6,6 +6,7 @@
 pub mod adapter;
 pub mod checkpoint;
 pub mod config;
+pub mod cpu;
 pub mod dropout;
 pub mod layer;
 pub mod learner;

@@ -10,9 +10,9 @@ use super::config::Config;
 use super::dropout::Dropout;
 use super::layer::{Layer, Pass, Trace};
 use super::linear::{Adapter, Gradients, Linear, Matrix};
-use super::loss::cross_entropy;
+use super::loss::{Loss, cross_entropy, rows_at_once};
 use super::nf4::Nf4;
-use super::ops::{Rotary, rms_norm, rms_norm_backward};
+use super::ops::{Rotary, rms_norm, rms_norm_backward, rms_norm_weight_gradient};
 use crate::config::TARGETS;
 use crate::learner::{Batch, Document};
 
@@ -167,7 +167,7 @@ impl Model {
     pub fn loss(&self, batch: &Batch) -> Result<f64> {
         let x = self.run(&batch.tokens, &self.pass(&batch.documents, None)?)?;
         let (normed, _) = rms_norm(&self.learned(&x, batch)?, &self.norm, self.config.rms_norm_eps)?;
-        Ok(cross_entropy(&normed, self.output(), &batch.targets, &batch.weights, false)?.sum)
+        Ok(self.cross_entropy(&normed, batch, false)?.sum)
     }
 
     /// The loss of a batch with dropout; its gradients are added up. The first `recomputed` layers keep only their input
@@ -188,9 +188,9 @@ impl Model {
             x = y;
         }
         let learned = self.learned(&x, batch)?;
-        let (normed, norm) = rms_norm(&learned, &self.norm, self.config.rms_norm_eps)?;
-        let loss = cross_entropy(&normed, self.output(), &batch.targets, &batch.weights, self.trained)?;
-        let (dlearned, dnorm) = rms_norm_backward(&loss.dhidden, &self.norm, &norm)?;
+        let (normed, inverse) = rms_norm(&learned, &self.norm, self.config.rms_norm_eps)?;
+        let loss = self.cross_entropy(&normed, batch, self.trained)?;
+        let dlearned = rms_norm_backward(&loss.dhidden, &learned, &self.norm, &inverse)?;
         let rows = self.rows(batch)?;
         let mut dx = x.zeros_like()?.index_add(&rows, &dlearned, 0)?;
         for (layer, (input, trace)) in self.layers.iter().zip(inputs).rev() {
@@ -198,9 +198,10 @@ impl Model {
                 Some(trace) => trace,
                 None => layer.forward(&input, &pass)?.1,
             };
-            dx = layer.backward(&dx, &trace, &pass, gradients)?;
+            dx = layer.backward(&dx, &input, &trace, &pass, gradients)?;
         }
         if self.trained {
+            let dnorm = rms_norm_weight_gradient(&loss.dhidden, &learned, &inverse)?;
             gradients.add("model.norm.weight".into(), dnorm)?;
             let tokens = Tensor::from_slice(&batch.tokens, batch.tokens.len(), dx.device())?;
             let dembedding = self.embedding.zeros_like()?.index_add(&tokens, &dx, 0)?;
@@ -234,6 +235,11 @@ impl Model {
         }
         let tokens = Tensor::from_slice(tokens, tokens.len(), self.embedding.device())?;
         Ok(self.embedding.index_select(&tokens, 0)?)
+    }
+
+    fn cross_entropy(&self, normed: &Tensor, batch: &Batch, head_trained: bool) -> Result<Loss> {
+        let rows = rows_at_once(self.config.vocabulary);
+        Ok(cross_entropy(normed, self.output(), &batch.targets, &batch.weights, head_trained, rows)?)
     }
 
     fn rows(&self, batch: &Batch) -> Result<Tensor> {

@@ -24,6 +24,16 @@ pub const CODE: [f32; 16] = [
     0.722_956_84,
     1.0,
 ];
+/// What the two halves of every byte stand for, the high one first.
+static PAIRS: [[f32; 2]; 256] = {
+    let mut pairs = [[0.0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [CODE[byte >> 4], CODE[byte & 0xF]];
+        byte += 1;
+    }
+    pairs
+};
 /// Stands for a maximum of 0, which nothing can be divided by.
 const TINY: f32 = 1e-38;
 
@@ -100,13 +110,28 @@ impl Nf4 {
 
     /// The values that are stood for.
     pub fn dequantise(&self) -> Vec<f32> {
-        let maxima = self.maxima();
-        let value = |at: usize| {
-            let byte = self.packed[at / 2];
-            let code = if at.is_multiple_of(2) { byte >> 4 } else { byte & 0xF };
-            CODE[usize::from(code)] * maxima[at / BLOCK]
-        };
-        (0..self.len).map(value).collect()
+        let mut values = vec![0.0; self.len];
+        self.dequantise_into(&self.maxima(), 0, &mut values);
+        values
+    }
+
+    /// The values from `start` on, counted row-major; `maxima` are [`Nf4::maxima`].
+    pub fn dequantise_into(&self, maxima: &[f32], start: usize, mut values: &mut [f32]) {
+        let mut at = start;
+        while !values.is_empty() {
+            let count = values.len().min(BLOCK - at % BLOCK);
+            let (now, later) = values.split_at_mut(count);
+            let maximum = maxima[at / BLOCK];
+            let (first, now) = now.split_at_mut(at % 2);
+            first.iter_mut().for_each(|value| *value = PAIRS[usize::from(self.packed[at / 2])][1] * maximum);
+            let bytes = &self.packed[at.div_ceil(2)..];
+            let (pairs, last) = now.as_chunks_mut::<2>();
+            for (pair, byte) in pairs.iter_mut().zip(bytes) {
+                *pair = PAIRS[usize::from(*byte)].map(|value| value * maximum);
+            }
+            last.iter_mut().for_each(|value| *value = PAIRS[usize::from(bytes[pairs.len()])][0] * maximum);
+            (at, values) = (at + count, later);
+        }
     }
 }
 

@@ -1,39 +1,47 @@
-//! The operations of a Qwen2 layer with their derivatives. Tokens of several documents stand behind one another in
-//! `[tokens, …]`; what concerns documents is told their lengths.
-//!
-//! Forward passes are plain candle operations, so that candle's autograd can check the backward passes written here.
+//! The operations of a Qwen2 layer with their derivatives, on tensors. Tokens of several documents stand behind one another
+//! in `[tokens, …]`.
 
-use candle_core::{D, Result, Tensor};
+use std::ops::Deref;
 
+use candle_core::{D, Result, Storage, Tensor};
+
+use super::cpu::{Real, Values, attention as attention_kernel, by_type, rows, values};
 use crate::learner::Document;
 
-/// What the backward pass of [`rms_norm`] needs.
-#[derive(Debug, Clone)]
-pub struct Normed {
-    /// `[tokens, hidden]`, before the weight.
-    unit: Tensor,
-    /// `[tokens, 1]`, one over the root of the mean square.
-    inverse: Tensor,
+/// x / √(mean(x²) + ε) · w (Zhang and Sennrich 2019), and one over the root of each row, `[tokens]`. `x` is `[tokens,
+/// hidden]`, `weight` `[hidden]`.
+pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+    fn run<T: Real>(x: &Tensor, weight: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+        let [xs, weights] = [values(x)?, values(weight)?];
+        let (y, inverse) = rows::rms_norm::<T>(xs.slice()?, weights.slice()?, eps);
+        let tokens = inverse.len();
+        Ok((Tensor::from_vec(y, x.shape(), x.device())?, Tensor::from_vec(inverse, tokens, x.device())?))
+    }
+    by_type!(x, run(x, weight, eps))
 }
 
-/// x / √(mean(x²) + ε) · w (Zhang and Sennrich 2019). `x` is `[tokens, hidden]`, `weight` `[hidden]`.
-pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<(Tensor, Normed)> {
-    let inverse = (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?.recip()?;
-    let unit = x.broadcast_mul(&inverse)?;
-    Ok((unit.broadcast_mul(weight)?, Normed { unit, inverse }))
+/// The gradient of x.
+pub fn rms_norm_backward(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Tensor) -> Result<Tensor> {
+    fn run<T: Real>(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Tensor) -> Result<Tensor> {
+        let [dys, xs, weights, inverses] = [values(dy)?, values(x)?, values(weight)?, values(inverse)?];
+        let dx = rows::rms_norm_backward::<T>(dys.slice()?, xs.slice()?, weights.slice()?, inverses.slice()?);
+        Tensor::from_vec(dx, x.shape(), x.device())
+    }
+    by_type!(x, run(dy, x, weight, inverse))
 }
 
-/// The gradients of x and of the weight.
-pub fn rms_norm_backward(dy: &Tensor, weight: &Tensor, normed: &Normed) -> Result<(Tensor, Tensor)> {
-    let Normed { unit, inverse } = normed;
-    let dunit = dy.broadcast_mul(weight)?;
-    // u = x·r: dx = r · (du − u · mean(du · u))
-    let along = (&dunit * unit)?.mean_keepdim(D::Minus1)?;
-    let dx = (dunit - unit.broadcast_mul(&along)?)?.broadcast_mul(inverse)?;
-    Ok((dx, (dy * unit)?.sum(0)?))
+/// The gradient of the weight.
+pub fn rms_norm_weight_gradient(dy: &Tensor, x: &Tensor, inverse: &Tensor) -> Result<Tensor> {
+    fn run<T: Real>(dy: &Tensor, x: &Tensor, inverse: &Tensor) -> Result<Tensor> {
+        let [dys, xs, inverses] = [values(dy)?, values(x)?, values(inverse)?];
+        let width = x.dim(D::Minus1)?;
+        let gradient = rows::rms_norm_weight_gradient::<T>(dys.slice()?, xs.slice()?, width, inverses.slice()?);
+        Tensor::from_vec(gradient, width, x.device())
+    }
+    by_type!(x, run(dy, x, inverse))
 }
 
-/// Cosines and sines of rotary positions (Su et al. 2021), each `[tokens, 1, head_size / 2]`.
+/// Cosines and sines of rotary positions (Su et al. 2021), each `[tokens, head_size / 2]`.
 #[derive(Debug, Clone)]
 pub struct Rotary {
     cos: Tensor,
@@ -41,162 +49,111 @@ pub struct Rotary {
 }
 
 impl Rotary {
-    /// Positions start anew in every document.
+    /// Positions start anew in every document. In the type, and on the device, of `like`.
     pub fn new(documents: &[Document], head_size: usize, theta: f64, like: &Tensor) -> Result<Rotary> {
         let half = head_size / 2;
+        let frequencies: Vec<f64> = (0..half).map(|pair| theta.powf(-(pair as f64) / half as f64)).collect();
         let positions = documents.iter().flat_map(Document::positions);
-        let angles: Vec<f64> = positions
-            .flat_map(|position| (0..half).map(move |pair| position as f64 / theta.powf(pair as f64 / half as f64)))
-            .collect();
+        let angles: Vec<f64> =
+            positions.flat_map(|position| frequencies.iter().map(move |each| position as f64 * each)).collect();
         let table = |of: fn(f64) -> f64| {
-            let values: Vec<f32> = angles.iter().map(|angle| of(*angle) as f32).collect();
-            Tensor::from_vec(values, (angles.len() / half, 1, half), like.device())?.to_dtype(like.dtype())
+            let values: Vec<f64> = angles.iter().map(|angle| of(*angle)).collect();
+            Tensor::from_vec(values, (angles.len() / half, half), like.device())?.to_dtype(like.dtype())
         };
         Ok(Rotary { cos: table(f64::cos)?, sin: table(f64::sin)? })
     }
 
     /// Turns `[tokens, heads, head_size]`: the first half of a head's elements are paired with the second half.
     pub fn turn(&self, x: &Tensor) -> Result<Tensor> {
-        turned(x, &self.cos, &self.sin)
+        by_type!(x, turned(x, self, 1.0))
     }
 
     /// The gradient: turned back.
     pub fn turn_back(&self, dy: &Tensor) -> Result<Tensor> {
-        turned(dy, &self.cos, &self.sin.neg()?)
+        by_type!(dy, turned(dy, self, -1.0))
     }
 }
 
-fn turned(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
-    let half = x.dim(D::Minus1)? / 2;
-    let (first, second) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
-    let turned_first = (first.broadcast_mul(cos)? - second.broadcast_mul(sin)?)?;
-    let turned_second = (second.broadcast_mul(cos)? + first.broadcast_mul(sin)?)?;
-    Tensor::cat(&[turned_first, turned_second], D::Minus1)
+fn turned<T: Real>(x: &Tensor, Rotary { cos, sin }: &Rotary, sign: f32) -> Result<Tensor> {
+    let [xs, coss, sins] = [values(x)?, values(cos)?, values(sin)?];
+    let angles = (coss.slice::<T>()?, sins.slice::<T>()?);
+    let y = rows::turn(xs.slice()?, x.dim(1)?, angles, cos.dim(1)?, T::from_f32(sign));
+    Tensor::from_vec(y, x.shape(), x.device())
 }
 
-/// What the backward pass of [`attention`] needs, by document.
+/// What the backward pass of [`attention`] needs.
 #[derive(Debug, Clone)]
-pub struct Attended(Vec<AttendedDocument>);
-
-/// `kv` are the heads of keys and values, `group` the query heads that share one, `length` the tokens.
-#[derive(Debug, Clone)]
-struct AttendedDocument {
-    /// `[kv, group · length, head_size]`
+pub struct Attended {
+    /// `[tokens, heads, head_size]`
     queries: Tensor,
-    /// `[kv, length, head_size]`
+    /// `[tokens, kv_heads, head_size]`
     keys: Tensor,
-    /// `[kv, length, head_size]`
+    /// `[tokens, kv_heads, head_size]`
     values: Tensor,
-    /// `[kv, group · length, length]`
-    weights: Tensor,
+    /// `[tokens, heads, head_size]`
+    output: Tensor,
+    /// Log of the sum of a row's weights: `[heads, tokens]`.
+    sums: Tensor,
 }
 
-/// Causal attention within each document. `queries` is `[tokens, heads, head_size]`, `keys` and `values` `[tokens, kv,
-/// head_size]`; so is the result, with all heads.
-pub fn attention(
+/// Causal attention within each document. `queries` is `[tokens, heads, head_size]`, `keys` and `values` `[tokens, kv_heads,
+/// head_size]`; the result is shaped as the queries.
+pub fn attention(queries: Tensor, keys: Tensor, values: Tensor, documents: &[Document]) -> Result<(Tensor, Attended)> {
+    by_type!(queries, attend(queries, keys, values, documents))
+}
+
+fn attend<T: Real>(q: Tensor, k: Tensor, v: Tensor, documents: &[Document]) -> Result<(Tensor, Attended)> {
+    let (tokens, heads, _) = q.dims3()?;
+    let (output, sums) = {
+        let [qs, ks, vs] = [values(&q)?, values(&k)?, values(&v)?];
+        attention_kernel::forward::<T>(&inputs(&q, &k, [&qs, &ks, &vs])?, documents)
+    };
+    let output = Tensor::from_vec(output, q.shape(), q.device())?;
+    let sums = Tensor::from_vec(sums, (heads, tokens), q.device())?;
+    Ok((output.clone(), Attended { queries: q, keys: k, values: v, output, sums }))
+}
+
+fn inputs<'a, T: Real>(
     queries: &Tensor,
     keys: &Tensor,
-    values: &Tensor,
-    documents: &[Document],
-) -> Result<(Tensor, Attended)> {
-    let (heads, kv) = (queries.dim(1)?, keys.dim(1)?);
-    let scale = 1.0 / (queries.dim(2)? as f64).sqrt();
-    let (mut outputs, mut attended) = (Vec::new(), Vec::new());
-    let mut start = 0;
-    for document in documents {
-        let length = document.tokens();
-        let queries = grouped(&queries.narrow(0, start, length)?, kv)?;
-        let keys = keys.narrow(0, start, length)?.transpose(0, 1)?.contiguous()?;
-        let values = values.narrow(0, start, length)?.transpose(0, 1)?.contiguous()?;
-        let scores = (queries.matmul(&keys.transpose(1, 2)?.contiguous()?)? * scale)?;
-        let scores = scores.broadcast_add(&unseen(document, heads / kv, &scores)?)?;
-        let weights = softmax(&scores)?;
-        outputs.push(ungrouped(&weights.matmul(&values)?, heads, length)?);
-        attended.push(AttendedDocument { queries, keys, values, weights });
-        start += length;
-    }
-    Ok((Tensor::cat(&outputs, 0)?, Attended(attended)))
+    [q, k, v]: [&'a Values<impl Deref<Target = Storage>>; 3],
+) -> Result<attention_kernel::Inputs<'a, T>> {
+    let (_, heads, head_size) = queries.dims3()?;
+    let (queries, keys, values, kv_heads) = (q.slice()?, k.slice()?, v.slice()?, keys.dim(1)?);
+    Ok(attention_kernel::Inputs { queries, keys, values, heads, kv_heads, head_size })
 }
 
 /// The gradients of queries, keys and values.
-pub fn attention_backward(dy: &Tensor, attended: &Attended) -> Result<[Tensor; 3]> {
-    let heads = dy.dim(1)?;
-    let scale = 1.0 / (dy.dim(2)? as f64).sqrt();
-    let mut gradients = [vec![], vec![], vec![]];
-    let mut start = 0;
-    for AttendedDocument { queries, keys, values, weights } in &attended.0 {
-        let (kv, length) = (keys.dim(0)?, keys.dim(1)?);
-        let dy = grouped(&dy.narrow(0, start, length)?, kv)?;
-        let dvalues = weights.transpose(1, 2)?.contiguous()?.matmul(&dy)?;
-        let dweights = dy.matmul(&values.transpose(1, 2)?.contiguous()?)?;
-        // softmax: ds = p · (dp − Σ dp · p)
-        let along = (&dweights * weights)?.sum_keepdim(D::Minus1)?;
-        let dscores = (dweights.broadcast_sub(&along)?.mul(weights)? * scale)?;
-        let dqueries = dscores.matmul(keys)?;
-        // The sum over the query heads that share a key is in the product.
-        let dkeys = dscores.transpose(1, 2)?.contiguous()?.matmul(queries)?;
-        gradients[0].push(ungrouped(&dqueries, heads, length)?);
-        gradients[1].push(dkeys.transpose(0, 1)?);
-        gradients[2].push(dvalues.transpose(0, 1)?);
-        start += length;
+pub fn attention_backward(dy: &Tensor, attended: &Attended, documents: &[Document]) -> Result<[Tensor; 3]> {
+    fn run<T: Real>(dy: &Tensor, attended: &Attended, documents: &[Document]) -> Result<[Tensor; 3]> {
+        let Attended { queries, keys, output, sums, .. } = attended;
+        let [q, k, v] = [values(queries)?, values(keys)?, values(&attended.values)?];
+        let [dys, outputs, sums] = [values(dy)?, values(output)?, values(sums)?];
+        let inputs = inputs::<T>(queries, keys, [&q, &k, &v])?;
+        let known = (outputs.slice()?, sums.slice()?);
+        let [dq, dk, dv] = attention_kernel::backward(dys.slice()?, &inputs, documents, known);
+        let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
+        Ok([tensor(dq, queries)?, tensor(dk, keys)?, tensor(dv, keys)?])
     }
-    let [queries, keys, values] = gradients.map(|parts| Tensor::cat(&parts, 0));
-    Ok([queries?, keys?, values?])
-}
-
-/// `[length, heads, head_size]` as `[kv, group · length, head_size]`.
-fn grouped(x: &Tensor, kv: usize) -> Result<Tensor> {
-    let (length, heads, size) = x.dims3()?;
-    let group = heads / kv;
-    x.reshape((length, kv, group, size))?.permute((1, 2, 0, 3))?.contiguous()?.reshape((kv, group * length, size))
-}
-
-/// Back from [`grouped`].
-fn ungrouped(x: &Tensor, heads: usize, length: usize) -> Result<Tensor> {
-    let (kv, _, size) = x.dims3()?;
-    let apart = x.reshape((kv, heads / kv, length, size))?.permute((2, 0, 1, 3))?.contiguous()?;
-    apart.reshape((length, heads, size))
-}
-
-/// −∞ where a query doesn't see a key: `[1, group · length, length]`.
-fn unseen(document: &Document, group: usize, like: &Tensor) -> Result<Tensor> {
-    let length = document.tokens();
-    // Where the part starts that a token stands in, beside the prefix.
-    let parts = [&document.prefix].into_iter().chain(&document.branches);
-    let starts: Vec<usize> = parts
-        .scan(0, |end, part| {
-            let start = *end;
-            *end += part;
-            Some(std::iter::repeat_n(start, *part))
-        })
-        .flatten()
-        .collect();
-    let sees = |query: usize, key: usize| key <= query && (key < document.prefix || key >= starts[query]);
-    let value = |(query, key)| if sees(query, key) { 0.0 } else { f32::NEG_INFINITY };
-    let mask: Vec<f32> = (0..group)
-        .flat_map(|_| (0..length).flat_map(|query| (0..length).map(move |key| (query, key))))
-        .map(value)
-        .collect();
-    Tensor::from_vec(mask, (1, group * length, length), like.device())?.to_dtype(like.dtype())
-}
-
-fn softmax(scores: &Tensor) -> Result<Tensor> {
-    // The largest is only there for the range: no gradient goes through it.
-    let largest = scores.max_keepdim(D::Minus1)?.detach();
-    let exponentials = scores.broadcast_sub(&largest)?.exp()?;
-    exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)
+    by_type!(dy, run(dy, attended, documents))
 }
 
 /// SwiGLU (Shazeer 2020): silu(gate) · up.
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    gate.silu()? * up
+    fn run<T: Real>(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+        let (gates, ups) = (values(gate)?, values(up)?);
+        Tensor::from_vec(rows::swiglu::<T>(gates.slice()?, ups.slice()?), gate.shape(), gate.device())
+    }
+    by_type!(gate, run(gate, up))
 }
 
 /// The gradients of gate and up.
 pub fn swiglu_backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<[Tensor; 2]> {
-    let sigmoid = (gate.neg()?.exp()? + 1.0)?.recip()?;
-    let silu = (gate * &sigmoid)?;
-    // silu′ = σ · (1 + x · (1 − σ)) = σ + silu · (1 − σ)
-    let slope = (&sigmoid + (&silu * (1.0 - &sigmoid)?)?)?;
-    Ok([((dy * up)? * slope)?, (dy * silu)?])
+    fn run<T: Real>(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<[Tensor; 2]> {
+        let [dys, gates, ups] = [values(dy)?, values(gate)?, values(up)?];
+        let (dgate, dup) = rows::swiglu_backward::<T>(dys.slice()?, gates.slice()?, ups.slice()?);
+        let tensor = |values| Tensor::from_vec(values, gate.shape(), gate.device());
+        Ok([tensor(dgate)?, tensor(dup)?])
+    }
+    by_type!(dy, run(dy, gate, up))
 }

@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn the_answer_and_its_end_are_learned() {
         let made = examples(&[reel("a"), Reel { reference: [].into(), ..reel("b") }], 30_000).unwrap();
-        assert_eq!((made.examples.len(), made.without_reference), (1, 1));
+        assert_eq!((made.examples.len(), made.without_reference, made.records), (2, 1, 2));
         let example = &made.examples[0];
         assert_eq!((learned(example).as_str(), example.task.as_str(), example.weight), ("Kopi.", "summary", 1.0));
         let prompt: Vec<u8> = example.tokens[..example.answer_at].iter().map(|token| *token as u8).collect();
@@ -205,7 +205,7 @@ mod tests {
         let soft = [("iklan".to_owned(), 0.75), ("bukan iklan".to_owned(), 0.25)].into();
         let reel = Reel { soft: Some([("ad".to_owned(), soft)].into()), ..reel("a") };
         let made = examples(&[reel], 30_000).unwrap().examples;
-        let shares: Vec<(String, f32)> = made[1..].iter().map(|example| (learned(example), example.weight)).collect();
+        let shares: Vec<(String, f32)> = made[2..].iter().map(|example| (learned(example), example.weight)).collect();
         assert_eq!(shares, [("bukan iklan".to_owned(), 0.25), ("iklan".to_owned(), 0.75)]);
     }
 
