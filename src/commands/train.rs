@@ -23,7 +23,7 @@ use crate::qlora::model::Method;
 use crate::run::{EnvironmentFailure, available_memory, timestamp, write_atomically, write_json};
 use crate::task::check_reference;
 use crate::train::conversations;
-use crate::train::examples::{Examples, Maker};
+use crate::train::examples::{Examples, Maker, max_prompt_tokens};
 use crate::train::preview;
 use crate::train::run_folder::{RunFolder, last_checkpoint};
 use crate::train::schedule::Schedule;
@@ -79,7 +79,7 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
             inherit::copy_base(&settings.base, &settings.output, settings.method)?;
             prompts.write_to(&settings.output.join("prompts"))?;
             write_probe(&settings.output, dev.as_ref().unwrap_or(&data))?;
-            manifest(&settings, &overrides, inputs, &prompts, max_prompt_tokens(&settings, &prompts)?)
+            manifest(&settings, &overrides, inputs, &prompts, max_prompt_tokens(settings.max_seq_tokens, &prompts)?)
         }
     };
     let mut run = RunFolder::open(&settings.output, state.step)?;
@@ -242,7 +242,7 @@ impl Data {
                 prompts,
                 chat: &base.chat,
                 tokenizer: &base.tokenizer,
-                max_prompt_tokens: max_prompt_tokens(settings, prompts)?,
+                max_prompt_tokens: max_prompt_tokens(max_tokens, prompts)?,
                 max_tokens,
             };
             maker.examples(&name, &reels)?
@@ -254,17 +254,6 @@ impl Data {
     fn announce(&self, what: &str, max_tokens: usize) {
         eprintln!("{what:<8} {}", preview::data(&self.name, &self.examples, &self.sequences, max_tokens));
     }
-}
-
-/// Of a prompt, so that the longest answer of every task has room behind it.
-fn max_prompt_tokens(settings: &TrainSettings, prompts: &PromptSet) -> Result<usize> {
-    let answer = prompts.tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0) + 1;
-    settings.max_seq_tokens.checked_sub(answer).filter(|budget| *budget > 0).with_context(|| {
-        format!(
-            "--max-seq-tokens {} leaves nothing for a prompt beside an answer of {answer} tokens\nhint: raise it, or lower max_tokens in tasks.toml",
-            settings.max_seq_tokens
-        )
-    })
 }
 
 fn plan(settings: &TrainSettings, base: &Base, data: &Data, dev: Option<&Data>) -> Result<Plan> {

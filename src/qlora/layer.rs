@@ -69,16 +69,16 @@ impl Layer {
             let (tokens, width) = y.dims2()?;
             y.reshape((tokens, heads, width / heads))
         };
-        let queries = rotary.turn(&heads(self.q.forward(&normed, dropout)?, self.heads)?)?;
-        let keys = rotary.turn(&heads(self.k.forward(&normed, dropout)?, self.kv_heads)?)?;
-        let values = heads(self.v.forward(&normed, dropout)?, self.kv_heads)?;
+        let queries = rotary.turn(&heads(self.q.forward(&normed, dropout, None)?, self.heads)?)?;
+        let keys = rotary.turn(&heads(self.k.forward(&normed, dropout, None)?, self.kv_heads)?)?;
+        let values = heads(self.v.forward(&normed, dropout, None)?, self.kv_heads)?;
         let (mixed, attended) = attention(queries, keys, values, documents)?;
         let mixed = mixed.flatten_from(1)?;
-        let middle = (x + self.o.forward(&mixed, dropout)?)?;
+        let middle = self.o.forward(&mixed, dropout, Some(x))?;
         let (fed, fed_inverse) = rms_norm(&middle, &self.post_attention_norm, self.eps)?;
-        let (gate, up) = (self.gate.forward(&fed, dropout)?, self.up.forward(&fed, dropout)?);
+        let (gate, up) = (self.gate.forward(&fed, dropout, None)?, self.up.forward(&fed, dropout, None)?);
         let activated = swiglu(&gate, &up)?;
-        let y = (&middle + self.down.forward(&activated, dropout)?)?;
+        let y = self.down.forward(&activated, dropout, Some(&middle))?;
         Ok((y, Trace { normed, inverse, attended, mixed, middle, fed, fed_inverse, gate, up, activated }))
     }
 
@@ -93,26 +93,25 @@ impl Layer {
     ) -> Result<Tensor> {
         let Pass { documents, rotary, dropout } = pass;
         let dropout = dropout.as_ref();
-        let dactivated = self.down.backward(&trace.activated, dy, dropout, gradients)?;
+        let dactivated = self.down.backward(&trace.activated, dy, dropout, None, gradients)?;
         let [dgate, dup] = swiglu_backward(&dactivated, &trace.gate, &trace.up)?;
-        let dfed = (self.gate.backward(&trace.fed, &dgate, dropout, gradients)?
-            + self.up.backward(&trace.fed, &dup, dropout, gradients)?)?;
-        let dmiddle = rms_norm_backward(&dfed, &trace.middle, &self.post_attention_norm, &trace.fed_inverse)?;
+        let dfed = self.gate.backward(&trace.fed, &dgate, dropout, None, gradients)?;
+        let dfed = self.up.backward(&trace.fed, &dup, dropout, Some(&dfed), gradients)?;
+        let dmiddle = rms_norm_backward(&dfed, &trace.middle, &self.post_attention_norm, &trace.fed_inverse, dy)?;
         self.add_norm("post_attention_layernorm", &dfed, &trace.middle, &trace.fed_inverse, gradients)?;
-        let dmiddle = (dmiddle + dy)?;
 
-        let dmixed = self.o.backward(&trace.mixed, &dmiddle, dropout, gradients)?;
+        let dmixed = self.o.backward(&trace.mixed, &dmiddle, dropout, None, gradients)?;
         let (tokens, width) = dmixed.dims2()?;
         let dmixed = dmixed.reshape((tokens, self.heads, width / self.heads))?;
         let [dqueries, dkeys, dvalues] = attention_backward(&dmixed, &trace.attended, documents)?;
         let dqueries = rotary.turn_back(&dqueries)?.flatten_from(1)?;
         let dkeys = rotary.turn_back(&dkeys)?.flatten_from(1)?;
-        let mut dnormed = self.q.backward(&trace.normed, &dqueries, dropout, gradients)?;
-        dnormed = (dnormed + self.k.backward(&trace.normed, &dkeys, dropout, gradients)?)?;
-        dnormed = (dnormed + self.v.backward(&trace.normed, &dvalues.flatten_from(1)?, dropout, gradients)?)?;
-        let dx = rms_norm_backward(&dnormed, x, &self.input_norm, &trace.inverse)?;
+        let dnormed = self.q.backward(&trace.normed, &dqueries, dropout, None, gradients)?;
+        let dnormed = self.k.backward(&trace.normed, &dkeys, dropout, Some(&dnormed), gradients)?;
+        let dvalues = dvalues.flatten_from(1)?;
+        let dnormed = self.v.backward(&trace.normed, &dvalues, dropout, Some(&dnormed), gradients)?;
         self.add_norm("input_layernorm", &dnormed, x, &trace.inverse, gradients)?;
-        dx + dmiddle
+        rms_norm_backward(&dnormed, x, &self.input_norm, &trace.inverse, &dmiddle)
     }
 
     fn add_norm(&self, norm: &str, dy: &Tensor, x: &Tensor, inverse: &Tensor, gradients: &mut Gradients) -> Result<()> {

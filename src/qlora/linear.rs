@@ -109,20 +109,21 @@ impl Matrix {
 }
 
 impl Linear {
-    /// `x` is `[tokens, in]`, the result `[tokens, out]`.
-    pub fn forward(&self, x: &Tensor, dropout: Option<&Dropout>) -> Result<Tensor> {
-        by_type!(x, forward(self, x, dropout))
+    /// `x` is `[tokens, in]`, the result `[tokens, out]`; added to `onto`.
+    pub fn forward(&self, x: &Tensor, dropout: Option<&Dropout>, onto: Option<&Tensor>) -> Result<Tensor> {
+        by_type!(x, forward(self, x, dropout, onto))
     }
 
-    /// The gradient of x; those of what is trained are added up.
+    /// The gradient of x, added to `onto`; those of what is trained are added up.
     pub fn backward(
         &self,
         x: &Tensor,
         dy: &Tensor,
         dropout: Option<&Dropout>,
+        onto: Option<&Tensor>,
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        by_type!(x, backward(self, x, dy, dropout, gradients))
+        by_type!(x, backward(self, x, dy, dropout, onto, gradients))
     }
 }
 
@@ -134,17 +135,17 @@ fn product<T: Real>(alpha: T, a: Strided<T>, b: Strided<T>) -> Vec<T> {
     data
 }
 
-fn forward<T: Real>(linear: &Linear, x: &Tensor, dropout: Option<&Dropout>) -> Result<Tensor> {
+fn forward<T: Real>(linear: &Linear, x: &Tensor, dropout: Option<&Dropout>, onto: Option<&Tensor>) -> Result<Tensor> {
     let (tokens, into) = x.dims2()?;
     let (out, _) = linear.weight.dims()?;
     let xs = values(x)?;
-    let mut y = vec![T::zero(); tokens * out];
+    let mut y = start::<T>(onto, tokens * out)?;
     if let Some(bias) = &linear.bias {
         let bias = values(bias)?;
         let bias = bias.slice::<T>()?;
-        y.chunks_mut(out).for_each(|row| row.copy_from_slice(bias));
+        y.chunks_mut(out).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, bias)| *y = *y + *bias));
     }
-    let to = if linear.bias.is_some() { Into::sum(&mut y, out) } else { Into::new(&mut y, out) };
+    let to = Into { accumulate: onto.is_some() || linear.bias.is_some(), ..Into::new(&mut y, out) };
     linear.weight.product(to, xs.slice()?, true)?;
     if let Some(Adapter { a, b, scale }) = &linear.adapter {
         let (rank, a, b) = (a.dim(0)?, values(a)?, values(b)?);
@@ -161,14 +162,15 @@ fn backward<T: Real>(
     x: &Tensor,
     dy: &Tensor,
     dropout: Option<&Dropout>,
+    onto: Option<&Tensor>,
     gradients: &mut Gradients,
 ) -> Result<Tensor> {
     let ((tokens, into), out) = (x.dims2()?, dy.dim(1)?);
     let device = x.device();
     let [xs, dys] = [values(x)?, values(dy)?];
     let dy_rows = Strided::new(dys.slice::<T>()?, tokens, out);
-    let mut dx = vec![T::zero(); tokens * into];
-    linear.weight.product(Into::new(&mut dx, into), dys.slice()?, false)?;
+    let mut dx = start::<T>(onto, tokens * into)?;
+    linear.weight.product(Into { accumulate: onto.is_some(), ..Into::new(&mut dx, into) }, dys.slice()?, false)?;
     let name = |part: &str| format!("{}.{part}", linear.name);
     if linear.trained {
         let dweight = product(T::one(), dy_rows.t(), Strided::new(xs.slice()?, tokens, into));
@@ -202,6 +204,11 @@ fn backward<T: Real>(
         }
     }
     Tensor::from_vec(dx, (tokens, into), device)
+}
+
+/// What a sum starts from.
+fn start<T: Real>(onto: Option<&Tensor>, len: usize) -> Result<Vec<T>> {
+    onto.map_or_else(|| Ok(vec![T::zero(); len]), |onto| Ok(values(onto)?.slice()?.to_vec()))
 }
 
 /// The same elements are left out on the way back, where this is applied to the gradient.

@@ -190,9 +190,9 @@ impl Model {
         let learned = self.learned(&x, batch)?;
         let (normed, inverse) = rms_norm(&learned, &self.norm, self.config.rms_norm_eps)?;
         let loss = self.cross_entropy(&normed, batch, self.trained)?;
-        let dlearned = rms_norm_backward(&loss.dhidden, &learned, &self.norm, &inverse)?;
-        let rows = self.rows(batch)?;
-        let mut dx = x.zeros_like()?.index_add(&rows, &dlearned, 0)?;
+        let nothing = learned.zeros_like()?;
+        let dlearned = rms_norm_backward(&loss.dhidden, &learned, &self.norm, &inverse, &nothing)?;
+        let mut dx = x.zeros_like()?.index_add(&self.rows(batch)?, &dlearned, 0)?;
         for (layer, (input, trace)) in self.layers.iter().zip(inputs).rev() {
             let trace = match trace {
                 Some(trace) => trace,

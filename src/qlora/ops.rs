@@ -20,14 +20,19 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<(Tensor, Tensor
     by_type!(x, run(x, weight, eps))
 }
 
-/// The gradient of x.
-pub fn rms_norm_backward(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Tensor) -> Result<Tensor> {
-    fn run<T: Real>(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Tensor) -> Result<Tensor> {
-        let [dys, xs, weights, inverses] = [values(dy)?, values(x)?, values(weight)?, values(inverse)?];
-        let dx = rows::rms_norm_backward::<T>(dys.slice()?, xs.slice()?, weights.slice()?, inverses.slice()?);
-        Tensor::from_vec(dx, x.shape(), x.device())
+/// The gradient of x, added to `onto`.
+pub fn rms_norm_backward(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Tensor, onto: &Tensor) -> Result<Tensor> {
+    fn run<T: Real>(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Tensor, onto: &Tensor) -> Result<Tensor> {
+        let [dys, xs, ontos] = [values(dy)?, values(x)?, values(onto)?];
+        let (weights, inverses) = (values(weight)?, values(inverse)?);
+        let known = (weights.slice::<T>()?, inverses.slice()?);
+        Tensor::from_vec(
+            rows::rms_norm_backward(dys.slice()?, xs.slice()?, known, ontos.slice()?),
+            x.shape(),
+            x.device(),
+        )
     }
-    by_type!(x, run(dy, x, weight, inverse))
+    by_type!(x, run(dy, x, weight, inverse, onto))
 }
 
 /// The gradient of the weight.

@@ -64,6 +64,19 @@ pub struct Maker<'a> {
     pub max_tokens: usize,
 }
 
+/// The budget of a prompt, so that the longest answer of every task has room behind it.
+///
+/// # Errors
+/// When nothing is left for a prompt.
+pub fn max_prompt_tokens(max_seq_tokens: usize, prompts: &PromptSet) -> Result<usize> {
+    let answer = prompts.tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0) + 1;
+    max_seq_tokens.checked_sub(answer).filter(|budget| *budget > 0).with_context(|| {
+        format!(
+            "--max-seq-tokens {max_seq_tokens} leaves nothing for a prompt beside an answer of {answer} tokens\nhint: raise it, or lower max_tokens in tasks.toml"
+        )
+    })
+}
+
 impl Maker<'_> {
     /// One example a Reel and task that has a reference; of a soft answer one a label. `name` stands in errors.
     ///

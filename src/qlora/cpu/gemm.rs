@@ -11,15 +11,16 @@ use crate::qlora::nf4::Nf4;
 const WIDE: bool = cfg!(target_feature = "avx512f");
 /// Rows of a tile of the result that stays in registers.
 const ROWS: usize = if WIDE { 12 } else { 6 };
-/// Columns of it: two vectors of 32-bit values.
-const COLUMNS: usize = if WIDE { 32 } else { 16 };
-/// Inner length that is packed at once: a panel of the right side stays in the first cache, a block of the left in the
-/// second.
+/// 32-bit values of a vector register. A tile is two of them wide, one where the result isn't wider.
+const VECTOR: usize = if WIDE { 16 } else { 8 };
+/// Inner length that is packed at once: a panel of the right side stays in the first cache.
 const DEPTH: usize = 256;
 /// Columns of the right side that are packed at once, so that they stay in the last cache.
 const PACKED_COLUMNS: usize = 4096;
 /// Products with fewer multiplications are faster on one thread.
 const WORTH_THREADS: usize = 1 << 18;
+/// Inner steps that are written out one after the other.
+const STEPS: usize = 8;
 
 /// A matrix in memory.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +105,15 @@ impl<'a, T> Into<'a, T> {
 
 /// `c = alpha · a · b`.
 pub fn gemm<T: Real>(c: Into<T>, alpha: T, a: Strided<T>, b: Right<T>, threads: Threads) {
+    if c.columns <= VECTOR {
+        by_panel::<T, VECTOR>(c, alpha, a, b, threads);
+    } else {
+        by_panel::<T, { 2 * VECTOR }>(c, alpha, a, b, threads);
+    }
+}
+
+/// Panels of the right side are `WIDTH` columns wide.
+fn by_panel<T: Real, const WIDTH: usize>(c: Into<T>, alpha: T, a: Strided<T>, b: Right<T>, threads: Threads) {
     let Into { data, columns, stride, mut accumulate } = c;
     if a.rows == 0 || columns == 0 {
         return;
@@ -113,30 +123,30 @@ pub fn gemm<T: Real>(c: Into<T>, alpha: T, a: Strided<T>, b: Right<T>, threads: 
         data.chunks_mut(stride).for_each(|row| row[..columns].fill(T::zero()));
     }
     let parallel = threads == Threads::All && a.rows * a.columns * columns >= WORTH_THREADS;
-    let workers = if parallel { rayon::current_num_threads() } else { 1 };
     // A few tasks a thread, so that a late one doesn't keep the others waiting.
-    let task_rows = a.rows.div_ceil(workers * if workers > 1 { 3 } else { 1 }).next_multiple_of(ROWS).min(8 * ROWS);
+    let tasks = if parallel { 3 * rayon::current_num_threads() } else { 1 };
+    let task_rows = a.rows.div_ceil(tasks).next_multiple_of(ROWS).min(8 * ROWS);
     let mut packed = T::buffer();
     for first in (0..a.columns).step_by(DEPTH) {
         let depth = (first, DEPTH.min(a.columns - first));
         for column in (0..columns).step_by(PACKED_COLUMNS) {
             let width = PACKED_COLUMNS.min(columns - column);
-            packed.resize(width.div_ceil(COLUMNS) * depth.1 * COLUMNS, T::zero());
+            packed.resize(width.div_ceil(WIDTH) * depth.1 * WIDTH, T::zero());
             let pack = |(panel, packed): (usize, &mut [T])| {
-                let start = column + panel * COLUMNS;
-                pack_right(packed, b, depth, (start, COLUMNS.min(columns - start)));
+                let start = column + panel * WIDTH;
+                pack_right::<T, WIDTH>(packed, b, depth, (start, WIDTH.min(columns - start)));
             };
             if parallel {
-                packed.par_chunks_mut(depth.1 * COLUMNS).enumerate().for_each(pack);
+                packed.par_chunks_mut(depth.1 * WIDTH).enumerate().for_each(pack);
             } else {
-                packed.chunks_mut(depth.1 * COLUMNS).enumerate().for_each(pack);
+                packed.chunks_mut(depth.1 * WIDTH).enumerate().for_each(pack);
             }
             let task = |(index, rows): (usize, &mut [T])| {
-                let row = index * task_rows;
-                let mut left = T::buffer();
-                pack_left(&mut left, a, (row, task_rows.min(a.rows - row)), depth, alpha);
-                multiply(rows, stride, (column, width), accumulate, &left, &packed, depth.1);
-                T::give_back(left);
+                let mut room = T::buffer();
+                let left = Left { a, row: index * task_rows, depth };
+                let to = Into { data: rows, columns: width, stride, accumulate };
+                multiply::<T, WIDTH>(to, column, alpha, left, &packed, &mut room);
+                T::give_back(room);
             };
             if parallel {
                 data.par_chunks_mut(task_rows * stride).enumerate().for_each(task);
@@ -149,27 +159,69 @@ pub fn gemm<T: Real>(c: Into<T>, alpha: T, a: Strided<T>, b: Right<T>, threads: 
     T::give_back(packed);
 }
 
-/// Some rows of the result: every tile of them with every panel.
-fn multiply<T: Real>(
-    c: &mut [T],
-    stride: usize,
-    (column, width): (usize, usize),
-    accumulate: bool,
-    left: &[T],
+/// Some rows and inner steps of the left side.
+#[derive(Clone, Copy)]
+struct Left<'a, T> {
+    a: Strided<'a, T>,
+    row: usize,
+    /// The first, and how many.
+    depth: (usize, usize),
+}
+
+impl<'a, T: Real> Left<'a, T> {
+    /// A tile's rows where they are; after the last one it stands again. `None` where their elements aren't neighbours.
+    fn rows(&self, tile: usize) -> Option<[&'a [T]; ROWS]> {
+        let (a, (first, depth)) = (self.a, self.depth);
+        let start = |row: usize| (self.row + tile + row).min(a.rows - 1) * a.row_stride + first;
+        (a.column_stride == 1).then(|| std::array::from_fn(|row| &a.data[start(row)..][..depth]))
+    }
+
+    /// `[depth][ROWS]`, or `[ROWS][depth]`; rows behind the last one are 0.
+    fn pack(&self, tile: usize, packed: &mut Vec<T>, by_row: bool) {
+        let (a, (first, depth)) = (self.a, self.depth);
+        packed.clear();
+        packed.resize(depth * ROWS, T::zero());
+        let row = self.row + tile;
+        let from = &a.data[row * a.row_stride + first * a.column_stride..];
+        let rows = ROWS.min(a.rows - row);
+        if by_row {
+            transfer(packed, depth, from, (a.column_stride, a.row_stride), (depth, rows));
+        } else {
+            transfer(packed, ROWS, from, (a.row_stride, a.column_stride), (rows, depth));
+        }
+    }
+}
+
+/// Some rows of the result, in columns from `column` on: every tile of them with every panel.
+fn multiply<T: Real, const WIDTH: usize>(
+    c: Into<T>,
+    column: usize,
+    alpha: T,
+    left: Left<T>,
     panels: &[T],
-    depth: usize,
+    room: &mut Vec<T>,
 ) {
-    for (panel, right) in panels.chunks_exact(depth * COLUMNS).enumerate() {
-        let start = column + panel * COLUMNS;
-        let columns = COLUMNS.min(column + width - start);
-        for (rows, left) in c.chunks_mut(ROWS * stride).zip(left.chunks_exact(depth * ROWS)) {
-            let tile = tile(left, right);
-            for (row, values) in rows.chunks_mut(stride).zip(&tile) {
-                let row = &mut row[start..start + columns];
-                if accumulate {
-                    row.iter_mut().zip(values).for_each(|(sum, value)| *sum = *sum + *value);
+    let depth = left.depth.1;
+    for (tile, rows) in c.data.chunks_mut(ROWS * c.stride).enumerate() {
+        // With one panel, packing would take as long as multiplying: rows are read where they are.
+        let narrow = WIDTH == VECTOR;
+        let in_place = left.rows(tile * ROWS).filter(|_| narrow);
+        if in_place.is_none() {
+            left.pack(tile * ROWS, room, narrow);
+        }
+        let by_row = in_place.unwrap_or_else(|| std::array::from_fn(|row| &room[row * depth..][..depth]));
+        for (panel, right) in panels.chunks_exact(depth * WIDTH).enumerate() {
+            let sums: [[T; WIDTH]; ROWS] =
+                if narrow { tile_of_rows(&by_row, right) } else { tile_of_packed(room, right) };
+            let start = panel * WIDTH;
+            let columns = WIDTH.min(c.columns - start);
+            for (row, values) in rows.chunks_mut(c.stride).zip(&sums) {
+                let row = &mut row[column + start..][..columns];
+                let values = values.iter().map(|value| alpha * *value);
+                if c.accumulate {
+                    row.iter_mut().zip(values).for_each(|(sum, value)| *sum = *sum + value);
                 } else {
-                    row.copy_from_slice(&values[..columns]);
+                    row.iter_mut().zip(values).for_each(|(to, value)| *to = value);
                 }
             }
         }
@@ -177,11 +229,11 @@ fn multiply<T: Real>(
 }
 
 #[inline(always)]
-fn tile<T: Real>(left: &[T], right: &[T]) -> [[T; COLUMNS]; ROWS] {
-    let mut sums = [[T::zero(); COLUMNS]; ROWS];
-    for (left, right) in left.chunks_exact(ROWS).zip(right.chunks_exact(COLUMNS)) {
+fn tile_of_packed<T: Real, const WIDTH: usize>(left: &[T], right: &[T]) -> [[T; WIDTH]; ROWS] {
+    let mut sums = [[T::zero(); WIDTH]; ROWS];
+    for (left, right) in left.as_chunks::<ROWS>().0.iter().zip(right.as_chunks::<WIDTH>().0) {
         for row in 0..ROWS {
-            for column in 0..COLUMNS {
+            for column in 0..WIDTH {
                 sums[row][column] = left[row].mul_add(right[column], sums[row][column]);
             }
         }
@@ -189,57 +241,60 @@ fn tile<T: Real>(left: &[T], right: &[T]) -> [[T; COLUMNS]; ROWS] {
     sums
 }
 
-/// `[row / ROWS][depth][ROWS]`, scaled; rows that fill up the last tile are 0.
-fn pack_left<T: Real>(
-    packed: &mut Vec<T>,
-    a: Strided<T>,
-    (row, rows): (usize, usize),
-    (first, depth): (usize, usize),
-    alpha: T,
-) {
-    packed.resize(rows.div_ceil(ROWS) * depth * ROWS, T::zero());
-    for (index, packed) in packed.chunks_exact_mut(depth * ROWS).enumerate() {
-        let row = row + index * ROWS;
-        let filled = ROWS.min(rows - index * ROWS);
-        if filled < ROWS {
-            packed.fill(T::zero());
-        }
-        let start = row * a.row_stride + first * a.column_stride;
-        transfer(packed, ROWS, &a.data[start..], (a.row_stride, a.column_stride), (filled, depth));
-        if alpha != T::one() {
-            packed.iter_mut().for_each(|value| *value = *value * alpha);
+#[inline(always)]
+fn tile_of_rows<T: Real, const WIDTH: usize>(left: &[&[T]; ROWS], right: &[T]) -> [[T; WIDTH]; ROWS] {
+    let mut sums = [[T::zero(); WIDTH]; ROWS];
+    let right = right.as_chunks::<WIDTH>().0;
+    let blocks: [&[[T; STEPS]]; ROWS] = std::array::from_fn(|row| left[row].as_chunks().0);
+    for (block, right) in right.chunks_exact(STEPS).enumerate() {
+        let left: [&[T; STEPS]; ROWS] = std::array::from_fn(|row| &blocks[row][block]);
+        for step in 0..STEPS {
+            for row in 0..ROWS {
+                for column in 0..WIDTH {
+                    sums[row][column] = left[row][step].mul_add(right[step][column], sums[row][column]);
+                }
+            }
         }
     }
+    let done = right.len() / STEPS * STEPS;
+    for (step, right) in right.iter().enumerate().skip(done) {
+        for row in 0..ROWS {
+            for column in 0..WIDTH {
+                sums[row][column] = left[row][step].mul_add(right[column], sums[row][column]);
+            }
+        }
+    }
+    sums
 }
 
-/// `[depth][COLUMNS]`; columns that fill up the last panel are 0.
-fn pack_right<T: Real>(
+/// `[depth][WIDTH]`; columns that fill up the last panel are 0.
+fn pack_right<T: Real, const WIDTH: usize>(
     packed: &mut [T],
     b: Right<T>,
     (first, depth): (usize, usize),
     (column, columns): (usize, usize),
 ) {
-    if columns < COLUMNS {
+    if columns < WIDTH {
         packed.fill(T::zero());
     }
     match b {
         Right::Dense(b) => {
             let start = first * b.row_stride + column * b.column_stride;
-            transfer(packed, COLUMNS, &b.data[start..], (b.column_stride, b.row_stride), (columns, depth));
+            transfer(packed, WIDTH, &b.data[start..], (b.column_stride, b.row_stride), (columns, depth));
         }
         Right::Nf4(b) if b.transposed => {
             let mut row = [0.0; DEPTH];
             for index in 0..columns {
                 let row = &mut row[..depth];
                 b.weight.dequantise_into(b.maxima, (column + index) * b.columns + first, row);
-                for (packed, value) in packed.chunks_exact_mut(COLUMNS).zip(row) {
+                for (packed, value) in packed.chunks_exact_mut(WIDTH).zip(row) {
                     packed[index] = T::from_f32(*value);
                 }
             }
         }
         Right::Nf4(b) => {
-            let mut row = [0.0; COLUMNS];
-            for (index, packed) in packed.chunks_exact_mut(COLUMNS).enumerate() {
+            let mut row = [0.0; WIDTH];
+            for (index, packed) in packed.chunks_exact_mut(WIDTH).enumerate() {
                 let row = &mut row[..columns];
                 b.weight.dequantise_into(b.maxima, (first + index) * b.columns + column, row);
                 packed.iter_mut().zip(row).for_each(|(packed, value)| *packed = T::from_f32(*value));

@@ -45,20 +45,20 @@ pub fn rms_norm<T: Real>(x: &[T], weight: &[T], eps: f64) -> (Vec<T>, Vec<T>) {
     (y, inverse)
 }
 
-/// The gradient of x: with u = x · r, r · (du − u · mean(du · u)).
-pub fn rms_norm_backward<T: Real>(dy: &[T], x: &[T], weight: &[T], inverse: &[T]) -> Vec<T> {
+/// The gradient of x, added to `onto`: with u = x · r, r · (du − u · mean(du · u)).
+pub fn rms_norm_backward<T: Real>(dy: &[T], x: &[T], (weight, inverse): (&[T], &[T]), onto: &[T]) -> Vec<T> {
     let width = weight.len();
     let n = T::from_f64(width as f64);
     let mut dx = vec![T::zero(); x.len()];
     dx.par_chunks_mut(width)
         .zip(dy.par_chunks(width))
-        .zip(x.par_chunks(width))
+        .zip(x.par_chunks(width).zip(onto.par_chunks(width)))
         .zip(inverse)
         .with_min_len(grain(width))
-        .for_each(|(((dx, dy), x), r)| {
+        .for_each(|(((dx, dy), (x, onto)), r)| {
             dx.iter_mut().zip(dy).zip(weight).for_each(|((dx, dy), weight)| *dx = *dy * *weight);
             let along = dot(dx, x) * *r * *r / n;
-            dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = (*dx - *x * along) * *r);
+            dx.iter_mut().zip(x).zip(onto).for_each(|((dx, x), onto)| *dx = *onto + (*dx - *x * along) * *r);
         });
     dx
 }
