@@ -66,7 +66,7 @@ pub fn steps(schedule: &Schedule, optimisation: &Optimisation) -> String {
         ScheduleKind::Cosine => "then falling to 0 along a cosine",
     };
     format!(
-        "{} ({epochs}), each of {grad_accum} × {batch_size} sequences; learning rate {lr:e} after {} steps, {then}; checkpoint every {}",
+        "{} ({epochs}), each of {grad_accum} × {batch_size} sequences; learning rate {lr} after {} steps, {then}; checkpoint every {}",
         schedule.steps, schedule.warmup, schedule.eval_every
     )
 }

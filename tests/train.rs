@@ -1,0 +1,287 @@
+//! `reels train` as its users run it: what a run leaves, going on after an interruption, and what is refused.
+
+mod tiny;
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const ALWAYS: [&str; 9] =
+    ["train", "--base", "base", "--prompts", "prompts", "--max-seq-tokens", "160", "--dev", "dev.jsonl"];
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        tiny::write(folder.path());
+        folder
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("reels"));
+        command.current_dir(self.path()).args(arguments).stderr(Stdio::piped()).stdout(Stdio::piped());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REELS_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs `reels train` with these flags besides those that all runs have, expects an exit code, and gives its stderr.
+    fn train(&self, flags: &str, code: i32) -> String {
+        let flags: Vec<&str> = ALWAYS.into_iter().chain(flags.split_whitespace()).collect();
+        let output = self.command(&flags).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        stderr
+    }
+
+    fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).unwrap()
+    }
+
+    fn adapter(&self, run: &str) -> Vec<u8> {
+        std::fs::read(self.path().join(run).join("adapter_model.safetensors")).unwrap()
+    }
+
+    /// Losses by step, and on dev data.
+    fn losses(&self, run: &str) -> Vec<(u64, f64)> {
+        let line = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let loss = line.get("loss").or(line.get("dev_loss")).unwrap();
+            (line["step"].as_u64().unwrap(), loss.as_f64().unwrap())
+        };
+        self.text(&format!("{run}/metrics.jsonl")).lines().map(line).collect()
+    }
+}
+
+const SHORT: &str = "--data train.jsonl --epochs 2 --grad-accum 2 --eval-every 4 --lr 1e-2";
+
+#[test]
+fn a_run_leaves_all_that_later_stages_read() {
+    let folder = Folder::new();
+    let stderr = folder.train(&format!("{SHORT} -o run"), 0);
+    for part in ["24 records, 48 examples", "computed twice", "⟦i|s|i| |0|<|im_end|>⟧", "dev loss", "kept: step"] {
+        assert!(stderr.contains(part), "{part} is not in: {stderr}");
+    }
+    for name in [
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "prompts/tasks.toml",
+        "metrics.jsonl",
+        "probe.jsonl",
+    ] {
+        assert!(folder.path().join("run").join(name).exists(), "{name}");
+    }
+    let manifest: Value = serde_json::from_str(&folder.text("run/manifest.json")).unwrap();
+    assert_eq!(manifest["settings"]["lr"], 1e-2);
+    assert!(manifest["finished_at"].is_string() && manifest["base"]["sha256"].is_string());
+    let config: Value = serde_json::from_str(&folder.text("run/adapter_config.json")).unwrap();
+    assert_eq!((&config["r"], &config["peft_type"]), (&16.into(), &"LORA".into()));
+    let losses = folder.losses("run");
+    let (first, last) = (losses[0].1, losses[losses.len() - 1].1);
+    assert!(last < first - 0.3, "the loss went from {first} to {last}");
+    let probe: Value = serde_json::from_str(folder.text("run/probe.jsonl").lines().next().unwrap()).unwrap();
+    assert!(probe["tokens"].as_array().unwrap().len() > 10);
+    let again = folder.train(&format!("{SHORT} -o run"), 2);
+    assert!(again.contains("run holds a run already\nhint: --resume"), "{again}");
+}
+
+/// The examples of a Reel computed together, apart, and one after the other, are the same training.
+#[test]
+fn how_examples_are_put_together_changes_nothing() {
+    let folder = Folder::new();
+    let packed = "--batch-size 16 --grad-accum 4";
+    let refused = folder.train(&format!("--data train.jsonl {packed} --max-memory 1M -o none"), 2);
+    let least = refused.split("needs ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    for (run, flags) in [
+        ("one", "--batch-size 1 --grad-accum 48 --no-packing"),
+        ("many", "--batch-size 48 --grad-accum 1 --no-packing"),
+        ("packed", packed),
+        ("tight", &format!("{packed} --max-memory {least}M")),
+    ] {
+        let stderr = folder.train(&format!("--data train.jsonl --steps 4 --dropout 0 --lr 1e-2 -o {run} {flags}"), 0);
+        assert_eq!(!stderr.contains("0 of 2 layers are computed twice"), run == "tight", "{stderr}");
+    }
+    let one = folder.losses("one");
+    for run in ["many", "packed", "tight"] {
+        for ((step, loss), (_, expected)) in folder.losses(run).iter().zip(&one) {
+            assert!((loss - expected).abs() < 1e-5 * expected, "{run}, step {step}: {loss}, not {expected}");
+        }
+    }
+    assert_eq!(folder.adapter("packed"), folder.adapter("tight"), "recomputed layers are the same to the last bit");
+}
+
+fn wait_for(child: &mut Child, folder: &Folder, run: &str, steps: usize) {
+    let started = Instant::now();
+    let metrics = folder.path().join(run).join("metrics.jsonl");
+    while std::fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() < steps) || !metrics.exists() {
+        assert!(started.elapsed() < Duration::from_secs(60), "no {steps} steps within a minute");
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn interrupted_and_killed_runs_go_on_to_the_last_bit() {
+    let folder = Folder::new();
+    let long = "--data train.jsonl --steps 300 --grad-accum 2 --eval-every 40 --patience 0 --lr 1e-3";
+    folder.train(&format!("{long} -o whole"), 0);
+    for (run, signal) in [("interrupted", "-INT"), ("killed", "-KILL")] {
+        let flags = format!("{long} -o {run}");
+        let flags: Vec<&str> = ALWAYS.into_iter().chain(flags.split_whitespace()).collect();
+        let mut child = folder.command(&flags).spawn().unwrap();
+        wait_for(&mut child, &folder, run, 90);
+        let pid = child.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        if signal == "-INT" {
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(130), "{stderr}");
+            assert!(stderr.contains("reels train --resume --output interrupted goes on from there"), "{stderr}");
+        }
+        assert!(!folder.path().join(run).join("adapter_model.safetensors").exists());
+        let resumed = folder.command(&["train", "--resume", "--output", run]).output().unwrap();
+        let stderr = String::from_utf8(resumed.stderr).unwrap();
+        assert!(resumed.status.success() && stderr.contains("going on from"), "{stderr}");
+        assert_eq!(folder.losses(run), folder.losses("whole"), "{run}");
+        assert_eq!(folder.adapter(run), folder.adapter("whole"), "{run}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_only_as_what_it_is() {
+    let folder = Folder::new();
+    let missing = folder.train("--data train.jsonl --resume -o none", 2);
+    assert!(missing.contains("none holds no run: it has no manifest.json\nhint: "), "{missing}");
+    folder.train(&format!("{SHORT} -o run"), 0);
+    let finished = folder.train("--data train.jsonl --resume -o run", 2);
+    assert!(finished.contains("run is finished\nhint: to train further"), "{finished}");
+    // As if it had been killed before its end.
+    let manifest = folder.text("run/manifest.json");
+    let mut unfinished: Value = serde_json::from_str(&manifest).unwrap();
+    unfinished["finished_at"] = Value::Null;
+    std::fs::write(folder.path().join("run/manifest.json"), unfinished.to_string()).unwrap();
+    let other = folder.train("--data train.jsonl --resume -o run --lr 1e-3", 2);
+    assert!(other.contains("--lr 0.001, and run was started with 0.01\nhint: leave it out"), "{other}");
+    let other = folder.train("--data dev.jsonl --resume -o run", 2);
+    assert!(other.contains("run was started with another data\nhint: "), "{other}");
+}
+
+#[test]
+fn the_example_settings_are_the_defaults() {
+    let folder = Folder::new();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/reels.example.toml");
+    let short = "--data train.jsonl --steps 2 --grad-accum 2 -o";
+    folder.train(&format!("--config {example} {short} with"), 0);
+    folder.train(&format!("{short} without"), 0);
+    assert_eq!(folder.adapter("with"), folder.adapter("without"));
+    let settings = |run: &str| {
+        let mut manifest: Value = serde_json::from_str(&folder.text(&format!("{run}/manifest.json"))).unwrap();
+        manifest["settings"]["output"] = Value::Null;
+        manifest["settings"]["epochs"] = Value::Null;
+        manifest["settings"].clone()
+    };
+    assert_eq!(settings("with"), settings("without"));
+}
+
+#[test]
+fn methods_and_adapters_build_on_each_other() {
+    let folder = Folder::new();
+    folder.train(&format!("{SHORT} --method lora --rank 4 --targets q_proj,v_proj -o first"), 0);
+    let onto = format!("{SHORT} --method lora --targets q_proj,v_proj -o second --init-adapter first");
+    let rank = folder.train(&onto, 2);
+    assert!(rank.contains("rank is 16, and that of the adapter first is 4\nhint: give --rank 4"), "{rank}");
+    folder.train(&format!("{onto} --rank 4"), 0);
+    let (first, second) = (folder.losses("first"), folder.losses("second"));
+    assert!(second[0].1 < first[0].1 - 0.2, "{} after {}", second[0].1, first[0].1);
+    folder.train("--data train.jsonl --steps 20 --method full --lr 1e-3 -o full", 0);
+    assert!(folder.path().join("full/model.safetensors").exists());
+    // What is trained in whole is a base again.
+    let arguments = format!("train --base full --prompts prompts --max-seq-tokens 160 {SHORT} -o on-full");
+    let output = folder.command(&arguments.split_whitespace().collect::<Vec<_>>()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn conversations_are_learned_too() {
+    let folder = Folder::new();
+    let line = "{\"messages\": [{\"role\": \"user\", \"content\": \"hai\"}, {\"role\": \"assistant\", \"content\": \"ya\"}]}\n";
+    std::fs::write(folder.path().join("chat.jsonl"), line.repeat(3)).unwrap();
+    let stderr = folder.train("--data chat.jsonl --steps 2 --grad-accum 1 -o run", 0);
+    assert!(stderr.contains("3 records, 3 examples") && stderr.contains("⟦y|a|<|im_end|>⟧"), "{stderr}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
+    let folder = Folder::new();
+    let stderr = folder.train("--data train.jsonl --steps 200 --eval-every 1 --method full --lr 9 --max-grad-norm 0 --weight-decay 9 --warmup 3 --patience 0 --grad-accum 1 -o run", 2);
+    assert!(stderr.contains("training can't go on") && stderr.contains("hint: lower --lr"), "{stderr}");
+    assert!(stderr.contains("the last checkpoint is kept: run/checkpoints/step-"), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_before_weights_are_read() {
+    let folder = Folder::new();
+    let path = folder.path();
+    let write = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+    let edited = |name: &str, change: &dyn Fn(&mut Value)| {
+        let from = path.join("base");
+        let to = path.join(name);
+        std::fs::create_dir_all(&to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap().flatten() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+        let mut config: Value = serde_json::from_str(&folder.text("base/config.json")).unwrap();
+        change(&mut config);
+        std::fs::write(to.join("config.json"), config.to_string()).unwrap();
+    };
+    write("empty.jsonl", "");
+    write("unanswered.jsonl", "{\"id\":\"a\",\"transcript\":\"x\"}\n");
+    let long = "kata ".repeat(100);
+    write("long.jsonl", &format!("{{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{{\"summary\":\"{long}\"}}}}\n"));
+    edited("small", &|config| config["vocab_size"] = 200.into());
+    edited("large", &|config| config["vocab_size"] = 2000.into());
+    edited("llama", &|config| config["model_type"] = "llama".into());
+    edited("wide", &|config| config["intermediate_size"] = 32.into());
+    edited("sharded", &|_| ());
+    write("sharded/model.safetensors.index.json", "{\"weight_map\": {\"a\": \"model-00001.safetensors\"}}");
+    edited("short", &|config| config["max_position_embeddings"] = 100.into());
+    for (base, flags, expected) in [
+        ("base", "--data empty.jsonl", "empty.jsonl has no records"),
+        ("base", "--data unanswered.jsonl", "1 records have no reference, 0 are longer"),
+        ("base", "--data long.jsonl", "0 records have no reference, 1 are longer than 160 tokens"),
+        ("base", "--data train.jsonl --targets c_attn", "--targets c_attn is not a linear map"),
+        ("base", "--data train.jsonl --max-memory 1M", "of memory, and 1 MiB are free"),
+        ("base", "--data train.jsonl --max-seq-tokens 16", "leaves nothing for a prompt beside an answer"),
+        ("base", "--data train.jsonl --init-adapter none", "cannot read none/adapter_config.json"),
+        ("small", "--data train.jsonl", "tokenizer.json has 259 tokens, and the embedding 200 rows"),
+        ("large", "--data train.jsonl", "tokenizer.json has 259 tokens, and the embedding 2000 rows"),
+        ("llama", "--data train.jsonl", "model_type is \"llama\""),
+        ("wide", "--data train.jsonl", "has the shape [24, 16], and config.json says [32, 16]"),
+        ("sharded", "--data train.jsonl", "names model-00001.safetensors, which is missing"),
+        ("short", "--data train.jsonl", "--max-seq-tokens 160 is more than the 100 positions"),
+        ("model.gguf", "--data train.jsonl", "model.gguf is a GGUF file, which holds no weights to train"),
+        ("none", "--data train.jsonl", "cannot read none/config.json"),
+    ] {
+        let arguments = format!("train --base {base} --prompts prompts --max-seq-tokens 160 {flags} -o run");
+        let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
+        if flags.contains("--max-seq-tokens") {
+            arguments.drain(5..7);
+        }
+        let output = folder.command(&arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{base} {flags}: {stderr}");
+        assert!(stderr.contains(expected) && stderr.contains("\nhint: "), "{base} {flags}: {stderr}");
+        assert!(!path.join("run").exists(), "{base} {flags}: something was written");
+    }
+}
