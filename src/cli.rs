@@ -47,7 +47,7 @@ pub enum Command {
                       Examples:\n  reels compare out/lead-3 out/mini\n  reels compare --plan --rows 655 --discordance 0.1"
     )]
     Compare(CompareArgs),
-    /// Write the report of a result again, from its files alone
+    /// Write the report of a result again, from its files alone; of a training run, its curves
     #[command(
         after_help = "Examples:\n  reels report eval/latest\n  reels report out/tuned --against out/lead-3 out/prompted --format html,tex"
     )]
@@ -87,10 +87,10 @@ pub enum PromptCommand {
 /// What `reels report` takes.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Result directory of `reels eval` or `reels score`
+    /// Result directory of `reels eval` or `reels score`, or run of `reels train`
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// Results on the same data to stand beside it; the first one is the baseline
+    /// Results on the same data to stand beside it, the first one the baseline; or other runs
     #[arg(long, value_name = "DIR", num_args = 1..)]
     pub against: Vec<PathBuf>,
     /// What to write; several with commas [default: all]

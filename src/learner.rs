@@ -79,7 +79,7 @@ pub struct Update {
     pub weight_decay: f64,
 }
 
-/// Something that learns. Implemented by candle, and by a scripted one for tests.
+/// Something that learns. Implemented by `qlora`, and by a scripted one for tests.
 pub trait Learner {
     /// Adds a batch's gradients to those there are; Σ weight · −log p(target). `seed` decides what dropout leaves out.
     ///

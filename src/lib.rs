@@ -3,9 +3,11 @@
 //! The pipeline, each stage handing over by files:
 //!
 //! ```text
-//!     records (JSONL) ──► predict ──► score ──► report · compare
-//!                           ▲
-//!        prompts/*.jinja ───┘  engines: llama, baseline, qlora (training, not yet a command)
+//!     records (JSONL) ──► train ──► runs/NAME/
+//!            │              ▲
+//!            │       prompts/*.jinja
+//!            ▼              ▼
+//!         predict ──► score ──► report · compare
 //! ```
 //!
 //! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
@@ -13,9 +15,9 @@
 //! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs;
 //!   [`indonesian`] knows words and sentences; [`generator`] is what every engine does, [`learner`] what one that
 //!   trains does.
-//! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` computes what training needs.
+//! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` trains Qwen2 models.
 //! * Stages: [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores), [`report`] (scores
-//!   → a table and a page), `train` (so far: records → packed examples).
+//!   → a table and a page), `train` (records → an adapter).
 //! * [`commands`] has one file a command; [`cli`] is what can be typed.
 //!
 //! Imports point down this list's reverse: commands → stages → engines → shared → nouns. A test holds that.

@@ -92,6 +92,9 @@ fn a_run_leaves_all_that_later_stages_read() {
     assert!(last < first - 0.3, "the loss went from {first} to {last}");
     let probe: Value = serde_json::from_str(folder.text("run/probe.jsonl").lines().next().unwrap()).unwrap();
     assert!(probe["tokens"].as_array().unwrap().len() > 10);
+    let report = folder.command(&["report", "run"]).output().unwrap();
+    assert_eq!(String::from_utf8(report.stdout).unwrap(), "run/report.html\n");
+    assert!(folder.text("run/report.html").contains("<title>run – training report</title>"));
     let again = folder.train(&format!("{SHORT} -o run"), 2);
     assert!(again.contains("run holds a run already\nhint: --resume"), "{again}");
 }

@@ -1,11 +1,12 @@
 """Trains with transformers and PEFT on the token batches of a run of reels, and prints JSON lines as `metrics.jsonl` has
 them, then the dev loss and a summary.
 
-    python peft_train.py --base DIR --batches batches.jsonl --metrics RUN/metrics.jsonl --adapter RUN0 [--nf4]
-        [--no-checkpointing] [--steps N] [--threads 2]
+    python peft_train.py --base DIR --batches batches.jsonl --metrics RUN/metrics.jsonl [--adapter DIR] [--nf4]
+        [--no-checkpointing] [--one-by-one] [--steps N] [--threads 2] [--no-dev]
 
-Learning rates are those of the run's metrics; the first adapter is the one in RUN0 (a run of 0 learning). Examples of a
-batch are padded to the longest, or computed one by one with --one-by-one. With --nf4 the linear maps are bitsandbytes'.
+batches.jsonl is what `cargo bench --bench train_batches` writes. Learning rates are those of the run's metrics; the first
+adapter is that of --adapter (give it to reels as --init-adapter). Examples of a batch are padded to the longest, or
+computed one by one. With --nf4 the linear maps are bitsandbytes'.
 """
 
 import argparse
@@ -52,6 +53,7 @@ def main():
     parser.add_argument("--one-by-one", action="store_true")
     parser.add_argument("--steps", type=int, default=10**9)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--no-dev", action="store_true")
     parser.add_argument("--dropout", type=float, default=0.0)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -99,9 +101,10 @@ def main():
         print(json.dumps({"step": index + 1, "loss": total / weight, "grad_norm": norm, "tokens": own, "seconds": took}), flush=True)
     model.eval()
     with torch.no_grad():
-        sums = [loss_of(model, [example]) for batch in dev for example in batch]
+        sums = [loss_of(model, [example]) for batch in dev if not arguments.no_dev for example in batch]
     print(json.dumps({
-        "dev_loss": sum(loss.item() for loss, _ in sums) / sum(count for _, count in sums),
+        "dev_loss": sum(loss.item() for loss, _ in sums) / max(sum(count for _, count in sums), 1),
+        "step": len(steps),
         "tokens_per_second": tokens / max(seconds, 1e-9),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "bitsandbytes")},

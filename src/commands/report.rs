@@ -18,6 +18,10 @@ use crate::scores::Scores;
 use crate::task::Task;
 
 pub(super) fn run(args: ReportArgs, config: Option<&Path>) -> Result<Code> {
+    let manifest = folder::manifest(&args.directory)?.unwrap_or(Value::Null);
+    if manifest["command"] == "train" {
+        return training(&args, &manifest);
+    }
     let settings = with_file(args.settings, "compare", config)?.resolve()?;
     let result = ResultFiles::read(&args.directory)?;
     let ladder = if args.against.is_empty() {
@@ -30,6 +34,25 @@ pub(super) fn run(args: ReportArgs, config: Option<&Path>) -> Result<Code> {
     for path in write(&args.directory, &result.report(ladder.as_ref()), formats)? {
         println!("{}", path.display());
     }
+    Ok(Code::Done)
+}
+
+/// The page of a training run.
+fn training(args: &ReportArgs, manifest: &Value) -> Result<Code> {
+    ensure!(
+        args.format.is_empty() || args.format == [ReportFormat::Html],
+        "the report of a training run is a page\nhint: leave out --format"
+    );
+    let curves = |directory: &PathBuf| {
+        let path = directory.join("metrics.jsonl");
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}\nhint: a training run has one", path.display()))?;
+        report::Curves::read(directory.display().to_string(), &text)
+    };
+    let runs = std::iter::once(&args.directory).chain(&args.against).map(curves).collect::<Result<Vec<_>>>()?;
+    let path = args.directory.join("report.html");
+    write_atomically(&path, report::training_html(&runs, manifest)?.as_bytes())?;
+    println!("{}", path.display());
     Ok(Code::Done)
 }
 

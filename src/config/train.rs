@@ -49,7 +49,7 @@ pub struct TrainOverrides {
     /// up_proj and down_proj]
     #[arg(long, env = "REELS_TARGETS", value_name = "NAME", value_delimiter = ',', help_heading = "Model")]
     pub targets: Option<Vec<String>>,
-    /// Adapter to start from, as PEFT stores it; its rank, alpha and targets count
+    /// Adapter to start from, as PEFT stores it; rank, alpha and targets must be the same
     #[arg(long, env = "REELS_INIT_ADAPTER", value_name = "DIR", help_heading = "Model")]
     pub init_adapter: Option<PathBuf>,
     /// Learning rate [default: 2e-4, with --method full 2e-5]

@@ -41,6 +41,15 @@ pub struct Pass<'a> {
     pub rotary: Rotary,
     /// `None` leaves nothing out.
     pub dropout: Option<Dropout>,
+    /// Rows that the last layer gives, `[rows]`: those that something is learned from. `None` is all.
+    pub rows: Option<Tensor>,
+}
+
+impl Pass<'_> {
+    /// The same for all layers before the last.
+    pub fn of_all_rows(&self) -> Pass<'_> {
+        Pass { rows: None, ..self.clone() }
+    }
 }
 
 /// What a forward pass leaves for the backward pass, beside its input.
@@ -60,9 +69,9 @@ pub struct Trace {
 }
 
 impl Layer {
-    /// `x` and the result are `[tokens, hidden]`.
+    /// `x` is `[tokens, hidden]`, and so is the result, or `[rows, hidden]`.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<(Tensor, Trace)> {
-        let Pass { documents, rotary, dropout } = pass;
+        let Pass { documents, rotary, dropout, rows } = pass;
         let dropout = dropout.as_ref();
         let (normed, inverse) = rms_norm(x, &self.input_norm, self.eps)?;
         let heads = |y: Tensor, heads: usize| {
@@ -73,8 +82,10 @@ impl Layer {
         let keys = rotary.turn(&heads(self.k.forward(&normed, dropout, None)?, self.kv_heads)?)?;
         let values = heads(self.v.forward(&normed, dropout, None)?, self.kv_heads)?;
         let (mixed, attended) = attention(queries, keys, values, documents)?;
-        let mixed = mixed.flatten_from(1)?;
-        let middle = self.o.forward(&mixed, dropout, Some(x))?;
+        // From here on rows don't see each other.
+        let chosen = |all: &Tensor| rows.as_ref().map_or_else(|| Ok(all.clone()), |rows| all.index_select(rows, 0));
+        let mixed = chosen(&mixed.flatten_from(1)?)?;
+        let middle = self.o.forward(&mixed, dropout, Some(&chosen(x)?))?;
         let (fed, fed_inverse) = rms_norm(&middle, &self.post_attention_norm, self.eps)?;
         let (gate, up) = (self.gate.forward(&fed, dropout, None)?, self.up.forward(&fed, dropout, None)?);
         let activated = swiglu(&gate, &up)?;
@@ -91,7 +102,7 @@ impl Layer {
         pass: &Pass,
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        let Pass { documents, rotary, dropout } = pass;
+        let Pass { documents, rotary, dropout, rows } = pass;
         let dropout = dropout.as_ref();
         let dactivated = self.down.backward(&trace.activated, dy, dropout, None, gradients)?;
         let [dgate, dup] = swiglu_backward(&dactivated, &trace.gate, &trace.up)?;
@@ -100,7 +111,12 @@ impl Layer {
         let dmiddle = rms_norm_backward(&dfed, &trace.middle, &self.post_attention_norm, &trace.fed_inverse, dy)?;
         self.add_norm("post_attention_layernorm", &dfed, &trace.middle, &trace.fed_inverse, gradients)?;
 
-        let dmixed = self.o.backward(&trace.mixed, &dmiddle, dropout, None, gradients)?;
+        let spread = |own: Tensor| match rows {
+            None => Ok(own),
+            Some(rows) => x.zeros_like()?.index_add(rows, &own, 0),
+        };
+        let dmixed = spread(self.o.backward(&trace.mixed, &dmiddle, dropout, None, gradients)?)?;
+        let dmiddle = spread(dmiddle)?;
         let (tokens, width) = dmixed.dims2()?;
         let dmixed = dmixed.reshape((tokens, self.heads, width / self.heads))?;
         let [dqueries, dkeys, dvalues] = attention_backward(&dmixed, &trace.attended, documents)?;

@@ -143,7 +143,7 @@ fn forward<T: Real>(linear: &Linear, x: &Tensor, dropout: Option<&Dropout>, onto
     if let Some(bias) = &linear.bias {
         let bias = values(bias)?;
         let bias = bias.slice::<T>()?;
-        y.chunks_mut(out).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, bias)| *y = *y + *bias));
+        y.chunks_mut(out).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, bias)| *y += *bias));
     }
     let to = Into { accumulate: onto.is_some() || linear.bias.is_some(), ..Into::new(&mut y, out) };
     linear.weight.product(to, xs.slice()?, true)?;
@@ -199,7 +199,7 @@ fn backward<T: Real>(
             }
             Some(dropout) => {
                 let own = dropout.apply(&product(T::one(), dlow, a), &linear.name);
-                dx.iter_mut().zip(own).for_each(|(sum, own)| *sum = *sum + own);
+                dx.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
             }
         }
     }

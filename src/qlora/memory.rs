@@ -86,15 +86,15 @@ fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static st
         let target = name.trim_end_matches(".weight").rsplit('.').next().unwrap_or_default();
         let linear = shape.len() == 2 && name.contains(".layers.");
         *if linear { &mut linears } else { &mut others } += values;
-        match method {
-            Method::Full => trained += values,
-            Method::Qlora(adapter) | Method::Lora(adapter) if linear => {
-                if adapter.targets.iter().any(|each| each == target) {
-                    trained += (adapter.rank * (shape[0] + shape[1])) as u64;
-                }
+        trained += match method {
+            Method::Full => values,
+            Method::Qlora(adapter) | Method::Lora(adapter)
+                if linear && adapter.targets.iter().any(|each| each == target) =>
+            {
+                (adapter.rank * (shape[0] + shape[1])) as u64
             }
-            _ => (),
-        }
+            _ => 0,
+        };
     }
     let linear_bytes = match method {
         // A code of four bits; of a block's maximum eight bits, of 256 blocks 32.

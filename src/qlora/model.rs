@@ -158,15 +158,15 @@ impl Model {
 
     /// Distributions over the vocabulary, not normalised: `[tokens, vocabulary]`.
     pub fn logits(&self, tokens: &[u32], documents: &[Document]) -> Result<Tensor> {
-        let x = self.run(tokens, &self.pass(documents, None)?)?;
+        let x = self.run(tokens, &self.pass(documents, None, None)?)?;
         let (normed, _) = rms_norm(&x, &self.norm, self.config.rms_norm_eps)?;
         Ok(normed.matmul(&self.output().t()?)?)
     }
 
     /// Σ weight · −log p(target) of a batch.
     pub fn loss(&self, batch: &Batch) -> Result<f64> {
-        let x = self.run(&batch.tokens, &self.pass(&batch.documents, None)?)?;
-        let (normed, _) = rms_norm(&self.learned(&x, batch)?, &self.norm, self.config.rms_norm_eps)?;
+        let x = self.run(&batch.tokens, &self.pass(&batch.documents, Some(&batch.rows), None)?)?;
+        let (normed, _) = rms_norm(&x, &self.norm, self.config.rms_norm_eps)?;
         Ok(self.cross_entropy(&normed, batch, false)?.sum)
     }
 
@@ -179,30 +179,30 @@ impl Model {
         recomputed: usize,
         gradients: &mut Gradients,
     ) -> Result<f64> {
-        let pass = self.pass(&batch.documents, dropout)?;
+        let last = self.pass(&batch.documents, Some(&batch.rows), dropout)?;
+        let all = last.of_all_rows();
+        let pass = |index: usize| if index + 1 == self.layers.len() { &last } else { &all };
         let mut x = self.embedded(&batch.tokens)?;
         let mut inputs: Vec<(Tensor, Option<Trace>)> = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let (y, trace) = layer.forward(&x, &pass)?;
+            let (y, trace) = layer.forward(&x, pass(index))?;
             inputs.push((x, (index >= recomputed).then_some(trace)));
             x = y;
         }
-        let learned = self.learned(&x, batch)?;
-        let (normed, inverse) = rms_norm(&learned, &self.norm, self.config.rms_norm_eps)?;
+        let (normed, inverse) = rms_norm(&x, &self.norm, self.config.rms_norm_eps)?;
         let loss = self.cross_entropy(&normed, batch, self.trained)?;
-        let nothing = learned.zeros_like()?;
-        let dlearned = rms_norm_backward(&loss.dhidden, &learned, &self.norm, &inverse, &nothing)?;
-        let mut dx = x.zeros_like()?.index_add(&self.rows(batch)?, &dlearned, 0)?;
-        for (layer, (input, trace)) in self.layers.iter().zip(inputs).rev() {
+        let mut dx = rms_norm_backward(&loss.dhidden, &x, &self.norm, &inverse, &x.zeros_like()?)?;
+        if self.trained {
+            gradients.add("model.norm.weight".into(), rms_norm_weight_gradient(&loss.dhidden, &x, &inverse)?)?;
+        }
+        for (index, (layer, (input, trace))) in self.layers.iter().zip(inputs).enumerate().rev() {
             let trace = match trace {
                 Some(trace) => trace,
-                None => layer.forward(&input, &pass)?.1,
+                None => layer.forward(&input, pass(index))?.1,
             };
-            dx = layer.backward(&dx, &input, &trace, &pass, gradients)?;
+            dx = layer.backward(&dx, &input, &trace, pass(index), gradients)?;
         }
         if self.trained {
-            let dnorm = rms_norm_weight_gradient(&loss.dhidden, &learned, &inverse)?;
-            gradients.add("model.norm.weight".into(), dnorm)?;
             let tokens = Tensor::from_slice(&batch.tokens, batch.tokens.len(), dx.device())?;
             let dembedding = self.embedding.zeros_like()?.index_add(&tokens, &dx, 0)?;
             gradients.add("model.embed_tokens.weight".into(), dembedding)?;
@@ -212,18 +212,21 @@ impl Model {
         Ok(loss.sum)
     }
 
-    fn run(&self, tokens: &[u32], pass: &Pass) -> Result<Tensor> {
-        debug_assert_eq!(tokens.len(), pass.documents.iter().map(Document::tokens).sum::<usize>());
+    /// What the last layer gives.
+    fn run(&self, tokens: &[u32], last: &Pass) -> Result<Tensor> {
+        let all = last.of_all_rows();
         let mut x = self.embedded(tokens)?;
-        for layer in &self.layers {
-            (x, _) = layer.forward(&x, pass)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            (x, _) = layer.forward(&x, if index + 1 == self.layers.len() { last } else { &all })?;
         }
         Ok(x)
     }
 
-    fn pass<'a>(&self, documents: &'a [Document], dropout: Option<Dropout>) -> Result<Pass<'a>> {
+    fn pass<'a>(&self, documents: &'a [Document], rows: Option<&[u32]>, dropout: Option<Dropout>) -> Result<Pass<'a>> {
+        ensure!(rows.is_none_or(|rows| !rows.is_empty()), "a batch has nothing to learn");
         let rotary = Rotary::new(documents, self.config.head_size(), self.config.rope_theta, &self.embedding)?;
-        Ok(Pass { documents, rotary, dropout })
+        let rows = rows.map(|rows| Tensor::from_slice(rows, rows.len(), self.embedding.device())).transpose()?;
+        Ok(Pass { documents, rotary, dropout, rows })
     }
 
     fn embedded(&self, tokens: &[u32]) -> Result<Tensor> {
@@ -240,15 +243,6 @@ impl Model {
     fn cross_entropy(&self, normed: &Tensor, batch: &Batch, head_trained: bool) -> Result<Loss> {
         let rows = rows_at_once(self.config.vocabulary);
         Ok(cross_entropy(normed, self.output(), &batch.targets, &batch.weights, head_trained, rows)?)
-    }
-
-    fn rows(&self, batch: &Batch) -> Result<Tensor> {
-        Ok(Tensor::from_slice(&batch.rows, batch.rows.len(), self.embedding.device())?)
-    }
-
-    fn learned(&self, x: &Tensor, batch: &Batch) -> Result<Tensor> {
-        ensure!(!batch.rows.is_empty(), "a batch has nothing to learn");
-        Ok(x.index_select(&self.rows(batch)?, 0)?)
     }
 
     fn output(&self) -> &Tensor {

@@ -56,6 +56,36 @@ pub fn facts(manifest: &Value) -> Vec<Fact> {
     .collect()
 }
 
+/// Of a training run.
+pub fn training_facts(manifest: &Value) -> Vec<Fact> {
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let number = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_f64);
+    let sha256 =
+        |pointer: &str| text(pointer).map(|hash| format!("SHA-256 {}…", hash.chars().take(12).collect::<String>()));
+    let setting = |name: &str, key: &str| number(&format!("/settings/{key}")).map(|value| format!("{name} {value}"));
+    [
+        fact("Base", text("/base/path"), [sha256("/base/sha256")]),
+        fact("Method", text("/settings/method"), [setting("rank", "rank"), setting("alpha", "alpha")]),
+        fact("Data", text("/data/path"), [sha256("/data/sha256")]),
+        fact("Dev data", text("/dev/path"), [sha256("/dev/sha256")]),
+        fact("Prompts", text("/prompts/source"), [sha256("/prompts/sha256")]),
+        fact(
+            "Run",
+            text("/started_at").map(|time| moment(&time)),
+            [text("/crate_version").map(|version| format!("reels {version}")), setting("seed", "seed")],
+        ),
+        fact("Machine", text("/machine/cpu"), [number("/machine/cores").map(|cores| format!("{cores} cores"))]),
+        fact(
+            "Took",
+            number("/result/seconds").map(duration),
+            [number("/result/peak_bytes").map(|bytes| format!("{:.0} MiB of memory", bytes / 1048576.0))],
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 /// A fact without a value is left out, details and all.
 fn fact<const N: usize>(name: &'static str, value: Option<String>, details: [Option<String>; N]) -> Option<Fact> {
     Some(Fact { name, value: value?, details: details.into_iter().flatten().collect() })

@@ -22,6 +22,7 @@ mod rows;
 mod select;
 mod svg;
 mod table;
+mod training;
 
 use serde::Serialize;
 
@@ -33,6 +34,7 @@ pub use markdown::{comparison_markdown, markdown, model_card};
 pub use page::html;
 pub use rows::Rows;
 pub use table::table;
+pub use training::{Curves, training_html};
 
 use crate::score::compare::Comparison;
 use crate::scores::Scores;

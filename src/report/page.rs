@@ -17,11 +17,12 @@ use crate::scores::{CHECKS, Metric, TaskScores, less_is_better};
 use crate::task::{Task, TaskKind};
 
 /// Names end in .html, which is what turns escaping on.
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("layout.html", include_str!("layout.html.jinja")),
     ("macros.html", include_str!("macros.html.jinja")),
     ("report.html", include_str!("report.html.jinja")),
     ("comparison.html", include_str!("comparison.html.jinja")),
+    ("training.html", include_str!("training.html.jinja")),
 ];
 
 /// What the template sees; every number in it is already text.

@@ -165,6 +165,68 @@ pub fn curve(title: &str, description: &str, curve: &Curve) -> Value {
     svg("square", top + SQUARE + 44.0, title, description, &body)
 }
 
+/// One line, or points, among several in a plot.
+pub struct Series {
+    pub name: String,
+    /// Ascending in the first coordinate.
+    pub points: Vec<(f64, f64)>,
+    pub look: Look,
+}
+
+/// How a series is drawn: series of the same `run` have the same colour.
+#[derive(Clone, Copy)]
+pub struct Look {
+    pub run: usize,
+    /// Marks rather than a line.
+    pub marks: bool,
+}
+
+/// Colours there are.
+const COLOURS: usize = 4;
+
+/// Series on common axes, with a legend below. `None` without points.
+pub fn lines(title: &str, description: &str, x: &str, y: &str, series: &[Series]) -> Option<Value> {
+    const HEIGHT: f64 = 220.0;
+    let (left, top) = (46.0, 10.0);
+    let points = || series.iter().flat_map(|each| &each.points).filter(|(x, y)| x.is_finite() && y.is_finite());
+    let range = |of: fn(&(f64, f64)) -> f64| {
+        let (low, high) = (points().map(of).reduce(f64::min)?, points().map(of).reduce(f64::max)?);
+        Some(Scale::around(low, high))
+    };
+    let across = Axis { scale: range(|point| point.0)?, start: left, end: WIDTH - MARGIN };
+    let down = Axis { scale: range(|point| point.1)?, start: top + HEIGHT, end: top };
+    let mut body = String::new();
+    for (value, label) in across.scale.ticks() {
+        line(&mut body, "grid", [across.at(value), top, across.at(value), top + HEIGHT]);
+        text(&mut body, "tick", across.at(value), top + HEIGHT + 16.0, &label);
+    }
+    for (value, label) in down.scale.ticks() {
+        line(&mut body, "grid", [left, down.at(value), WIDTH - MARGIN, down.at(value)]);
+        text(&mut body, "tick end", left - 6.0, down.at(value) + 4.0, &label);
+    }
+    let mut bottom = top + HEIGHT + 36.0;
+    text(&mut body, "tick", (left + WIDTH - MARGIN) / 2.0, bottom, x);
+    let middle = top + HEIGHT / 2.0;
+    let _ = write!(body, "<text class=\"tick\" transform=\"translate(12 {middle}) rotate(-90)\">{}</text>", escaped(y));
+    for Series { name, points, look } in series {
+        let colour = format!("run{}", look.run % COLOURS);
+        let at = |(x, y): &(f64, f64)| (across.at(*x), down.at(*y));
+        let drawn = points.iter().filter(|(x, y)| x.is_finite() && y.is_finite()).map(at);
+        bottom += 18.0;
+        if look.marks {
+            for (x, y) in drawn.chain([(left + 7.0, bottom - 4.0)]) {
+                let _ = write!(body, "<circle class=\"dot {colour}\" cx=\"{x}\" cy=\"{y}\" r=\"3.5\"/>");
+            }
+        } else {
+            let path: Vec<String> = drawn.map(|(x, y)| format!("{x} {y}")).collect();
+            let _ = write!(body, "<path class=\"line {colour}\" d=\"M{}\"/>", path.join("L"));
+            let _ = write!(body, "<path class=\"line {colour}\" d=\"M{left} {}h14\"/>", bottom - 4.0);
+        }
+        text(&mut body, "label", left + 22.0, bottom, name);
+    }
+    Some(svg("plot", bottom + 10.0, title, description, &body))
+}
+
 fn svg(class: &str, height: f64, title: &str, description: &str, body: &str) -> Value {
     // The title is what a screen reader says first; an id would have to be unique on the page.
     Value::from_safe_string(format!(
@@ -272,6 +334,16 @@ mod tests {
         let axis = |start, end| Axis { scale: Scale { first: 2, last: 6, step: 0.1 }, start, end };
         assert_eq!([0.2, 0.4, 0.6].map(|value| axis(100.0, 300.0).at(value)), [100.0, 200.0, 300.0]);
         assert_eq!([0.2, 0.4, 0.6].map(|value| axis(300.0, 100.0).at(value)), [300.0, 200.0, 100.0]);
+    }
+
+    #[test]
+    fn lines_leave_out_what_is_no_number() {
+        let series =
+            |points: Vec<(f64, f64)>| [Series { name: "a <b>".into(), points, look: Look { run: 5, marks: false } }];
+        let svg =
+            lines("t", "d", "x", "y", &series(vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 3.0)])).unwrap().to_string();
+        assert!(svg.contains("class=\"line run1\" d=\"M46 230L378 10\"") && svg.contains("a &lt;b&gt;"), "{svg}");
+        assert!(lines("t", "d", "x", "y", &series(vec![])).is_none());
     }
 
     #[test]

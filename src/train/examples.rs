@@ -1,6 +1,7 @@
 //! What is learned from: a prompt as `predict` makes it, and the answer that ought to stand behind it.
 
 use anyhow::{Context, Result, bail, ensure};
+use rayon::prelude::*;
 
 use crate::prompt::{ChatFormat, FitError, PromptSet, Tokenizer, fit};
 use crate::reel::Reel;
@@ -57,7 +58,7 @@ pub struct Maker<'a> {
     #[expect(missing_docs, reason = "the name says it")]
     pub chat: &'a ChatFormat,
     #[expect(missing_docs, reason = "the name says it")]
-    pub tokenizer: &'a dyn Tokenizer,
+    pub tokenizer: &'a (dyn Tokenizer + Sync),
     /// Of a prompt.
     pub max_prompt_tokens: usize,
     /// Of a prompt with its answer.
@@ -84,54 +85,51 @@ impl Maker<'_> {
     /// Names the Reel whose answer is empty or whose soft labels aren't probabilities; when nothing is left to learn from.
     pub fn examples(&self, name: &str, reels: &[Reel]) -> Result<Examples> {
         let end = self.chat.end_token(self.tokenizer)?;
-        let mut made = Examples { records: reels.len(), ..Examples::default() };
-        for reel in reels {
-            let answers: Vec<(usize, String, f32)> = self
-                .prompts
-                .tasks
-                .iter()
-                .enumerate()
-                .map(|(index, task)| Ok((index, answers(reel, task)?)))
-                .collect::<Result<Vec<_>>>()?
-                .into_iter()
-                .flat_map(|(index, answers)| answers.into_iter().map(move |(answer, weight)| (index, answer, weight)))
-                .collect();
-            if answers.is_empty() {
-                made.without_reference += 1;
-                continue;
+        let of_reels: Vec<Examples> = reels.par_iter().map(|reel| self.of_reel(reel, end)).collect::<Result<_>>()?;
+        let made = of_reels.into_iter().fold(Examples::default(), |mut made, own| {
+            made.examples.extend(own.examples);
+            made.too_long.extend(own.too_long);
+            made.records += own.records;
+            made.without_reference += own.without_reference;
+            made.shortened += own.shortened;
+            made
+        });
+        made.checked(name, self.max_tokens)
+    }
+
+    fn of_reel(&self, reel: &Reel, end: u32) -> Result<Examples> {
+        let mut made = Examples { records: 1, ..Examples::default() };
+        let answers: Vec<Vec<(String, f32)>> =
+            self.prompts.tasks.iter().map(|task| answers(reel, task)).collect::<Result<_>>()?;
+        if answers.iter().all(Vec::is_empty) {
+            made.without_reference = 1;
+            return Ok(made);
+        }
+        let prompts = match fit(reel, self.prompts, self.chat, self.tokenizer, self.max_prompt_tokens) {
+            Ok(prompts) => prompts,
+            Err(FitError::TooLong { .. }) => {
+                made.too_long.push(reel.id.clone());
+                return Ok(made);
             }
-            let prompts = match fit(reel, self.prompts, self.chat, self.tokenizer, self.max_prompt_tokens) {
-                Ok(prompts) => prompts,
-                Err(FitError::TooLong { .. }) => {
-                    made.too_long.push(reel.id.clone());
-                    continue;
-                }
-                Err(FitError::Other(error)) => return Err(error),
-            };
-            made.shortened += usize::from(prompts.iter().any(|prompt| prompt.truncated_tokens > 0));
-            for (index, answer, weight) in answers {
-                let (prompt, task) = (&prompts[index], &self.prompts.tasks[index]);
+            Err(FitError::Other(error)) => return Err(error),
+        };
+        made.shortened = usize::from(prompts.iter().any(|prompt| prompt.truncated_tokens > 0));
+        for ((prompt, task), answers) in prompts.iter().zip(&self.prompts.tasks).zip(answers) {
+            for (answer, weight) in answers {
                 let answer = self
                     .chat
                     .answer_tokens(&prompt.text, &answer, self.tokenizer)
                     .with_context(|| format!("record {:?}, task {:?}", reel.id, task.name))?;
                 let tokens = [&prompt.tokens[..], &answer, &[end]].concat();
                 if tokens.len() > self.max_tokens {
-                    if made.too_long.last() != Some(&reel.id) {
-                        made.too_long.push(reel.id.clone());
-                    }
+                    made.too_long = vec![reel.id.clone()];
                     continue;
                 }
-                made.examples.push(Example {
-                    reel_id: reel.id.clone(),
-                    task: task.name.clone(),
-                    tokens,
-                    answer_at: prompt.tokens.len(),
-                    weight,
-                });
+                let (reel_id, task) = (reel.id.clone(), task.name.clone());
+                made.examples.push(Example { reel_id, task, tokens, answer_at: prompt.tokens.len(), weight });
             }
         }
-        made.checked(name, self.max_tokens)
+        Ok(made)
     }
 }
 

@@ -207,3 +207,7 @@ fn seed(seed: u64, step: usize, batch: usize) -> u64 {
     let hash = sha256(json!([seed, step, batch]).to_string().as_bytes());
     u64::from_str_radix(&hash[..16], 16).unwrap_or(seed)
 }
+
+#[cfg(test)]
+#[path = "trainer_tests.rs"]
+mod tests;

@@ -159,7 +159,7 @@ fn head_forward<T: Real>(inputs: &Inputs<T>, start: usize, document: &Document, 
             seen.iter_mut().for_each(|score| *score = (*score - largest).quick_exp());
             let total = seen.iter().fold(T::zero(), |total, weight| total + *weight);
             let inverse = total.recip();
-            seen.iter_mut().for_each(|weight| *weight = *weight * inverse);
+            seen.iter_mut().for_each(|weight| *weight *= inverse);
             unseen.fill(T::zero());
             sums[tile.start + query] = largest + total.ln();
         }
@@ -204,7 +204,7 @@ pub fn backward<T: Real>(
             let rows = gradient.chunks_mut(heads * head_size).skip(start).take(document.tokens());
             for (row, own) in rows.zip(own.chunks(head_size)) {
                 let row = &mut row[head * head_size..][..head_size];
-                row.iter_mut().zip(own).for_each(|(sum, own)| *sum = *sum + *own);
+                row.iter_mut().zip(own).for_each(|(sum, own)| *sum += *own);
             }
         }
     }

@@ -219,7 +219,7 @@ fn multiply<T: Real, const WIDTH: usize>(
                 let row = &mut row[column + start..][..columns];
                 let values = values.iter().map(|value| alpha * *value);
                 if c.accumulate {
-                    row.iter_mut().zip(values).for_each(|(sum, value)| *sum = *sum + value);
+                    row.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
                 } else {
                     row.iter_mut().zip(values).for_each(|(to, value)| *to = value);
                 }

@@ -67,7 +67,7 @@ pub fn rms_norm_backward<T: Real>(dy: &[T], x: &[T], (weight, inverse): (&[T], &
 pub fn rms_norm_weight_gradient<T: Real>(dy: &[T], x: &[T], width: usize, inverse: &[T]) -> Vec<T> {
     let mut sums = vec![T::zero(); width];
     for ((dy, x), r) in dy.chunks(width).zip(x.chunks(width)).zip(inverse) {
-        sums.iter_mut().zip(dy).zip(x).for_each(|((sum, dy), x)| *sum = *sum + *dy * *x * *r);
+        sums.iter_mut().zip(dy).zip(x).for_each(|((sum, dy), x)| *sum += *dy * *x * *r);
     }
     sums
 }
@@ -142,8 +142,8 @@ pub fn cross_entropy<T: Real>(logits: &mut [T], vocabulary: usize, targets: &[u3
             row.iter_mut().for_each(|logit| *logit = (*logit - largest).quick_exp());
             let total = sum(row.chunks(16).map(|part| sum(part.iter().copied())));
             let scale = T::from_f32(*weight) / total;
-            row.iter_mut().for_each(|value| *value = *value * scale);
-            row[target] = row[target] - T::from_f32(*weight);
+            row.iter_mut().for_each(|value| *value *= scale);
+            row[target] -= T::from_f32(*weight);
             f64::from(*weight) * (total.ln() - learned).to_f64()
         })
         .collect();

@@ -1,0 +1,74 @@
+//! What is learned from: records or conversations as sequences.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::super::data::Records;
+use super::base::Base;
+use crate::config::TrainSettings;
+use crate::prompt::PromptSet;
+use crate::run::write_atomically;
+use crate::task::check_reference;
+use crate::train::conversations;
+use crate::train::examples::{Examples, Maker, max_prompt_tokens};
+use crate::train::preview;
+use crate::train::sequences::{Sequence, sequences};
+
+/// Records or conversations as sequences.
+pub struct Data {
+    name: String,
+    /// Of the file.
+    pub sha256: String,
+    pub examples: Examples,
+    pub sequences: Vec<Sequence>,
+}
+
+impl Data {
+    pub fn read(path: &Path, settings: &TrainSettings, prompts: &PromptSet, base: &Base) -> Result<Data> {
+        let opened = Records::open(Some(path))?;
+        let name = opened.lines.name().to_owned();
+        let max_tokens = settings.max_seq_tokens;
+        let examples = if conversations::are_conversations(&opened.lines)? {
+            conversations::examples(&opened.lines, &base.chat, &base.tokenizer, max_tokens)?
+        } else {
+            let reels = opened.read()?;
+            reels.iter().try_for_each(|reel| check_reference(reel, &prompts.tasks, &name))?;
+            let maker = Maker {
+                prompts,
+                chat: &base.chat,
+                tokenizer: &base.tokenizer,
+                max_prompt_tokens: max_prompt_tokens(max_tokens, prompts)?,
+                max_tokens,
+            };
+            maker.examples(&name, &reels)?
+        };
+        let sequences = sequences(&examples.examples, settings.packing.then_some(max_tokens));
+        Ok(Data { name, sha256: opened.sha256, examples, sequences })
+    }
+
+    pub fn announce(&self, what: &str, max_tokens: usize) {
+        eprintln!("{what:<8} {}", preview::data(&self.name, &self.examples, &self.sequences, max_tokens));
+    }
+}
+
+/// Prompts to compare engines on later: a few Reels, a task each in turn.
+pub fn write_probe(folder: &Path, data: &Data) -> Result<()> {
+    const PROBES: usize = 16;
+    let mut tasks: Vec<&str> = data.examples.examples.iter().map(|example| example.task.as_str()).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let path = folder.join("probe.jsonl");
+    let mut lines = String::new();
+    let (mut reel, mut count) = ("", 0);
+    for example in &data.examples.examples {
+        if example.reel_id != reel && example.task == tasks[count % tasks.len()] && count < PROBES {
+            let tokens = &example.tokens[..example.answer_at];
+            let line = json!({"v": 1, "reel_id": example.reel_id, "task": example.task, "tokens": tokens});
+            lines += &format!("{line}\n");
+            (reel, count) = (&example.reel_id, count + 1);
+        }
+    }
+    write_atomically(&path, lines.as_bytes())
+}
