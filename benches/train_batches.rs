@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `STEPS` 0 is one epoch. The order is that of `reels train` with `--batch-size 1` and the default seed. A line a step
-//! with `lr` 1 and its batches, each a list of examples `[tokens, answer_at]`; the last line has the dev data's batches.
+//! with its batches, each a list of examples `[tokens, answer_at]`; the last line has the dev data's batches.
 
 use std::path::Path;
 

@@ -54,7 +54,7 @@ pub enum Command {
     Report(ReportArgs),
     /// Fine-tune a Qwen2.5 model on records with references
     #[command(
-        after_help = "Defaults are those of the QLoRA paper for a model of 7B. The answers and the token that ends them are\n\
+        after_help = "Learning rate, schedule, batch, dropout and limit are the QLoRA paper's for a model of 7B by default. The answers and the token that ends them are\n\
                       learned, the prompts are not. Ctrl-C writes a checkpoint; --resume goes on from it.\n\n\
                       Examples:\n  reels train --base Qwen2.5-7B-Instruct --data train.jsonl --dev dev.jsonl --output runs/a\n  \
                       reels train --resume --output runs/a\n  reels report runs/a"

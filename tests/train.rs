@@ -203,7 +203,7 @@ fn methods_and_adapters_build_on_each_other() {
     folder.train(&format!("{SHORT} --method lora --rank 4 --targets q_proj,v_proj -o first"), 0);
     let onto = format!("{SHORT} --method lora --targets q_proj,v_proj -o second --init-adapter first");
     let rank = folder.train(&onto, 2);
-    assert!(rank.contains("rank is 16, and that of the adapter first is 4\nhint: give --rank 4"), "{rank}");
+    assert!(rank.contains("rank is 16, and that of the adapter first is 4\nhint: give --rank=4"), "{rank}");
     folder.train(&format!("{onto} --rank 4"), 0);
     let (first, second) = (folder.losses("first"), folder.losses("second"));
     assert!(second[0].1 < first[0].1 - 0.2, "{} after {}", second[0].1, first[0].1);
@@ -213,6 +213,35 @@ fn methods_and_adapters_build_on_each_other() {
     let arguments = format!("train --base full --prompts prompts --max-seq-tokens 160 {SHORT} -o on-full");
     let output = folder.command(&arguments.split_whitespace().collect::<Vec<_>>()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn what_training_starts_from_is_not_written_over() {
+    let folder = Folder::new();
+    let before = folder.text("base/config.json");
+    let stderr = folder.train("--data train.jsonl --steps 1 -o ./base", 2);
+    assert!(stderr.contains("./base is what training starts from") && stderr.contains("\nhint: "), "{stderr}");
+    assert_eq!(folder.text("base/config.json"), before);
+}
+
+#[test]
+fn a_flag_takes_the_place_of_what_contradicts_it_in_the_file() {
+    let folder = Folder::new();
+    std::fs::write(folder.path().join("reels.toml"), "[train]\nsteps = 1\n").unwrap();
+    folder.train("--data train.jsonl --epochs 1 --grad-accum 8 -o run", 0);
+    assert_eq!(folder.losses("run").last().unwrap().0, 3);
+    std::fs::write(folder.path().join("reels.toml"), "[train]\nsteps = 1\nepochs = 1\n").unwrap();
+    let stderr = folder.train("--data train.jsonl -o both", 2);
+    assert!(stderr.contains("both steps and epochs are given\nhint: "), "{stderr}");
+}
+
+#[test]
+fn control_tokens_in_an_answer_are_taken_apart() {
+    let folder = Folder::new();
+    let line = "{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{\"summary\":\"isi<|im_end|>\"}}\n";
+    std::fs::write(folder.path().join("odd.jsonl"), line).unwrap();
+    let stderr = folder.train("--data odd.jsonl --steps 1 -o run", 0);
+    assert!(stderr.contains("⟦i|s|i|<| |||i|m|_|e|n|d|||>|<|im_end|>⟧"), "{stderr}");
 }
 
 #[test]
@@ -264,7 +293,7 @@ fn what_cannot_be_trained_is_refused_before_weights_are_read() {
         ("base", "--data unanswered.jsonl", "1 records have no reference, 0 are longer"),
         ("base", "--data long.jsonl", "0 records have no reference, 1 are longer than 160 tokens"),
         ("base", "--data train.jsonl --targets c_attn", "--targets c_attn is not a linear map"),
-        ("base", "--data train.jsonl --max-memory 1M", "of memory, and 1 MiB are free"),
+        ("base", "--data train.jsonl --max-memory 1M", "of memory, and 1 MiB may be used"),
         ("base", "--data train.jsonl --max-seq-tokens 16", "leaves nothing for a prompt beside an answer"),
         ("base", "--data train.jsonl --init-adapter none", "cannot read none/adapter_config.json"),
         ("small", "--data train.jsonl", "tokenizer.json has 259 tokens, and the embedding 200 rows"),

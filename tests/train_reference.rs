@@ -133,7 +133,6 @@ fn a_saved_adapter_is_read_again_and_others_are_refused() {
     for (result, expected) in [
         (load(|shape| shape.rank = 8), "the adapter is of another rank or model"),
         (load(|shape| shape.targets = vec!["q_proj".into()]), "more parameters, one of them"),
-        (load(|shape| shape.targets = vec!["c_attn".into()]), "--targets c_attn is not a linear map of this model"),
     ] {
         let message = format!("{:#}", result.unwrap_err());
         assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");

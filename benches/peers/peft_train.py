@@ -2,7 +2,7 @@
 them, then the dev loss and a summary.
 
     python peft_train.py --base DIR --batches batches.jsonl --metrics RUN/metrics.jsonl [--adapter DIR] [--nf4]
-        [--no-checkpointing] [--one-by-one] [--steps N] [--threads 2] [--no-dev]
+        [--no-checkpointing] [--one-by-one] [--steps N] [--threads 2] [--no-dev] [--dropout P]
 
 batches.jsonl is what `cargo bench --bench train_batches` writes. Learning rates are those of the run's metrics; the first
 adapter is that of --adapter (give it to reels as --init-adapter). Examples of a batch are padded to the longest, or

@@ -24,9 +24,8 @@ impl Records {
         let Some(path) = path else {
             return Ok(Records { lines: Lines::embedded(SAMPLE_NAME, SAMPLE), sha256: sha256(SAMPLE.as_bytes()) });
         };
-        let lines = Lines::open(path, "data file").map_err(|error| {
-            anyhow!("{error:#}\nhint: records are JSONL, one object a line; without --data the bundled sample is used")
-        })?;
+        let lines = Lines::open(path, "data file")
+            .map_err(|error| anyhow!("{error:#}\nhint: records are JSONL, one object a line, see eval/sample.jsonl"))?;
         Ok(Records { lines, sha256: sha256_file(path)? })
     }
 

@@ -19,7 +19,6 @@ use crate::learner::Learner;
 use crate::prompt::PromptSet;
 use crate::qlora::memory::{Largest, Plan};
 use crate::run::{EnvironmentFailure, available_memory, timestamp, write_json};
-use crate::train::examples::max_prompt_tokens;
 use crate::train::preview;
 use crate::train::run_folder::{RunFolder, last_checkpoint};
 use crate::train::schedule::Schedule;
@@ -28,16 +27,31 @@ use crate::train::trainer::{Ending, State, Work, train};
 
 pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> {
     let (overrides, stored) = if flags.resume == Some(true) {
-        let stored = Stored::read(&flags)?;
+        let output = flags.output.clone().or(with_file(TrainOverrides::default(), "train", config)?.output);
+        let stored = Stored::read(output)?;
         (stored.settings(flags)?, Some(stored))
     } else {
-        (with_file(flags, "train", config)?.filled(), None)
+        let (epochs, steps) = (flags.epochs.is_some(), flags.steps.is_some());
+        let mut overrides = with_file(flags, "train", config)?;
+        // One of the two as a flag takes the place of the other in the file.
+        overrides.steps = overrides.steps.filter(|_| !epochs);
+        overrides.epochs = overrides.epochs.filter(|_| !steps);
+        (overrides.filled()?, None)
     };
     let settings = overrides.clone().resolve()?;
     let output = &settings.output;
     ensure!(
         stored.is_some() || !output.join("manifest.json").exists(),
         "{} holds a run already\nhint: --resume goes on with it; or name another --output",
+        output.display()
+    );
+    let same = |other: &PathBuf| {
+        std::fs::canonicalize(other)
+            .is_ok_and(|other| std::fs::canonicalize(output).is_ok_and(|output| output == other))
+    };
+    ensure!(
+        !std::iter::once(&settings.base).chain(&settings.adapter.init).any(same),
+        "{} is what training starts from, and would be overwritten\nhint: name another --output",
         output.display()
     );
     let job = Job::prepare(&settings)?;
@@ -107,10 +121,12 @@ impl Job {
     /// Writes what a new run takes over, and makes its manifest.
     fn begin(&self, settings: &TrainSettings, overrides: &TrainOverrides, inputs: Value) -> Result<Value> {
         inherit::copy_base(&settings.base, &settings.output, settings.method)?;
-        self.prompts.write_to(&settings.output.join("prompts"))?;
+        let prompts = settings.output.join("prompts");
+        self.prompts
+            .write_to(&prompts)
+            .map_err(|error| EnvironmentFailure(format!("{error:#}\nhint: name another --output")))?;
         write_probe(&settings.output, self.dev.as_ref().unwrap_or(&self.data))?;
-        let budget = max_prompt_tokens(settings.max_seq_tokens, &self.prompts)?;
-        Ok(manifest(settings, overrides, inputs, &self.prompts, budget))
+        Ok(manifest(settings, overrides, inputs, &self.prompts, self.data.max_prompt_tokens))
     }
 
     fn train(
@@ -166,6 +182,11 @@ fn plan(settings: &TrainSettings, base: &Base, data: &Data, dev: Option<&Data>) 
         tokens: most(|sequence| sequence.batch.tokens.len()),
         rows: most(|sequence| sequence.batch.rows.len()),
     };
-    let available = settings.max_memory.or_else(available_memory).unwrap_or(u64::MAX);
+    if let Some(most) = settings.max_memory {
+        return Plan::new(&base.config, &base.method, largest, most);
+    }
+    // Other programs, and what the plan doesn't know of, need some.
+    let available = available_memory().map_or(u64::MAX, |free| free / 10 * 9);
     Plan::new(&base.config, &base.method, largest, available)
+        .map_err(|error| EnvironmentFailure(format!("{error:#}")).into())
 }

@@ -29,6 +29,7 @@ pub struct TrainOverrides {
     pub output: Option<PathBuf>,
     /// Go on from the last checkpoint in the run directory, with its settings
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    #[serde(skip)]
     pub resume: Option<bool>,
     /// What is trained, and on what [default: qlora]
     #[arg(long, env = "REELS_METHOD", help_heading = "Model")]
@@ -207,18 +208,37 @@ pub struct Optimisation {
 pub const TARGETS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 impl TrainOverrides {
+    /// Targets by their names, in the order of the layer.
+    pub fn with_named_targets(mut self) -> TrainOverrides {
+        if let Some(targets) = &mut self.targets {
+            if targets == &["all"] {
+                *targets = TARGETS.map(str::to_owned).to_vec();
+            }
+            targets.sort_by_key(|target| TARGETS.iter().position(|each| each == target));
+        }
+        self
+    }
+
     /// Fills in what is decided by a default, so that a run can tell later what it was made with.
-    pub fn filled(mut self) -> TrainOverrides {
+    ///
+    /// # Errors
+    /// When both epochs and steps are given.
+    pub fn filled(self) -> Result<TrainOverrides> {
+        ensure!(
+            self.steps.is_none() || self.epochs.is_none(),
+            "both steps and epochs are given\nhint: one of them says how long training goes on"
+        );
+        Ok(self.with_named_targets().with_defaults())
+    }
+
+    fn with_defaults(mut self) -> TrainOverrides {
         let full = self.method == Some(TrainMethod::Full);
         let rank = *self.rank.get_or_insert(16);
         self.method.get_or_insert(TrainMethod::Qlora);
         self.alpha.get_or_insert(2.0 * rank as f64);
         self.rslora.get_or_insert(false);
         self.dropout.get_or_insert(0.1);
-        let all = || TARGETS.map(str::to_owned).to_vec();
-        if self.targets.get_or_insert_with(all) == &["all"] {
-            self.targets = Some(all());
-        }
+        self.targets.get_or_insert_with(|| TARGETS.map(str::to_owned).to_vec());
         self.lr.get_or_insert(if full { 2e-5 } else { 2e-4 });
         self.schedule.get_or_insert(ScheduleKind::Constant);
         self.warmup.get_or_insert(0.03);
@@ -242,7 +262,7 @@ impl TrainOverrides {
     /// # Errors
     /// Names the flag and the value.
     pub fn resolve(self) -> Result<TrainSettings> {
-        let filled = self.filled();
+        let filled = self.filled()?;
         let required = "a default was filled in";
         for (flag, value, most) in [
             ("rank", filled.rank, 1 << 12),

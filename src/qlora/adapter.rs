@@ -1,6 +1,8 @@
 //! Adapters as PEFT stores them: `adapter_model.safetensors` and `adapter_config.json`.
 
 use std::collections::HashMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -53,6 +55,8 @@ pub fn save_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>, path: &
     let beside = path.with_extension("part");
     candle_core::safetensors::save(&tensors, &beside)
         .map_err(anyhow::Error::from)
+        // It is written as a temporary file, which only its owner may read.
+        .and_then(|()| Ok(std::fs::set_permissions(&beside, Permissions::from_mode(0o644))?))
         .and_then(|()| Ok(std::fs::rename(&beside, path)?))
         .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
 }

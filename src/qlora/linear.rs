@@ -46,7 +46,7 @@ pub struct Linear {
 pub enum Matrix {
     /// As it is.
     Dense(Tensor),
-    /// Four bits a value; made dense for each use.
+    /// Four bits a value; made dense a panel at a time for each product.
     Nf4 {
         #[expect(missing_docs, reason = "the type says it")]
         weight: Nf4,

@@ -49,7 +49,7 @@ fn run<T: Real>(
     let mut sum = 0.0;
     let mut dhidden = vec![T::zero(); hiddens.len()];
     let mut dhead = vec![T::zero(); if head_trained { vocabulary * width } else { 0 }];
-    let mut logits = T::buffer();
+    let mut logits = Vec::new();
     for (chunk, targets) in targets.chunks(rows_at_once).enumerate() {
         let (start, count) = (chunk * rows_at_once, targets.len());
         logits.resize(count * vocabulary, T::zero());
@@ -64,7 +64,6 @@ fn run<T: Real>(
             gemm(Into::sum(&mut dhead, width), T::one(), dlogits.t(), Right::Dense(hidden), Threads::All);
         }
     }
-    T::give_back(logits);
     let dhead = head_trained.then(|| Tensor::from_vec(dhead, (vocabulary, width), head.device())).transpose()?;
     Ok(Loss { sum, dhidden: Tensor::from_vec(dhidden, hidden.shape(), hidden.device())?, dhead })
 }

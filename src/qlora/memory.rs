@@ -40,10 +40,11 @@ impl Plan {
         let needed: u64 = fixed.iter().map(|(_, bytes)| bytes).sum::<u64>() + layer;
         let Some(free) = available.checked_sub(needed) else {
             bail!(
-                "training needs {} of memory, and {} are free: {}\nhint: lower --batch-size or --max-seq-tokens{}",
+                "training needs {} of memory, and {} may be used: {}, a layer {}\nhint: lower --batch-size or --max-seq-tokens{}",
                 size(needed),
                 size(available),
                 list(&fixed),
+                size(layer),
                 if matches!(method, Method::Qlora(_)) { "" } else { ", or use --method qlora" }
             );
         };
@@ -103,13 +104,15 @@ fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static st
     };
     // First and second moment and gradient; of adapters the parameters too.
     let each = if *method == Method::Full { 3 } else { 4 };
+    // Where it is trained, the gradient of the output matrix, and of the embedding before and after it is added up.
+    let embeddings = if *method == Method::Full { 3 * config.vocabulary as u64 * hidden * VALUE } else { 0 };
     let widest = config.hidden.max(config.intermediate) as u64;
     vec![
         ("weights", linear_bytes + others * VALUE),
         ("what is trained, with gradients and moments", trained * each * VALUE),
         ("inputs of all layers", config.layers as u64 * tokens * hidden * VALUE),
-        ("passing values", 6 * tokens * widest * VALUE + hidden * widest * VALUE),
-        ("loss", super::loss::bytes(largest.rows, config)),
+        ("passing values", 6 * tokens * widest * VALUE),
+        ("loss", super::loss::bytes(largest.rows, config) + embeddings),
         ("else", OTHER),
     ]
 }

@@ -1,4 +1,4 @@
-//! What training computes: the frozen weights in 16 or four bits, the layers with their derivatives, the loss. The only
+//! What training computes: the frozen weights in 32 or four bits, the layers with their derivatives, the loss. The only
 //! place that knows candle.
 //!
 //! Backward passes are written by hand: autograd would compute gradients of frozen weights and keep every activation.

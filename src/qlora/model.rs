@@ -13,7 +13,6 @@ use super::linear::{Adapter, Gradients, Linear, Matrix};
 use super::loss::{Loss, cross_entropy, rows_at_once};
 use super::nf4::Nf4;
 use super::ops::{Rotary, rms_norm, rms_norm_backward, rms_norm_weight_gradient};
-use crate::config::TARGETS;
 use crate::learner::{Batch, Document};
 
 /// How the weights are kept and what of them is trained.
@@ -36,7 +35,7 @@ pub struct AdapterShape {
     pub alpha: f64,
     /// Divide alpha by √rank rather than rank (Kalajdzievski 2023).
     pub rank_stabilised: bool,
-    /// Among [`TARGETS`].
+    /// Names of linear maps.
     pub targets: Vec<String>,
     /// Of the first values of A; B starts at 0.
     pub seed: u64,
@@ -69,7 +68,7 @@ impl Model {
     /// Reads a checkpoint tensor by tensor; the 16-bit model never exists as a whole where weights are quantised.
     ///
     /// # Errors
-    /// Names the tensor that can't be read, and the target that doesn't exist.
+    /// Names the tensor that can't be read.
     pub fn load(
         checkpoint: &Checkpoint,
         config: &Config,
@@ -78,7 +77,6 @@ impl Model {
         device: &Device,
     ) -> Result<Model> {
         let loader = Loader { checkpoint, method, dtype, device };
-        loader.check_targets()?;
         let tensors: std::collections::HashMap<String, Vec<usize>> = config.tensors().into_iter().collect();
         let dense = |name: &str| loader.dense(name, &tensors[name]);
         let mut layers = Vec::with_capacity(config.layers);
@@ -263,14 +261,6 @@ impl Loader<'_> {
             Method::Qlora(shape) | Method::Lora(shape) => Some(shape),
             Method::Full => None,
         }
-    }
-
-    fn check_targets(&self) -> Result<()> {
-        let targets = self.adapter_shape().map_or(&[][..], |shape| &shape.targets);
-        if let Some(target) = targets.iter().find(|target| !TARGETS.contains(&target.as_str())) {
-            bail!("--targets {target} is not a linear map of this model\nhint: these are: {}", TARGETS.join(", "));
-        }
-        Ok(())
     }
 
     fn tensor(&self, values: Vec<f32>, shape: &[usize]) -> Result<Tensor> {

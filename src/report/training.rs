@@ -1,6 +1,6 @@
 //! `report.html` of a training run: its curves, alone or beside those of other runs.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use minijinja::value::Value;
 use serde::Serialize;
 
@@ -44,8 +44,12 @@ impl Curves {
     pub fn read(name: String, text: &str) -> Result<Curves> {
         let mut curves = Curves { name, ..Curves::default() };
         for (index, line) in text.lines().enumerate() {
-            let line: serde_json::Value =
-                serde_json::from_str(line).with_context(|| format!("{}: metrics.jsonl:{}", curves.name, index + 1))?;
+            let line: serde_json::Value = match serde_json::from_str(line) {
+                Ok(line) => line,
+                // A run that was killed may leave half a line.
+                Err(_) if index + 1 == text.lines().count() && !text.ends_with('\n') => break,
+                Err(error) => bail!("{}: metrics.jsonl:{}: {error}\nhint: remove the line", curves.name, index + 1),
+            };
             let Some(step) = line["step"].as_f64() else { continue };
             let number = |key: &str| line[key].as_f64();
             let mut add = |to: fn(&mut Curves) -> &mut Vec<(f64, f64)>, key: &str| {
@@ -74,6 +78,7 @@ impl Curves {
         let mut sentences = vec![sentence + "."];
         if let (Some((best_step, best)), Some((step, loss))) = (self.best(), self.dev.last())
             && step > &best_step
+            && *loss > best
         {
             sentences.push(format!(
                 "{}: after step {} the dev loss rose, to {} from {}: what was learned later is not kept.",
@@ -112,7 +117,7 @@ pub fn training_html(runs: &[Curves], manifest: &serde_json::Value) -> Result<St
 fn losses(runs: &[Curves]) -> Option<Figure> {
     let longest = runs.iter().map(|run| run.loss.len()).max().unwrap_or(0);
     let window = (longest / 40).max(1);
-    let training = runs.iter().enumerate().map(|(index, run)| Series {
+    let training = runs.iter().enumerate().filter(|(_, run)| !run.loss.is_empty()).map(|(index, run)| Series {
         name: format!("{}: training", run.name),
         points: smooth(&run.loss, window),
         look: Look { run: index, marks: false },
@@ -224,8 +229,9 @@ mod tests {
     #[test]
     fn a_run_without_a_step_has_a_page() {
         let run = Curves::read("a".into(), "").unwrap();
-        let page = training_html(&[run], &serde_json::Value::Null).unwrap();
+        let page = training_html(std::slice::from_ref(&run), &serde_json::Value::Null).unwrap();
         assert!(page.contains("no step is done yet") && !page.contains("<figure>"));
+        assert_eq!(Curves::read("a".into(), "{\"st").unwrap(), run);
         assert!(Curves::read("a".into(), "{\n").unwrap_err().to_string().contains("a: metrics.jsonl:1"));
     }
 }

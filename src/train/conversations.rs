@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
 
 use super::examples::{Example, Examples};
 use crate::lines::Lines;
@@ -17,6 +18,8 @@ struct Conversation {
 struct Turn {
     role: String,
     content: String,
+    /// 0 where a turn of the assistant is not to be learned.
+    weight: Option<f32>,
 }
 
 /// Whether the first line of a file is a conversation rather than a record.
@@ -27,12 +30,17 @@ pub fn are_conversations(lines: &Lines) -> Result<bool> {
     let mut first = None;
     lines.each(|line| {
         if first.is_none() && !line.bytes.trim_ascii().is_empty() {
-            let value: Option<serde_json::Value> = serde_json::from_slice(line.bytes).ok();
+            let value: Option<serde_json::Value> = serde_json::from_slice(without_mark(line.bytes)).ok();
             first = Some(value.is_some_and(|value| value.get("messages").is_some()));
         }
         Ok(())
     })?;
     Ok(first == Some(true))
+}
+
+/// A byte order mark may stand before the first line.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
 /// Every turn of the assistant is learned, as an example of its own; those of one conversation share their beginning.
@@ -47,7 +55,7 @@ pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max
             return Ok(());
         }
         let place = format!("{}:{}", lines.name(), line.place.number);
-        let conversation: Conversation = serde_json::from_slice(line.bytes).map_err(|error| {
+        let conversation: Conversation = serde_json::from_slice(without_mark(line.bytes)).map_err(|error| {
             anyhow::anyhow!(
                 "{place}: {error}\nhint: each line is {{\"messages\": [{{\"role\": \"user\", \"content\": \"…\"}}, …]}}"
             )
@@ -57,7 +65,13 @@ pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max
         let mut before = Vec::new();
         let mut learned = 0;
         for turn in conversation.messages {
-            let Turn { role, mut content } = turn;
+            let Turn { role, content, weight } = turn;
+            let weight = weight.unwrap_or(1.0);
+            ensure!(
+                (0.0..=1.0).contains(&weight),
+                "{place}: the weight {weight} is not between 0 and 1\nhint: 0 leaves a turn out"
+            );
+            let mut content: String = content.trim().nfc().collect();
             let role = match role.as_str() {
                 "system" => "system",
                 "user" => "user",
@@ -67,18 +81,18 @@ pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max
                 }
             };
             chat.take_apart(&mut content);
-            if role == "assistant" {
-                ensure!(!content.trim().is_empty(), "{place}: an answer of the assistant is empty\nhint: fill it in");
+            if role == "assistant" && weight > 0.0 {
+                ensure!(!content.is_empty(), "{place}: an answer of the assistant is empty\nhint: fill it in");
                 ensure!(!before.is_empty(), "{place}: the assistant speaks first\nhint: begin with system or user");
                 let prompt = chat.prompt(&before)?;
-                let answer = chat.answer_tokens(&prompt, content.trim(), tokenizer).context(place.clone())?;
+                let answer = chat.answer_tokens(&prompt, &content, tokenizer).context(place.clone())?;
                 let prompt = tokenizer.encode(&prompt)?;
                 let answer_at = prompt.len();
                 let tokens = [prompt, answer, vec![end]].concat();
                 learned += 1;
                 if tokens.len() <= max_tokens {
                     let task = "messages".to_owned();
-                    made.examples.push(Example { reel_id: id.clone(), task, tokens, answer_at, weight: 1.0 });
+                    made.examples.push(Example { reel_id: id.clone(), task, tokens, answer_at, weight });
                 } else if made.too_long.last() != Some(&id) {
                     made.too_long.push(id.clone());
                 }

@@ -115,7 +115,8 @@ impl Maker<'_> {
         };
         made.shortened = usize::from(prompts.iter().any(|prompt| prompt.truncated_tokens > 0));
         for ((prompt, task), answers) in prompts.iter().zip(&self.prompts.tasks).zip(answers) {
-            for (answer, weight) in answers {
+            for (mut answer, weight) in answers {
+                self.chat.take_apart(&mut answer);
                 let answer = self
                     .chat
                     .answer_tokens(&prompt.text, &answer, self.tokenizer)

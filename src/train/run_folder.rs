@@ -35,12 +35,13 @@ impl RunFolder {
             serde_json::from_str::<Value>(line)
                 .is_ok_and(|line| line["step"].as_u64().is_some_and(|at| at <= step as u64))
         };
-        let kept: String = fs::read_to_string(&metrics)
-            .unwrap_or_default()
-            .lines()
-            .filter(done)
-            .flat_map(|line| [line, "\n"])
-            .collect();
+        let text = match fs::read_to_string(&metrics) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(EnvironmentFailure(format!("cannot read {}: {error}", metrics.display())).into());
+            }
+            text => text.unwrap_or_default(),
+        };
+        let kept: String = text.lines().filter(done).flat_map(|line| [line, "\n"]).collect();
         write_atomically(&metrics, kept.as_bytes())?;
         Ok(RunFolder { path: path.to_owned(), metrics: Log::append_to(&metrics)? })
     }
@@ -53,7 +54,7 @@ impl RunFolder {
         self.metrics.append(line)
     }
 
-    /// Writes a checkpoint, then deletes those that are neither this one nor the best.
+    /// Writes a checkpoint, then deletes all but this one, the one before, and the best.
     ///
     /// # Errors
     /// [`EnvironmentFailure`] that names the file; earlier checkpoints stay.
@@ -70,17 +71,40 @@ impl RunFolder {
             // What is there of it takes up a disk that may be full.
             let _ = fs::remove_dir_all(&beside);
             return Err(error.context(format!(
-                "the checkpoint of step {} is not written; {}",
+                "the checkpoint of step {} is not written; {}
+hint: free some space, then go on with --resume",
                 state.step,
                 self.kept()
             )));
         }
-        remove(&folder).and_then(|()| fs::rename(&beside, &folder)).map_err(failed)?;
-        let kept = [Some(state.step), state.best.map(|best| best.step)];
-        for (step, folder) in checkpoints(&self.path) {
-            if !kept.contains(&Some(step)) {
-                remove(&folder).map_err(failed)?;
+        // On disk before what it takes the place of goes, whatever happens to the machine.
+        let sync = |entry: std::io::Result<fs::DirEntry>| fs::File::open(entry?.path())?.sync_all();
+        fs::read_dir(&beside).and_then(|mut entries| entries.try_for_each(sync)).map_err(failed)?;
+        let aside = folder.with_extension("old");
+        if folder.exists() {
+            remove(&aside).and_then(|()| fs::rename(&folder, &aside)).map_err(failed)?;
+        }
+        fs::rename(&beside, &folder).and_then(|()| remove(&aside)).map_err(failed)?;
+        let all = checkpoints(&self.path);
+        let newest = all.iter().rev().take(2).map(|(step, _)| *step);
+        let kept: Vec<usize> = newest.chain(state.best.map(|best| best.step)).collect();
+        for (step, folder) in &all {
+            if !kept.contains(step) {
+                remove(folder).map_err(failed)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Deletes the checkpoint of a step that turned out to be of no use.
+    ///
+    /// # Errors
+    /// [`EnvironmentFailure`] that names it.
+    pub fn discard(&self, step: usize) -> Result<()> {
+        let folder = checkpoint(&self.path, step);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)
+                .map_err(|error| EnvironmentFailure(format!("cannot delete {}: {error}", folder.display())))?;
         }
         Ok(())
     }

@@ -10,8 +10,6 @@ use crate::learner::{Batch, Document};
 pub struct Sequence {
     #[expect(missing_docs, reason = "the type says it")]
     pub batch: Batch,
-    /// Examples in it.
-    pub examples: usize,
     /// Of all examples, each counted in whole, whatever they share.
     pub example_tokens: usize,
 }
@@ -28,7 +26,6 @@ pub fn sequences(examples: &[Example], budget: Option<usize>) -> Vec<Sequence> {
     let joined = |pack: &Vec<usize>| {
         pack.iter().map(|index| &documents[*index]).fold(Sequence::default(), |mut sequence, document| {
             sequence.batch.extend(&document.batch);
-            sequence.examples += document.examples;
             sequence.example_tokens += document.example_tokens;
             sequence
         })
@@ -82,7 +79,7 @@ fn document(examples: &[&Example]) -> Sequence {
         _ => Document { prefix, branches: lengths.clone().map(|length| length - prefix).collect() },
     };
     batch.documents.push(document);
-    Sequence { batch, examples: examples.len(), example_tokens: lengths.sum() }
+    Sequence { batch, example_tokens: lengths.sum() }
 }
 
 #[cfg(test)]
@@ -108,7 +105,7 @@ mod tests {
         assert_eq!(tokens, &[1, 2, 3, 4, 5, 9, 8, 1, 2, 3]);
         assert_eq!(documents, &[Document { prefix: 2, branches: vec![3, 2] }, Document::plain(3)]);
         assert_eq!((rows, targets, weights), (&vec![3, 5, 8], &vec![5, 8, 3], &vec![4.0, 3.0, 2.0]));
-        assert_eq!((made[0].examples, made[0].example_tokens), (3, 12));
+        assert_eq!(made[0].example_tokens, 12);
         assert_eq!(documents[0].positions().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 2, 3]);
         // What doesn't fit together stands alone.
         let made = sequences(&examples, Some(5));

@@ -168,6 +168,10 @@ fn step(work: &Work, learner: &mut dyn Learner, state: &mut State, run: &RunFold
         weight_decay: work.optimisation.weight_decay,
     };
     let grad_norm = if loss.is_finite() { learner.step(&update)? } else { f64::NAN };
+    if !grad_norm.is_finite() && work.dev.is_empty() {
+        // What the step before made of the parameters is what fails now, and nothing has looked at it since.
+        run.discard(step)?;
+    }
     ensure!(
         loss.is_finite() && grad_norm.is_finite(),
         "the loss of step {} is {loss}, the norm of its gradients {grad_norm}: training can't go on\n{}\nhint: lower --lr, or raise --warmup, in a new run",

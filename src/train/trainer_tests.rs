@@ -90,7 +90,6 @@ impl Bench {
                 targets: vec![1, 1],
                 weights: vec![1.0, index as f32],
             },
-            examples: 1,
             example_tokens: 4,
         };
         Bench {
@@ -153,18 +152,25 @@ fn the_best_checkpoint_is_kept_and_waiting_ends() {
     let mut bench = Bench::new(1, Some(3));
     assert_eq!(bench.train(&mut learner, true).unwrap(), Ending::StoppedEarly);
     assert_eq!((learner.evaluations, bench.state.best), (5, Some(Evaluation { step: 2, dev_loss: 1.0 })));
-    assert_eq!(bench.checkpoints(), ["step-2", "step-5"]);
+    assert_eq!(bench.checkpoints(), ["step-2", "step-4", "step-5"]);
     assert_eq!(bench.adapter(), "-2");
     assert!(!bench.folder.path().join("optimizer.safetensors").exists());
 }
 
 #[test]
 fn a_loss_that_is_no_number_changes_nothing() {
-    let mut learner = Scripted { diverges_at: Some(5), ..Scripted::default() };
-    let mut bench = Bench::new(2, None);
-    let message = bench.train(&mut learner, false).unwrap_err().to_string();
-    assert!(message.starts_with("the loss of step 6 is NaN") && message.contains("checkpoints/step-4"), "{message}");
-    assert_eq!((learner.parameter, bench.checkpoints()), (-5.0, vec!["step-4".to_owned()]));
+    // Where the checkpoint is of the very step that made the parameters useless, the one before is the last good one.
+    for (diverges_at, kept) in [(5, &["step-2", "step-4"][..]), (4, &["step-2"])] {
+        let mut learner = Scripted { diverges_at: Some(diverges_at), ..Scripted::default() };
+        let mut bench = Bench::new(2, None);
+        let message = bench.train(&mut learner, false).unwrap_err().to_string();
+        let expected = format!("the loss of step {} is NaN", diverges_at + 1);
+        assert!(message.starts_with(&expected) && message.contains(kept[kept.len() - 1]), "{message}");
+        assert_eq!(
+            (learner.parameter, bench.checkpoints()),
+            (-(diverges_at as f64), kept.iter().map(|name| (*name).to_owned()).collect())
+        );
+    }
 }
 
 #[test]

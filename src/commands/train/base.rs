@@ -98,7 +98,7 @@ fn method(settings: &TrainSettings) -> Result<Method> {
         ] {
             ensure!(
                 asked == has,
-                "{flag} is {asked}, and that of the adapter {} is {has}\nhint: give --{flag} {has}",
+                "{flag} is {asked}, and that of the adapter {} is {has}\nhint: give --{flag}={has}",
                 init.display()
             );
         }

@@ -23,6 +23,8 @@ pub struct Data {
     pub sha256: String,
     pub examples: Examples,
     pub sequences: Vec<Sequence>,
+    /// Budget of a prompt; conversations have none.
+    pub max_prompt_tokens: Option<usize>,
 }
 
 impl Data {
@@ -30,22 +32,18 @@ impl Data {
         let opened = Records::open(Some(path))?;
         let name = opened.lines.name().to_owned();
         let max_tokens = settings.max_seq_tokens;
-        let examples = if conversations::are_conversations(&opened.lines)? {
-            conversations::examples(&opened.lines, &base.chat, &base.tokenizer, max_tokens)?
+        let (examples, budget) = if conversations::are_conversations(&opened.lines)? {
+            (conversations::examples(&opened.lines, &base.chat, &base.tokenizer, max_tokens)?, None)
         } else {
+            let budget = max_prompt_tokens(max_tokens, prompts)?;
             let reels = opened.read()?;
             reels.iter().try_for_each(|reel| check_reference(reel, &prompts.tasks, &name))?;
-            let maker = Maker {
-                prompts,
-                chat: &base.chat,
-                tokenizer: &base.tokenizer,
-                max_prompt_tokens: max_prompt_tokens(max_tokens, prompts)?,
-                max_tokens,
-            };
-            maker.examples(&name, &reels)?
+            let maker =
+                Maker { prompts, chat: &base.chat, tokenizer: &base.tokenizer, max_prompt_tokens: budget, max_tokens };
+            (maker.examples(&name, &reels)?, Some(budget))
         };
         let sequences = sequences(&examples.examples, settings.packing.then_some(max_tokens));
-        Ok(Data { name, sha256: opened.sha256, examples, sequences })
+        Ok(Data { name, sha256: opened.sha256, examples, sequences, max_prompt_tokens: budget })
     }
 
     pub fn announce(&self, what: &str, max_tokens: usize) {

@@ -20,8 +20,8 @@ pub struct Stored {
 }
 
 impl Stored {
-    pub fn read(flags: &TrainOverrides) -> Result<Stored> {
-        let path = flags.output.clone().context("--resume needs --output\nhint: name the run directory to go on in")?;
+    pub fn read(output: Option<PathBuf>) -> Result<Stored> {
+        let path = output.context("--resume needs --output\nhint: name the run directory to go on in")?;
         let manifest = folder::manifest(&path)?.with_context(|| {
             format!("{} holds no run: it has no manifest.json\nhint: start one without --resume", path.display())
         })?;
@@ -33,8 +33,9 @@ impl Stored {
         );
         ensure!(
             manifest["finished_at"].is_null(),
-            "{} is finished\nhint: to train further, start a run with --init-adapter {}",
+            "{} is finished\nhint: to train further, start a run with {} {}",
             path.display(),
+            if manifest["settings"]["method"] == "full" { "--base" } else { "--init-adapter" },
             path.display()
         );
         Ok(Stored { manifest, path })
@@ -44,14 +45,14 @@ impl Stored {
     pub fn settings(&self, flags: TrainOverrides) -> Result<TrainOverrides> {
         let stored = self.manifest["settings"].as_object().context("manifest.json has no settings")?;
         let mut merged: Map<String, Value> = stored.clone();
-        let given = serde_json::to_value(flags)?;
+        let given = serde_json::to_value(flags.with_named_targets())?;
         for (key, value) in given.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-            if !FREE.contains(&key.as_str()) && stored[key] != *value {
+            if !FREE.contains(&key.as_str()) && stored.get(key) != Some(value) {
                 bail!(
                     "--{} {value}, and {} was started with {}\nhint: leave it out, or start another run with another --output",
                     key.replace('_', "-"),
                     self.path.display(),
-                    stored[key]
+                    stored.get(key).unwrap_or(&Value::Null)
                 );
             }
             merged.insert(key.clone(), value.clone());
@@ -145,7 +146,7 @@ pub fn manifest(
     overrides: &TrainOverrides,
     inputs: Value,
     prompts: &PromptSet,
-    max_prompt_tokens: usize,
+    max_prompt_tokens: Option<usize>,
 ) -> Value {
     json!({
         "v": 1,

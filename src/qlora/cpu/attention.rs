@@ -259,7 +259,8 @@ fn head_backward<T: Real>(
             gemm(dvalues, T::one(), weights.t(), Right::Dense(own_dy), Threads::One);
         }
     }
-    T::give_back(weights);
+    // The last one taken first, so that each is taken again for what it is large enough for.
     T::give_back(dscores);
+    T::give_back(weights);
     [dqueries, dkeys, dvalues]
 }

@@ -17,7 +17,7 @@ fn sum<T: Real>(values: impl Iterator<Item = T>) -> T {
     values.fold(T::zero(), |sum, value| sum + value)
 }
 
-/// Σ aᵢ bᵢ, in eight sums that the compiler can keep in a vector.
+/// Σ aᵢ bᵢ, in sixteen sums that the compiler can keep in a vector.
 fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     let mut sums = [T::zero(); 16];
     let (a_blocks, a_rest) = a.as_chunks::<16>();
