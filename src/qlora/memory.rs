@@ -8,8 +8,10 @@ use super::nf4::{BLOCK, NESTED_BLOCK};
 
 /// Bytes of a value while computing.
 const VALUE: u64 = 4;
-/// Program, buffers of the matrix products, data.
-const OTHER: u64 = 150 << 20;
+/// Program and data.
+const OTHER: u64 = 100 << 20;
+/// What each thread keeps to pack matrices and weights of attention in.
+const THREAD: u64 = 25 << 20;
 
 /// The largest batch of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +115,7 @@ fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static st
         ("inputs of all layers", config.layers as u64 * tokens * hidden * VALUE),
         ("passing values", 6 * tokens * widest * VALUE),
         ("loss", super::loss::bytes(largest.rows, config) + embeddings),
-        ("else", OTHER),
+        ("else", OTHER + THREAD * rayon::current_num_threads() as u64),
     ]
 }
 
