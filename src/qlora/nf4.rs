@@ -1,6 +1,8 @@
 //! NF4 (Dettmers et al. 2023) as bitsandbytes has it, bit for bit: blocks of 64 values share a maximum, two values a byte,
 //! the even one in the high half; the maxima may be quantised to 8 bits themselves.
 
+use rayon::prelude::*;
+
 /// Values that share a maximum.
 pub const BLOCK: usize = 64;
 /// Maxima that share a maximum of their own.
@@ -75,17 +77,18 @@ impl Nf4 {
     pub fn quantise(values: &[f32]) -> Nf4 {
         let bounds: [f32; 15] = std::array::from_fn(|index| (CODE[index] + CODE[index + 1]) / 2.0);
         let mut packed = vec![0; values.len().div_ceil(2)];
-        let mut absmax = Vec::with_capacity(values.len().div_ceil(BLOCK));
-        for (block, values) in values.chunks(BLOCK).enumerate() {
-            let largest = largest(values);
-            absmax.push(if values.len() == BLOCK { largest } else { largest.max(TINY) });
+        let mut absmax = vec![0.0; values.len().div_ceil(BLOCK)];
+        let block = |((packed, absmax), values): ((&mut [u8], &mut f32), &[f32])| {
+            let (largest, whole) = (largest(values), values.len() == BLOCK);
+            *absmax = if whole { largest } else { largest.max(TINY) };
             for (index, value) in values.iter().enumerate() {
-                let code =
-                    bounds.partition_point(|bound| *bound < scaled(*value, largest, values.len() == BLOCK)) as u8;
-                let at = block * BLOCK + index;
-                packed[at / 2] |= if at.is_multiple_of(2) { code << 4 } else { code };
+                let value = scaled(*value, largest, whole);
+                let code = bounds.iter().filter(|bound| **bound < value).count() as u8;
+                packed[index / 2] |= if index.is_multiple_of(2) { code << 4 } else { code };
             }
-        }
+        };
+        let blocks = packed.par_chunks_mut(BLOCK / 2).zip(&mut absmax).zip(values.par_chunks(BLOCK));
+        blocks.with_min_len(256).for_each(block);
         // What fills up the last byte is a 0 that was quantised too.
         if !values.len().is_multiple_of(2) {
             packed[values.len() / 2] |= 7;
