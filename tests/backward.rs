@@ -102,6 +102,16 @@ fn run(layer: &Layer, x: &Tensor, dy: &Tensor, documents: &[Document]) -> Result
     Ok((y, dx, gradients))
 }
 
+/// `[out, in]`
+fn dense_of(matrix: &Matrix) -> Tensor {
+    match matrix {
+        Matrix::Dense(tensor) => tensor.clone(),
+        Matrix::Nf4 { weight, shape } => {
+            Tensor::from_vec(weight.dequantise(), *shape, &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap()
+        }
+    }
+}
+
 /// The layer again, of plain operations that autograd knows, with one matrix of who sees whom.
 fn oracle(layer: &Layer, x: &Tensor, documents: &[Document]) -> Result<Tensor> {
     let norm = |x: &Tensor, weight: &Tensor| {
@@ -110,7 +120,7 @@ fn oracle(layer: &Layer, x: &Tensor, documents: &[Document]) -> Result<Tensor> {
     };
     let linear = |linear: &Linear, x: &Tensor| {
         let Adapter { a, b, scale } = linear.adapter.as_ref().unwrap();
-        let y = x.matmul(&linear.weight.dense()?.t()?)?;
+        let y = x.matmul(&dense_of(&linear.weight).t()?)?;
         let y = (y + (x.matmul(&a.t()?)?.matmul(&b.t()?)? * *scale)?)?;
         linear.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
     };
@@ -290,12 +300,11 @@ fn packed_documents_are_as_if_alone() {
 fn a_quantised_layer_is_one_on_the_dequantised_weights() {
     let dense = make(SHAPE).layer;
     let quantised = |linear: &Linear, keep: bool| {
-        let weight = linear.weight.dense().unwrap();
+        let weight = dense_of(&linear.weight);
         let nf4 = Nf4::quantise(&weight.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
             .nested();
-        let matrix =
-            Matrix::Nf4 { weight: nf4, shape: weight.dims2().unwrap(), dtype: weight.dtype(), device: Device::Cpu };
-        let weight = if keep { matrix } else { Matrix::Dense(matrix.dense().unwrap()) };
+        let matrix = Matrix::Nf4 { weight: nf4, shape: weight.dims2().unwrap() };
+        let weight = if keep { matrix } else { Matrix::Dense(dense_of(&matrix)) };
         Linear { weight, trained: false, ..linear.clone() }
     };
     let with = |keep: bool| Layer {

@@ -133,7 +133,8 @@ impl Checkpoint {
             other => bail!("{name} is of type {other:?}, not of 16 or 32 bits"),
         };
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            bail!("{name} holds {} at {index}\nhint: the file is damaged; download it again", values[index]);
+            let file = self.shards[self.shard_of[name]].path.display();
+            bail!("{file}: {name} holds {} at {index}\nhint: the file is damaged; download it again", values[index]);
         }
         Ok(values)
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::cpu::gemm::{Into, Quantised, Right, Strided, Threads, gemm};
 use super::cpu::{Real, by_type, values};
@@ -52,10 +52,6 @@ pub enum Matrix {
         weight: Nf4,
         /// `[out, in]`
         shape: (usize, usize),
-        #[expect(missing_docs, reason = "the type says it")]
-        dtype: DType,
-        #[expect(missing_docs, reason = "the type says it")]
-        device: Device,
     },
 }
 
@@ -71,16 +67,6 @@ pub struct Adapter {
 }
 
 impl Matrix {
-    /// `[out, in]` in the type of the computation.
-    pub fn dense(&self) -> Result<Tensor> {
-        match self {
-            Matrix::Dense(tensor) => Ok(tensor.clone()),
-            Matrix::Nf4 { weight, shape, dtype, device } => {
-                Tensor::from_vec(weight.dequantise(), *shape, device)?.to_dtype(*dtype)
-            }
-        }
-    }
-
     /// `into = x · W`, or `x · Wᵀ`.
     fn product<T: Real>(&self, into: Into<T>, x: &[T], transposed: bool) -> Result<()> {
         let inner = x.len() / (into.data.len() / into.columns);
@@ -92,7 +78,7 @@ impl Matrix {
                 let weight = Strided::new(values.slice()?, out, columns);
                 gemm(into, T::one(), x, Right::Dense(if transposed { weight.t() } else { weight }), Threads::All);
             }
-            Matrix::Nf4 { weight, shape, .. } => {
+            Matrix::Nf4 { weight, shape } => {
                 let quantised = Quantised { weight, maxima: &weight.maxima(), columns: shape.1, transposed };
                 gemm(into, T::one(), x, Right::Nf4(quantised), Threads::All);
             }

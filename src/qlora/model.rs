@@ -277,7 +277,7 @@ impl Loader<'_> {
     }
 
     fn linear(&self, name: String, (out, into): (usize, usize), bias: Option<Tensor>) -> Result<Linear> {
-        let nf4 = |weight| Matrix::Nf4 { weight, shape: (out, into), dtype: self.dtype, device: self.device.clone() };
+        let nf4 = |weight| Matrix::Nf4 { weight, shape: (out, into) };
         let weight = match (self.checkpoint.read(&format!("{name}.weight"))?, self.method) {
             (Weight::Dense(values), Method::Qlora(_)) => nf4(Nf4::quantise(&values).nested()),
             (Weight::Nf4(weight), Method::Qlora(_)) => nf4(weight),
