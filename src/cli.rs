@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{CompareOverrides, EvalOverrides, PredictOverrides, ReportFormat, ScoreOverrides, TrainOverrides};
+use crate::config::{CompareOverrides, EvalOverrides, ExportOverrides, PredictOverrides, ReportFormat, ScoreOverrides, TrainOverrides};
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
 #[derive(Debug, Parser)]
@@ -60,6 +60,16 @@ pub enum Command {
                       reels train --resume --output runs/a\n  reels report runs/a"
     )]
     Train(TrainOverrides),
+    /// Write what was trained as a file for llama.cpp, and prove that it answers the same
+    #[command(
+        after_help = "The file in floats is compared with base and adapter, the quantised one with that; a file that differs too much is\n\
+                      not written (exit code 1). F.gguf.json beside it says where it comes from and how it compared.\n\n\
+                      Examples:\n  reels export runs/a --output gguf/a.gguf\n  \
+                      reels export runs/a --quant q4_k_m --imatrix train.jsonl --output gguf/a-q4.gguf\n  \
+                      reels export runs/a --adapter --output gguf/a-lora.gguf\n  \
+                      reels export Qwen2.5-7B-Instruct --quant q4_k_m --output gguf/base.gguf"
+    )]
+    Export(ExportOverrides),
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]
     Prompt(PromptCommand),

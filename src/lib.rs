@@ -25,6 +25,8 @@
 pub mod cli;
 pub mod commands;
 
+#[cfg(all(feature = "train", feature = "infer"))]
+pub mod export;
 pub mod predict;
 pub mod report;
 pub mod score;

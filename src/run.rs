@@ -61,6 +61,29 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     }
 }
 
+/// SHA-256 over names and hashes of what a model or adapter directory consists of.
+///
+/// # Errors
+/// Names the file or directory that can't be read.
+pub fn sha256_directory(directory: &Path) -> Result<String> {
+    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
+    let counts = |name: &str| {
+        let stem = name.starts_with("config") || name.starts_with("tokenizer") || name.starts_with("adapter_config");
+        name.ends_with(".safetensors") || name.ends_with(".jinja") || (stem && name.ends_with(".json"))
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| counts(name))
+        .collect();
+    names.sort();
+    let lines: Vec<String> = names
+        .iter()
+        .map(|name| Ok(format!("{} {name}\n", sha256_file(&directory.join(name))?)))
+        .collect::<Result<_>>()?;
+    Ok(sha256(lines.concat().as_bytes()))
+}
+
 /// SHA-256 of token ids, each as 4 little-endian bytes.
 pub fn sha256_tokens(tokens: &[u32]) -> String {
     let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
@@ -178,6 +201,12 @@ pub fn available_memory() -> Option<u64> {
         (Some(free), Some(group)) => Some(free.min(group)),
         (free, group) => free.or(group),
     }
+}
+
+/// What is free on the disk that holds a folder, in bytes; `None` where the system doesn't say.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail * disk.f_frsize)
 }
 
 /// What machine this is, for a manifest.

@@ -202,11 +202,11 @@ fn a_model_that_will_not_do_is_refused_with_its_reason() {
         (b"GGML not really".to_vec(), "m.gguf: not a GGUF file (it starts with \"GGML\")"),
         (whole[..whole.len() / 2].to_vec(), "truncated: tensor"),
         (whole[..1000].to_vec(), "truncated"),
-        (without("general.architecture"), "m.gguf: not a language model: general.architecture is missing"),
-        (without("tokenizer.ggml.tokens"), "not a language model: tokenizer.ggml.tokens is missing"),
+        (without("general.architecture"), "m.gguf: general.architecture is missing: not a language model"),
+        (without("tokenizer.ggml.tokens"), "tokenizer.ggml.tokens is missing: not a language model"),
         (without("tokenizer.chat_template"), "tokenizer.chat_template is missing"),
         (without("tokenizer.ggml.eos_token_id"), "tokenizer.ggml.eos_token_id is missing"),
-        (without("qwen2.rope.freq_base"), "qwen2.rope.freq_base is missing"),
+        (without("qwen2.rope.freq_base"), "qwen2.rope.freq_base is missing or out of range: llama.cpp would silently assume a value"),
     ];
     for (bytes, expected) in cases {
         folder.write("m.gguf", bytes);

@@ -4,6 +4,11 @@ mod answerer;
 mod compare;
 mod data;
 mod eval;
+#[cfg(all(feature = "train", feature = "infer"))]
+mod export;
+#[cfg(not(all(feature = "train", feature = "infer")))]
+#[path = "export_disabled.rs"]
+mod export;
 mod folder;
 mod predict;
 mod prompt;
@@ -82,6 +87,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Compare(args) => compare::run(args, config),
         Command::Report(args) => report::run(args, config),
         Command::Train(flags) => train::run(flags, config),
+        Command::Export(overrides) => export::run(with_file(overrides, "export", config)?.resolve()?),
         Command::Prompt(command) => prompt::run(command),
     }
 }

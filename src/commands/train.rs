@@ -14,9 +14,11 @@ use self::base::Base;
 use self::data::{Data, write_probe};
 use self::inherit::{Stored, inputs, manifest};
 use super::Code;
-use crate::config::{TrainOverrides, TrainSettings, with_file};
+use crate::config::{TrainMethod, TrainOverrides, TrainSettings, with_file};
+use crate::gguf::FloatType;
 use crate::learner::Learner;
 use crate::prompt::PromptSet;
+use crate::qlora::directory::{copy_texts, write_config};
 use crate::qlora::memory::{Largest, Plan};
 use crate::run::{EnvironmentFailure, available_memory, timestamp, write_json};
 use crate::train::preview;
@@ -120,7 +122,11 @@ impl Job {
 
     /// Writes what a new run takes over, and makes its manifest.
     fn begin(&self, settings: &TrainSettings, overrides: &TrainOverrides, inputs: Value) -> Result<Value> {
-        inherit::copy_base(&settings.base, &settings.output, settings.method)?;
+        copy_texts(&settings.base, &settings.output)?;
+        if settings.method == TrainMethod::Full {
+            // All weights are written, in 32 bits and never quantised.
+            write_config(&settings.base, &settings.output, FloatType::F32)?;
+        }
         let prompts = settings.output.join("prompts");
         self.prompts
             .write_to(&prompts)

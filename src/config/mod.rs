@@ -3,6 +3,7 @@
 //! Flags and `REELS_*` variables arrive as overrides (parsed by clap), the settings file adds what they leave out,
 //! defaults fill the rest. Below `commands/` only the resolved structs are seen.
 
+mod export;
 mod predict;
 mod scoring;
 mod train;
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use export::*;
 pub use predict::*;
 pub use scoring::*;
 pub use train::*;

@@ -1,16 +1,21 @@
-//! A bounds-checked GGUF reader: an untrusted file goes through here before llama.cpp sees it.
+//! GGUF files: a bounds-checked reader, through which an untrusted file goes before llama.cpp sees it, and a writer that
+//! streams.
 //!
-//! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little endian.
+//! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little endian; version 3 is
+//! written.
 
 mod check;
 mod read;
+mod write;
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-pub use check::{check_adapter, check_language_model};
+pub use check::{Problem, check_adapter, check_language_model, problems};
 pub use read::read_header;
+pub use write::{Entry, FloatType, Writer};
 
 /// What a GGUF file says before its tensor data.
 #[derive(Debug)]
@@ -33,7 +38,16 @@ pub enum Value {
     Float(f64),
     Bool(bool),
     Text(String),
-    Array(Vec<Value>),
+    Array(Array),
+}
+
+/// Many values of one type, as they lie in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Array {
+    /// GGUF's id of a value type.
+    dtype: u32,
+    count: u64,
+    bytes: Vec<u8>,
 }
 
 /// Where a tensor lies and what it holds.
@@ -49,6 +63,13 @@ pub struct Tensor {
     pub bytes: Option<u64>,
 }
 
+/// The manifest beside a file.
+pub fn sidecar(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".json");
+    path.with_file_name(name)
+}
+
 impl Value {
     /// The text, if it is one.
     pub fn as_str(&self) -> Option<&str> {
@@ -61,8 +82,36 @@ impl Value {
     }
 
     /// The array, if it is one.
-    pub fn as_array(&self) -> Option<&[Value]> {
+    pub fn as_array(&self) -> Option<&Array> {
         if let Value::Array(values) = self { Some(values) } else { None }
+    }
+}
+
+impl Array {
+    const TEXT: u32 = 8;
+
+    /// Elements.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// The texts, if it is of texts. Some tokenizers store single bytes as tokens: what isn't UTF-8 becomes U+FFFD.
+    pub fn texts(&self) -> Option<impl Iterator<Item = Cow<'_, str>>> {
+        let mut rest = &self.bytes[..];
+        let text = move || {
+            let (length, behind) = rest.split_first_chunk::<8>()?;
+            let (text, behind) = behind.split_at(u64::from_le_bytes(*length) as usize);
+            rest = behind;
+            Some(String::from_utf8_lossy(text))
+        };
+        (self.dtype == Self::TEXT).then(|| std::iter::from_fn(text))
+    }
+
+    /// The numbers and truth values; none if it is of texts.
+    pub fn scalars(&self) -> impl Iterator<Item = Value> {
+        let each = if self.dtype == Self::TEXT { 0 } else { self.bytes.len() / (self.count as usize).max(1) };
+        self.bytes.chunks_exact(each.max(1)).filter(move |_| each > 0).map(|bytes| read::scalar(self.dtype, bytes))
     }
 }
 
@@ -96,13 +145,17 @@ impl Gguf {
     pub fn added_tokens(&self) -> Vec<String> {
         const CONTROL: i128 = 3;
         const USER_DEFINED: i128 = 4;
-        let array = |key| self.metadata.get(key).and_then(Value::as_array).unwrap_or_default();
-        array("tokenizer.ggml.tokens")
-            .iter()
-            .zip(array("tokenizer.ggml.token_type"))
+        let array = |key| self.metadata.get(key).and_then(Value::as_array);
+        self.texts("tokenizer.ggml.tokens")
+            .zip(array("tokenizer.ggml.token_type").into_iter().flat_map(Array::scalars))
             .filter(|(_, kind)| matches!(kind, Value::Int(CONTROL | USER_DEFINED)))
-            .filter_map(|(token, _)| token.as_str().map(str::to_owned))
+            .map(|(token, _)| token.into_owned())
             .collect()
+    }
+
+    /// Texts of an array; none if it isn't there or of other values.
+    pub fn texts(&self, key: &str) -> impl Iterator<Item = Cow<'_, str>> {
+        self.metadata.get(key).and_then(Value::as_array).and_then(Array::texts).into_iter().flatten()
     }
 }
 

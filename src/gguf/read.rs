@@ -7,13 +7,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use indexmap::IndexMap;
 
-use super::{Gguf, Tensor, Value, block};
+use super::{Array, Gguf, Tensor, Value, block};
 
 /// llama.cpp refuses longer tensor names (GGML_MAX_NAME).
 const MAX_TENSOR_NAME: usize = 63;
 const MAX_DIMENSIONS: u32 = 4;
-/// Arrays of arrays are allowed by the format; no known file nests deeper.
-const MAX_ARRAY_DEPTH: u32 = 4;
+/// Of metadata and of tensors; known files have tens and hundreds. An entry takes more memory than bytes in the file.
+const MAX_ENTRIES: u64 = 1 << 16;
 
 /// Reads everything before the tensor data and checks that all of that data is there.
 ///
@@ -48,12 +48,16 @@ impl<R: Read> Source<R> {
         // The smallest entries take 24 and 13 bytes, which bounds both counts by the file's size.
         self.expect_at_most(n_tensors, 24, "tensors")?;
         self.expect_at_most(n_metadata, 13, "metadata entries")?;
+        ensure!(
+            n_tensors.max(n_metadata) <= MAX_ENTRIES,
+            "{n_metadata} metadata entries and {n_tensors} tensors, at most {MAX_ENTRIES} are read\nhint: the file is damaged, or no model"
+        );
 
         let mut metadata = IndexMap::new();
         for _ in 0..n_metadata {
             let key = self.string().context("a metadata key")?;
             let dtype = self.u32()?;
-            let value = self.value(dtype, 0).with_context(|| format!("metadata {key:?}"))?;
+            let value = self.value(dtype).with_context(|| format!("metadata {key:?}"))?;
             ensure!(!metadata.contains_key(&key), "metadata {key:?} stands there twice");
             metadata.insert(key, value);
         }
@@ -115,37 +119,41 @@ impl<R: Read> Source<R> {
         Ok(Tensor { shape, dtype, offset, bytes })
     }
 
-    fn value(&mut self, dtype: u32, depth: u32) -> Result<Value> {
+    fn value(&mut self, dtype: u32) -> Result<Value> {
         Ok(match dtype {
-            0 => Value::Int(self.bytes::<1>()?[0].into()),
-            1 => Value::Int(i8::from_le_bytes(self.bytes()?).into()),
-            2 => Value::Int(u16::from_le_bytes(self.bytes()?).into()),
-            3 => Value::Int(i16::from_le_bytes(self.bytes()?).into()),
-            4 => Value::Int(self.u32()?.into()),
-            5 => Value::Int(i32::from_le_bytes(self.bytes()?).into()),
-            6 => Value::Float(f32::from_le_bytes(self.bytes()?).into()),
-            7 => Value::Bool(self.bytes::<1>()?[0] != 0),
             8 => Value::Text(self.string()?),
-            9 => {
-                ensure!(depth < MAX_ARRAY_DEPTH, "arrays nested deeper than {MAX_ARRAY_DEPTH}");
-                let element = self.u32()?;
-                let count = self.u64()?;
-                self.expect_at_most(count, 1, "array elements")?;
-                Value::Array((0..count).map(|_| self.value(element, depth + 1)).collect::<Result<_>>()?)
+            9 => Value::Array(self.array()?),
+            _ => {
+                let bytes = self.take(scalar_bytes(dtype)?)?;
+                scalar(dtype, &bytes)
             }
-            10 => Value::Int(self.u64()?.into()),
-            11 => Value::Int(i64::from_le_bytes(self.bytes()?).into()),
-            12 => Value::Float(f64::from_le_bytes(self.bytes()?)),
-            other => bail!("unknown value type {other}"),
         })
+    }
+
+    /// Kept as it lies in the file, so that it takes no more memory than there.
+    fn array(&mut self) -> Result<Array> {
+        let dtype = self.u32()?;
+        let count = self.u64()?;
+        if dtype != 8 {
+            let each = scalar_bytes(dtype)?;
+            self.expect_at_most(count, each, "array elements")?;
+            return Ok(Array { dtype, count, bytes: self.take(count * each)? });
+        }
+        self.expect_at_most(count, 8, "array elements")?;
+        let mut bytes = Vec::new();
+        for _ in 0..count {
+            let length = self.u64()?;
+            self.expect_at_most(length, 1, "bytes of text")?;
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(self.take(length)?);
+        }
+        Ok(Array { dtype, count, bytes })
     }
 
     fn string(&mut self) -> Result<String> {
         let length = self.u64()?;
         self.expect_at_most(length, 1, "bytes of text")?;
-        let bytes = self.take(length as usize)?;
-        // Some tokenizers store single bytes as tokens; they only have to be distinct and printable here.
-        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        Ok(String::from_utf8_lossy(&self.take(length)?).into_owned())
     }
 
     fn expect_at_most(&self, count: u64, bytes_each: u64, what: &str) -> Result<()> {
@@ -157,10 +165,11 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
-    fn take(&mut self, count: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; count];
+    /// What [`Source::expect_at_most`] allowed.
+    fn take(&mut self, count: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; count as usize];
         self.reader.read_exact(&mut bytes).map_err(|_| truncated(self.at))?;
-        self.at += count as u64;
+        self.at += count;
         Ok(bytes)
     }
 
@@ -177,6 +186,32 @@ impl<R: Read> Source<R> {
 
     fn u64(&mut self) -> Result<u64> {
         Ok(u64::from_le_bytes(self.bytes()?))
+    }
+}
+
+/// Bytes of a value that is neither text nor array.
+fn scalar_bytes(dtype: u32) -> Result<u64> {
+    Ok(match dtype {
+        0 | 1 | 7 => 1,
+        2 | 3 => 2,
+        4..=6 => 4,
+        10..=12 => 8,
+        9 => bail!("an array of arrays\nhint: no model needs one; the file is damaged"),
+        other => bail!("unknown value type {other}\nhint: the file is damaged, or newer than this program"),
+    })
+}
+
+/// `bytes` are as many as [`scalar_bytes`] says.
+pub(super) fn scalar(dtype: u32, bytes: &[u8]) -> Value {
+    let mut wide = [0; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    let (unsigned, bits) = (u64::from_le_bytes(wide), 64 - 8 * bytes.len() as u32);
+    match dtype {
+        6 => Value::Float(f32::from_bits(unsigned as u32).into()),
+        12 => Value::Float(f64::from_bits(unsigned)),
+        7 => Value::Bool(unsigned != 0),
+        1 | 3 | 5 | 11 => Value::Int(i128::from((unsigned << bits) as i64 >> bits)),
+        _ => Value::Int(unsigned.into()),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::run::{EnvironmentFailure, interrupted};
 
 /// `llama_flash_attn_type`: disabled and enabled. Quantised caches need it; on a 32-bit cache llama.cpp rounds keys and
 /// values to 16 bits for it, which costs two digits of the log-probabilities.
-const FLASH_ATTENTION: [i32; 2] = [0, 1];
+pub(super) const FLASH_ATTENTION: [i32; 2] = [0, 1];
 
 /// Loaded weights with a plan; makes its contexts when it runs.
 pub struct Engine {

@@ -7,8 +7,10 @@ mod decode;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
+mod logits;
 mod plan;
 mod prefill;
+mod quantise;
 mod sample;
 mod transfer;
 mod tree;
@@ -25,7 +27,9 @@ use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 pub use engine::Engine;
+pub use logits::logits;
 pub use plan::Plan;
+pub use quantise::{ImportanceMatrix, quantise};
 
 use crate::config::EngineSettings;
 use crate::generator::Workload;

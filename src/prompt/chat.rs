@@ -22,6 +22,7 @@ pub struct Message {
 #[derive(Debug)]
 pub struct ChatFormat {
     environment: Environment<'static>,
+    template: String,
     added_tokens: Vec<String>,
 }
 
@@ -45,13 +46,18 @@ impl ChatFormat {
         environment
             .add_template_owned(NAME, template.to_owned())
             .with_context(|| "the model's chat template doesn't parse")?;
-        let format = ChatFormat { environment, added_tokens };
+        let format = ChatFormat { environment, template: template.to_owned(), added_tokens };
         let answer = format.answer_end()?;
         ensure!(
             !answer.is_empty(),
             "the model's chat template writes nothing behind an answer\nhint: use an instruct model"
         );
         Ok(format)
+    }
+
+    /// As it is stored.
+    pub fn template(&self) -> &str {
+        &self.template
     }
 
     /// The prompt of a conversation, up to where the answer starts.

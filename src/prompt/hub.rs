@@ -34,6 +34,14 @@ impl HubTokenizer {
         self.tokenizer.get_vocab_size(true)
     }
 
+    /// The text that tokens stand for, control tokens spelled out.
+    ///
+    /// # Errors
+    /// When an id stands for nothing.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String> {
+        self.tokenizer.decode(tokens, false).map_err(|error| anyhow!("cannot turn tokens into text: {error}"))
+    }
+
     /// What a token stands for, as far as it can be shown alone.
     pub fn piece(&self, token: u32) -> String {
         self.tokenizer.decode(&[token], false).unwrap_or_default()

@@ -12,6 +12,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Message;
+use crate::gguf::Gguf;
 use crate::reel::Reel;
 use crate::task::{Task, parse_tasks};
 
@@ -42,6 +43,8 @@ pub enum PromptSource {
     Embedded,
     /// A folder.
     Folder(PathBuf),
+    /// A model file, which was trained with them.
+    Model(PathBuf),
 }
 
 impl std::fmt::Display for PromptSource {
@@ -49,6 +52,7 @@ impl std::fmt::Display for PromptSource {
         match self {
             PromptSource::Embedded => write!(formatter, "embedded"),
             PromptSource::Folder(folder) => write!(formatter, "{}", folder.display()),
+            PromptSource::Model(path) => write!(formatter, "in {}", path.display()),
         }
     }
 }
@@ -65,6 +69,33 @@ impl PromptSet {
             None if local.join("tasks.toml").is_file() => PromptSet::open(local),
             None => PromptSet::embedded(),
         }
+    }
+
+    /// Metadata keys of a model file: the names of the set's files, and their texts.
+    pub const NAMES: &str = "reels.prompts.names";
+    #[expect(missing_docs, reason = "the line above says it")]
+    pub const TEXTS: &str = "reels.prompts.texts";
+
+    /// The prompts that are part of a model file, if it has any.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong with its prompts.
+    pub fn in_model(gguf: &Gguf) -> Result<Option<PromptSet>> {
+        let files: IndexMap<String, String> = gguf
+            .texts(Self::NAMES)
+            .zip(gguf.texts(Self::TEXTS))
+            .map(|(name, text)| (name.into_owned(), text.into_owned()))
+            .collect();
+        if files.is_empty() {
+            return Ok(None);
+        }
+        ensure!(
+            files.contains_key("tasks.toml"),
+            "{}: {} has no tasks.toml\nhint: name prompts with --prompts, or export the model anew",
+            gguf.path.display(),
+            Self::NAMES
+        );
+        PromptSet::new(PromptSource::Model(gguf.path.clone()), files).map(Some)
     }
 
     /// The prompts that are part of the program.
@@ -173,6 +204,11 @@ impl PromptSet {
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
+    }
+
+    /// Names and texts of the set's files.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     /// The file names of the set.

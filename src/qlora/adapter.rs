@@ -1,6 +1,6 @@
 //! Adapters as PEFT stores them: `adapter_model.safetensors` and `adapter_config.json`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,6 +10,8 @@ use candle_core::{DType, Tensor};
 use serde_json::{Value, json};
 
 pub use super::model::AdapterShape;
+use super::config::Config;
+use super::linear::{Adapter, Linear};
 use super::model::Model;
 use crate::run::{EnvironmentFailure, write_json};
 
@@ -17,6 +19,7 @@ use crate::run::{EnvironmentFailure, write_json};
 const PREFIX: &str = "base_model.model.";
 const WEIGHTS: &str = "adapter_model.safetensors";
 const CONFIG: &str = "adapter_config.json";
+const WAY_OUT: &str = "plain LoRA of one rank and alpha on linear maps can be read; merge this one with PEFT (merge_and_unload) and name the directory it is saved in";
 
 /// Writes a model's adapter; `base` is what its configuration names as the base model.
 ///
@@ -71,16 +74,23 @@ pub fn shape(directory: &Path) -> Result<AdapterShape> {
         .with_context(|| format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display()))?;
     let json: Value = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
     let file = path.display();
-    ensure!(json["peft_type"] == "LORA", "{file}: peft_type is {}\nhint: LoRA adapters can be read", json["peft_type"]);
-    for key in ["use_dora", "fan_in_fan_out"] {
-        ensure!(json[key] != true, "{file}: {key} is true\nhint: plain LoRA can be read");
+    ensure!(json["peft_type"] == "LORA", "{file}: peft_type is {}\nhint: {WAY_OUT}", json["peft_type"]);
+    for key in ["use_dora", "fan_in_fan_out", "lora_bias"] {
+        ensure!(json[key] != true, "{file}: {key} is true\nhint: {WAY_OUT}");
     }
     for key in ["rank_pattern", "alpha_pattern"] {
         let is_empty = json[key].as_object().is_none_or(|pattern| pattern.is_empty());
-        ensure!(is_empty, "{file}: {key} is set\nhint: adapters of one rank and alpha can be read");
+        ensure!(is_empty, "{file}: {key} is set\nhint: {WAY_OUT}");
     }
-    let modules = json["modules_to_save"].as_array().is_none_or(|modules| modules.is_empty());
-    ensure!(modules, "{file}: modules_to_save is set\nhint: plain LoRA can be read");
+    for key in ["modules_to_save", "trainable_token_indices", "target_parameters", "layer_replication"] {
+        let value = &json[key];
+        let is_empty = value.is_null()
+            || value.as_array().is_some_and(|list| list.is_empty())
+            || value.as_object().is_some_and(|map| map.is_empty());
+        ensure!(is_empty, "{file}: {key} is set\nhint: {WAY_OUT}");
+    }
+    let bias = json["bias"].as_str().unwrap_or("none");
+    ensure!(bias == "none", "{file}: bias is {bias:?}\nhint: {WAY_OUT}");
     let targets = json["target_modules"].as_array().with_context(|| format!("{file}: target_modules is not a list"))?;
     Ok(AdapterShape {
         rank: json["r"].as_u64().with_context(|| format!("{file}: r is missing"))? as usize,
@@ -121,4 +131,65 @@ pub fn load(model: &mut Model, directory: &Path) -> Result<()> {
         stored.keys().next().map_or("", String::as_str)
     );
     Ok(())
+}
+
+/// The low-rank changes of a stored adapter, by the name of the linear map.
+#[derive(Debug)]
+pub struct AdapterWeights {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub shape: AdapterShape,
+    /// By name, such as `model.layers.0.self_attn.q_proj`.
+    pub of: BTreeMap<String, Adapter>,
+}
+
+impl AdapterWeights {
+    /// Reads an adapter as PEFT stores it, in 32 bits.
+    ///
+    /// # Errors
+    /// Names the parameter that the model has no linear map for, that has another shape or holds a value which is not
+    /// finite, or whose other half is missing.
+    pub fn read(directory: &Path, config: &Config) -> Result<AdapterWeights> {
+        let shape = shape(directory)?;
+        let path = directory.join(WEIGHTS);
+        let mut stored = candle_core::safetensors::load(&path, &candle_core::Device::Cpu)
+            .with_context(|| format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display()))?;
+        let file = path.display();
+        let mut of = BTreeMap::new();
+        for (name, dims) in config.tensors() {
+            let Some(name) = name.strip_suffix(".weight").filter(|_| dims.len() == 2 && name.contains(".layers.")) else {
+                continue;
+            };
+            let mut half = |half: &str, dims: [usize; 2]| -> Result<Option<Tensor>> {
+                let name = format!("{PREFIX}{name}.{half}.weight");
+                let Some(tensor) = stored.remove(&name) else { return Ok(None) };
+                ensure!(
+                    tensor.dims() == dims,
+                    "{file}: {name} has the shape {:?}, not {dims:?}\nhint: the adapter is of another model or rank",
+                    tensor.dims()
+                );
+                let tensor = tensor.to_dtype(DType::F32)?;
+                let finite = super::cpu::values(&tensor)?.slice::<f32>()?.iter().all(|value| value.is_finite());
+                ensure!(finite, "{file}: {name} holds a value that is not finite\nhint: export an earlier checkpoint");
+                Ok(Some(tensor))
+            };
+            let halves = (half("lora_A", [shape.rank, dims[1]])?, half("lora_B", [dims[0], shape.rank])?);
+            match halves {
+                (Some(a), Some(b)) => {
+                    of.insert(name.to_owned(), Adapter { a, b, scale: shape.scale() });
+                }
+                (None, None) => {}
+                _ => anyhow::bail!("{file} has only one half of {name}\nhint: the file is damaged; copy it again"),
+            }
+        }
+        if let Some(other) = stored.keys().min() {
+            anyhow::bail!("{file}: {other} is no low-rank change of a linear map of this model\nhint: {WAY_OUT}");
+        }
+        ensure!(!of.is_empty(), "{file} is empty\nhint: train it first");
+        Ok(AdapterWeights { shape, of })
+    }
+
+    /// Puts the change of a linear map onto it.
+    pub fn attach(&self, linear: &mut Linear) {
+        linear.adapter = self.of.get(&linear.name).cloned();
+    }
 }

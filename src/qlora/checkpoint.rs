@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use half::{bf16, f16};
+use half::f16;
 use memmap2::Mmap;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::config::Config;
+use crate::gguf::FloatType;
 use super::nf4::{Absmax, BLOCK, NESTED_BLOCK, Nested, Nf4};
 
 /// What bitsandbytes writes beside a weight of four bits.
@@ -29,6 +32,16 @@ struct Shard {
     path: PathBuf,
     /// Pages come from the file as they are read, and can be dropped again.
     bytes: Mmap,
+    tensors: HashMap<String, Stored>,
+}
+
+/// What the header says of a tensor.
+#[derive(Debug)]
+struct Stored {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Within the file.
+    range: Range<usize>,
 }
 
 /// A weight as it is stored.
@@ -64,7 +77,7 @@ impl Checkpoint {
         let shards = shard_paths(directory)?.into_iter().map(Shard::open).collect::<Result<Vec<Shard>>>()?;
         let mut shard_of = HashMap::new();
         for (index, shard) in shards.iter().enumerate() {
-            shard_of.extend(shard.tensors()?.names().into_iter().map(|name| (name.to_owned(), index)));
+            shard_of.extend(shard.tensors.keys().map(|name| (name.clone(), index)));
         }
         let checkpoint = Checkpoint { shards, shard_of };
         for (name, shape) in config.tensors() {
@@ -77,13 +90,12 @@ impl Checkpoint {
         let Some(shard) = self.shard_of.get(name) else {
             bail!("the checkpoint lacks the tensor {name}\nhint: download it again, or correct config.json")
         };
-        let tensors = self.shards[*shard].tensors()?;
-        let tensor = tensors.tensor(name)?;
-        let (found, count) = match tensor.dtype() {
-            Dtype::BF16 | Dtype::F16 | Dtype::F32 => (tensor.shape().to_vec(), shape.iter().product::<usize>()),
+        let tensor = &self.shards[*shard].tensors[name];
+        let (found, count) = match tensor.dtype {
+            Dtype::BF16 | Dtype::F16 | Dtype::F32 => (tensor.shape.clone(), shape.iter().product::<usize>()),
             Dtype::U8 => {
                 let state = self.quant_state(name)?;
-                let packed: usize = tensor.shape().iter().product();
+                let packed: usize = tensor.shape.iter().product();
                 ensure!(
                     packed == state.shape.iter().product::<usize>().div_ceil(2),
                     "{name} holds {packed} bytes for the shape {:?}\nhint: the file is damaged; download it again",
@@ -107,41 +119,66 @@ impl Checkpoint {
     /// # Errors
     /// Names the tensor that holds a value which is not finite, or lacks a part.
     pub fn read(&self, name: &str) -> Result<Weight> {
-        let (dtype, _, bytes) = self.raw(name)?;
+        let (dtype, bytes) = self.raw(name)?;
         if dtype == Dtype::U8 {
             return Ok(Weight::Nf4(self.nf4(name, bytes)?));
         }
         Ok(Weight::Dense(self.floats(name)?))
     }
 
-    fn raw(&self, name: &str) -> Result<(Dtype, Vec<usize>, &[u8])> {
+    /// How a tensor's values are stored; `None` where they are in four bits.
+    ///
+    /// # Errors
+    /// When there is no such tensor, or it is of another type.
+    pub fn float_type(&self, name: &str) -> Result<Option<FloatType>> {
+        Ok(match self.raw(name)?.0 {
+            Dtype::F32 => Some(FloatType::F32),
+            Dtype::F16 => Some(FloatType::F16),
+            Dtype::BF16 => Some(FloatType::Bf16),
+            Dtype::U8 => None,
+            other => bail!("{name} is of type {other:?}, not of 16 or 32 bits"),
+        })
+    }
+
+    /// A tensor as it lies in its file.
+    ///
+    /// # Errors
+    /// When there is no such tensor.
+    pub fn bytes(&self, name: &str) -> Result<&[u8]> {
+        Ok(self.raw(name)?.1)
+    }
+
+    /// The file that holds a tensor, for errors.
+    pub fn file(&self, name: &str) -> String {
+        self.shard_of.get(name).map_or_else(String::new, |shard| self.shards[*shard].path.display().to_string())
+    }
+
+    fn raw(&self, name: &str) -> Result<(Dtype, &[u8])> {
         let shard = self.shard_of.get(name).with_context(|| format!("the checkpoint lacks the tensor {name}"))?;
-        let tensors = self.shards[*shard].tensors()?;
-        let tensor = tensors.tensor(name)?;
-        Ok((tensor.dtype(), tensor.shape().to_vec(), tensor.data()))
+        let shard = &self.shards[*shard];
+        let Stored { dtype, range, .. } = &shard.tensors[name];
+        Ok((*dtype, &shard.bytes[range.clone()]))
     }
 
     fn floats(&self, name: &str) -> Result<Vec<f32>> {
-        let (dtype, _, bytes) = self.raw(name)?;
-        let pairs = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
-        let values: Vec<f32> = match dtype {
-            Dtype::BF16 => pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
-            Dtype::F16 => pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
-            Dtype::F32 => {
-                bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
-            }
+        let (dtype, bytes) = self.raw(name)?;
+        let float = match dtype {
+            Dtype::F32 => FloatType::F32,
+            Dtype::F16 => FloatType::F16,
+            Dtype::BF16 => FloatType::Bf16,
             other => bail!("{name} is of type {other:?}, not of 16 or 32 bits"),
         };
+        let mut values = vec![0.0; bytes.len() / float.bytes()];
+        widen(bytes, float, &mut values);
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            let file = self.shards[self.shard_of[name]].path.display();
-            bail!("{file}: {name} holds {} at {index}\nhint: the file is damaged; download it again", values[index]);
+            bail!("{}: {name} holds {} at {index}\nhint: the file is damaged; download it again", self.file(name), values[index]);
         }
         Ok(values)
     }
 
     fn quant_state(&self, name: &str) -> Result<QuantState> {
         let state = format!("{name}.{QUANT_STATE}");
-        let (.., bytes) = self.raw(&state).with_context(|| {
+        let (_, bytes) = self.raw(&state).with_context(|| {
             format!("{name} is of 8-bit codes without {QUANT_STATE}\nhint: of quantised checkpoints, bitsandbytes' NF4 can be read")
         })?;
         let parsed: QuantState = serde_json::from_slice(bytes).with_context(|| state.clone())?;
@@ -174,7 +211,7 @@ impl Checkpoint {
         let absmax = match state.nested_offset {
             None => Absmax::Plain(self.floats(&part("absmax"))?),
             Some(offset) => Absmax::Nested(Nested {
-                codes: self.raw(&part("absmax"))?.2.to_vec(),
+                codes: self.raw(&part("absmax"))?.1.to_vec(),
                 absmax: self.floats(&part("nested_absmax"))?,
                 offset,
                 map: self.floats(&part("nested_quant_map"))?,
@@ -190,21 +227,39 @@ impl Checkpoint {
     }
 }
 
+/// Values of 16 or 32 bits as 32-bit floats; as many as there is room for.
+pub fn widen(bytes: &[u8], stored: FloatType, values: &mut [f32]) {
+    let pairs = bytes.as_chunks::<2>().0;
+    match stored {
+        FloatType::F32 => {
+            let fours = bytes.as_chunks::<4>().0;
+            values.iter_mut().zip(fours).for_each(|(value, four)| *value = f32::from_le_bytes(*four));
+        }
+        FloatType::F16 => {
+            values.iter_mut().zip(pairs).for_each(|(value, pair)| *value = f16::from_le_bytes(*pair).to_f32());
+        }
+        FloatType::Bf16 => {
+            let wide = |pair: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*pair)) << 16);
+            values.iter_mut().zip(pairs).for_each(|(value, pair)| *value = wide(pair));
+        }
+    }
+}
+
 impl Shard {
     fn open(path: PathBuf) -> Result<Shard> {
         let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
         // SAFETY: the file is only read. Another program that cuts it off meanwhile would end this one with a bus error,
         // as it does every program that maps its weights.
         let bytes = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot read {}", path.display()))?;
-        let shard = Shard { path, bytes };
-        shard.tensors()?;
-        Ok(shard)
-    }
-
-    fn tensors(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.bytes).with_context(|| {
-            format!("{} is not a whole safetensors file\nhint: download it again", self.path.display())
-        })
+        let whole = SafeTensors::deserialize(&bytes)
+            .with_context(|| format!("{} is not a whole safetensors file\nhint: download it again", path.display()))?;
+        let stored = |(name, tensor): (String, TensorView)| {
+            let start = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;
+            let range = start..start + tensor.data().len();
+            (name, Stored { dtype: tensor.dtype(), shape: tensor.shape().to_vec(), range })
+        };
+        let tensors = whole.tensors().into_iter().map(stored).collect();
+        Ok(Shard { path, bytes, tensors })
     }
 }
 

@@ -107,6 +107,11 @@ impl Config {
         self.hidden / self.heads
     }
 
+    /// The matrix that gives logits.
+    pub fn head(&self) -> &'static str {
+        if self.tied { "model.embed_tokens.weight" } else { "lm_head.weight" }
+    }
+
     /// Every tensor of a checkpoint with its shape, in the order of computation.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let kv = self.kv_heads * self.head_size();

@@ -69,6 +69,12 @@ pub struct Trace {
 }
 
 impl Layer {
+    /// All of them, in the order of computation.
+    pub fn linears_mut(&mut self) -> [&mut Linear; 7] {
+        let Layer { q, k, v, o, gate, up, down, .. } = self;
+        [q, k, v, o, gate, up, down]
+    }
+
     /// `x` is `[tokens, hidden]`, and so is the result, or `[rows, hidden]`.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<(Tensor, Trace)> {
         let Pass { documents, rotary, dropout, rows } = pass;
@@ -135,6 +141,22 @@ impl Layer {
             gradients.add(format!("{}.{norm}.weight", self.name), rms_norm_weight_gradient(dy, x, inverse)?)?;
         }
         Ok(())
+    }
+}
+
+impl Trace {
+    /// What each linear map saw, `[tokens, in]`, by its name in a checkpoint.
+    pub fn inputs(&self) -> [(&'static str, &Tensor); 7] {
+        let Trace { normed, mixed, fed, activated, .. } = self;
+        [
+            ("self_attn.q_proj", normed),
+            ("self_attn.k_proj", normed),
+            ("self_attn.v_proj", normed),
+            ("self_attn.o_proj", mixed),
+            ("mlp.gate_proj", fed),
+            ("mlp.up_proj", fed),
+            ("mlp.down_proj", activated),
+        ]
     }
 }
 

@@ -76,41 +76,15 @@ impl Model {
         dtype: DType,
         device: &Device,
     ) -> Result<Model> {
-        let loader = Loader { checkpoint, method, dtype, device };
-        let tensors: std::collections::HashMap<String, Vec<usize>> = config.tensors().into_iter().collect();
-        let dense = |name: &str| loader.dense(name, &tensors[name]);
-        let mut layers = Vec::with_capacity(config.layers);
-        for index in 0..config.layers {
-            let name = format!("model.layers.{index}");
-            let linear = |part: &str| {
-                let name = format!("{name}.{part}");
-                let shape = &tensors[&format!("{name}.weight")];
-                let bias = tensors.contains_key(&format!("{name}.bias")).then(|| dense(&format!("{name}.bias")));
-                loader.linear(name, (shape[0], shape[1]), bias.transpose()?)
-            };
-            layers.push(Layer {
-                input_norm: dense(&format!("{name}.input_layernorm.weight"))?,
-                post_attention_norm: dense(&format!("{name}.post_attention_layernorm.weight"))?,
-                q: linear("self_attn.q_proj")?,
-                k: linear("self_attn.k_proj")?,
-                v: linear("self_attn.v_proj")?,
-                o: linear("self_attn.o_proj")?,
-                gate: linear("mlp.gate_proj")?,
-                up: linear("mlp.up_proj")?,
-                down: linear("mlp.down_proj")?,
-                heads: config.heads,
-                kv_heads: config.kv_heads,
-                eps: config.rms_norm_eps,
-                trained: *method == Method::Full,
-                name,
-            });
-        }
+        let loader = Loader { checkpoint, config, method, dtype, device };
         Ok(Model {
             config: config.clone(),
-            embedding: dense("model.embed_tokens.weight")?,
-            layers,
-            norm: dense("model.norm.weight")?,
-            head: (!config.tied).then(|| dense("lm_head.weight")).transpose()?,
+            embedding: loader.dense("model.embed_tokens.weight", &[config.vocabulary, config.hidden])?,
+            layers: (0..config.layers).map(|index| loader.layer(index)).collect::<Result<_>>()?,
+            norm: loader.dense("model.norm.weight", &[config.hidden])?,
+            head: (!config.tied)
+                .then(|| loader.dense("lm_head.weight", &[config.vocabulary, config.hidden]))
+                .transpose()?,
             trained: *method == Method::Full,
         })
     }
@@ -248,14 +222,45 @@ impl Model {
     }
 }
 
-struct Loader<'a> {
-    checkpoint: &'a Checkpoint,
-    method: &'a Method,
-    dtype: DType,
-    device: &'a Device,
+/// Reads parts of a checkpoint.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loader<'a> {
+    pub checkpoint: &'a Checkpoint,
+    pub config: &'a Config,
+    pub method: &'a Method,
+    pub dtype: DType,
+    pub device: &'a Device,
 }
 
 impl Loader<'_> {
+    pub fn layer(&self, index: usize) -> Result<Layer> {
+        let Config { hidden, intermediate, heads, kv_heads, rms_norm_eps: eps, .. } = *self.config;
+        let name = format!("model.layers.{index}");
+        let kv = kv_heads * self.config.head_size();
+        let norm = |part: &str| self.dense(&format!("{name}.{part}.weight"), &[hidden]);
+        let linear = |part: &str, shape: (usize, usize), has_bias: bool| {
+            let name = format!("{name}.{part}");
+            let bias = has_bias.then(|| self.dense(&format!("{name}.bias"), &[shape.0])).transpose()?;
+            self.linear(name, shape, bias)
+        };
+        Ok(Layer {
+            input_norm: norm("input_layernorm")?,
+            post_attention_norm: norm("post_attention_layernorm")?,
+            q: linear("self_attn.q_proj", (hidden, hidden), true)?,
+            k: linear("self_attn.k_proj", (kv, hidden), true)?,
+            v: linear("self_attn.v_proj", (kv, hidden), true)?,
+            o: linear("self_attn.o_proj", (hidden, hidden), false)?,
+            gate: linear("mlp.gate_proj", (intermediate, hidden), false)?,
+            up: linear("mlp.up_proj", (intermediate, hidden), false)?,
+            down: linear("mlp.down_proj", (hidden, intermediate), false)?,
+            heads,
+            kv_heads,
+            eps,
+            trained: *self.method == Method::Full,
+            name,
+        })
+    }
+
     fn adapter_shape(&self) -> Option<&AdapterShape> {
         match self.method {
             Method::Qlora(shape) | Method::Lora(shape) => Some(shape),
@@ -268,7 +273,7 @@ impl Loader<'_> {
     }
 
     /// A tensor that isn't quantised: embeddings, norms, biases.
-    fn dense(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+    pub fn dense(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let values = match self.checkpoint.read(name)? {
             Weight::Dense(values) => values,
             Weight::Nf4(weight) => weight.dequantise(),

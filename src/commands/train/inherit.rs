@@ -1,14 +1,14 @@
 //! What a run takes over from its base, and from itself when it goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use super::super::folder;
-use crate::config::{TrainMethod, TrainOverrides, TrainSettings};
+use crate::config::{TrainOverrides, TrainSettings};
 use crate::prompt::PromptSet;
-use crate::run::{EnvironmentFailure, machine, sha256, sha256_file, timestamp, write_json};
+use crate::run::{machine, sha256_directory, timestamp};
 
 /// Flags that may differ when a run goes on: where it is, and what doesn't change the result. Files are compared by content.
 const FREE: [&str; 8] = ["output", "resume", "max_memory", "base", "data", "dev", "prompts", "init_adapter"];
@@ -77,68 +77,14 @@ impl Stored {
 
 /// Hashes of everything that goes in.
 pub fn inputs(settings: &TrainSettings, prompts: &PromptSet, data: &str, dev: Option<&str>) -> Result<Value> {
-    let adapter = settings.adapter.init.as_ref().map(|path| directory_sha256(path)).transpose()?;
+    let adapter = settings.adapter.init.as_ref().map(|path| sha256_directory(path)).transpose()?;
     Ok(json!({
-        "base_sha256": directory_sha256(&settings.base)?,
+        "base_sha256": sha256_directory(&settings.base)?,
         "data_sha256": data,
         "dev_sha256": dev,
         "prompts_sha256": prompts.sha256(),
         "init_adapter_sha256": adapter,
     }))
-}
-
-/// Over names and hashes of what a model or adapter consists of.
-fn directory_sha256(directory: &Path) -> Result<String> {
-    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
-    let counts = |name: &str| {
-        let stem = name.starts_with("config") || name.starts_with("tokenizer") || name.starts_with("adapter_config");
-        name.ends_with(".safetensors") || name.ends_with(".jinja") || (stem && name.ends_with(".json"))
-    };
-    let mut names: Vec<String> = entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| counts(name))
-        .collect();
-    names.sort();
-    let lines: Vec<String> = names
-        .iter()
-        .map(|name| Ok(format!("{} {name}\n", sha256_file(&directory.join(name))?)))
-        .collect::<Result<_>>()?;
-    Ok(sha256(lines.concat().as_bytes()))
-}
-
-/// Copies what later stages need of a base: configuration, tokenizer, chat template.
-pub fn copy_base(base: &Path, run: &Path, method: TrainMethod) -> Result<()> {
-    const FILES: [&str; 9] = [
-        "config.json",
-        "generation_config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "vocab.json",
-        "merges.txt",
-        "chat_template.jinja",
-    ];
-    for name in FILES.iter().filter(|name| base.join(name).exists()) {
-        std::fs::copy(base.join(name), run.join(name)).map_err(|error| {
-            EnvironmentFailure(format!("cannot copy {} to {}: {error}", base.join(name).display(), run.display()))
-        })?;
-    }
-    if method == TrainMethod::Full {
-        // All weights are written, in 32 bits and never quantised.
-        let path = run.join("config.json");
-        let mut config: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
-        let keys = config.as_object_mut().context("config.json is not an object")?;
-        keys.shift_remove("quantization_config");
-        for key in ["dtype", "torch_dtype"] {
-            if let Some(dtype) = keys.get_mut(key) {
-                *dtype = "float32".into();
-            }
-        }
-        write_json(&path, &config)?;
-    }
-    Ok(())
 }
 
 pub fn manifest(

@@ -1,0 +1,442 @@
+//! `reels export`: a run or a base → a file that answers the same.
+
+mod source;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use self::source::Source;
+use super::Code;
+use crate::config::{EngineSettings, ExportFormat, ExportSettings, KvType, MergeBase, Quant, Sampling};
+use crate::export::metadata::float_type;
+use crate::export::proof::{LabelProbes, Probes, Proof, compare, float_limit, quantised_limits, same_tokens};
+use crate::export::write::{self, Changes};
+use crate::export::imatrix;
+use crate::gguf::FloatType;
+use crate::llama;
+use crate::qlora::checkpoint::Checkpoint;
+use crate::qlora::config::Config;
+use crate::qlora::directory::{copy_texts, write_config};
+use crate::qlora::memory::size;
+use crate::qlora::stream::Streamed;
+use crate::run::{EnvironmentFailure, free_bytes, interrupted, machine, sha256_file, timestamp, write_json};
+
+pub(super) fn run(settings: ExportSettings) -> Result<Code> {
+    let source = Source::open(&settings)?;
+    let export = Export { settings: &settings, source: &source, started: Instant::now() };
+    export.announce()?;
+    let written = match settings.to {
+        ExportFormat::Safetensors => export.safetensors(),
+        ExportFormat::Gguf if settings.adapter_only => export.adapter(),
+        ExportFormat::Gguf => export.model(),
+    };
+    match written {
+        Err(_) if interrupted() => {
+            eprintln!("interrupted: nothing was written; the same command starts again");
+            Ok(Code::Interrupted)
+        }
+        written => written,
+    }
+}
+
+struct Export<'a> {
+    settings: &'a ExportSettings,
+    source: &'a Source,
+    started: Instant,
+}
+
+/// A file that is deleted unless it got its name.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Temporary {
+    fn beside(path: &Path, what: &str) -> Temporary {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(what);
+        Temporary(path.with_file_name(name))
+    }
+
+    fn rename(self, path: &Path) -> Result<()> {
+        let renamed = std::fs::File::open(&self.0)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&self.0, path));
+        renamed.map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
+    }
+}
+
+impl Export<'_> {
+    fn announce(&self) -> Result<()> {
+        let Export { settings, source, .. } = self;
+        let provenance = source.provenance();
+        eprintln!("base     {}, SHA-256 {}", provenance.base, &provenance.base_sha256[..12]);
+        if let Some(run) = &provenance.run {
+            let adapter = source.adapter.as_ref().map_or_else(
+                || "all weights were trained".to_owned(),
+                |adapter| {
+                    let shape = &adapter.shape;
+                    format!(
+                        "adapter of rank {} on {} matrices, scale {:.3}",
+                        shape.rank,
+                        adapter.of.len(),
+                        shape.scale()
+                    )
+                },
+            );
+            eprintln!("run      {run}: {adapter}");
+        }
+        match (&source.prompts, provenance.max_prompt_tokens) {
+            (Some(prompts), Some(tokens)) => eprintln!("prompts  {}, {tokens} tokens at most", prompts.source),
+            (Some(prompts), None) => eprintln!("prompts  {}", prompts.source),
+            (None, _) => {}
+        }
+        let folder = settings.output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::create_dir_all(folder.unwrap_or(Path::new("."))).map_err(|error| {
+            EnvironmentFailure(format!("cannot make the folder of {}: {error}", settings.output.display()))
+        })?;
+        let needed = self.disk_bytes()?;
+        let free = free_bytes(folder.unwrap_or(Path::new(".")));
+        if let Some(free) = free.filter(|free| *free < needed) {
+            return Err(EnvironmentFailure(format!(
+                "writing {} takes {} of disk, and {} is free there\nhint: free some space, or name another --output",
+                settings.output.display(),
+                size(needed),
+                size(free)
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Of all files that exist at once.
+    fn disk_bytes(&self) -> Result<u64> {
+        let parameters: usize = self.source.config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let float = parameters as u64 * self.stored()?.bytes() as u64;
+        Ok(match self.settings.quant {
+            _ if self.settings.adapter_only => if self.settings.verify { float } else { 0 },
+            Some(quant) if !quant.is_float() => float + (parameters as f64 * bits(quant) / 8.0) as u64,
+            _ => float,
+        })
+    }
+
+    /// How matrices are written before they are quantised.
+    fn stored(&self) -> Result<FloatType> {
+        let own = self.source.stored()?.unwrap_or(FloatType::Bf16);
+        Ok(self.settings.quant.and_then(float_type).unwrap_or(own))
+    }
+
+    fn model(&self) -> Result<Code> {
+        let Export { settings, source, .. } = self;
+        let output = &settings.output;
+        let quant = settings.quant.unwrap_or(Quant::Q8_0);
+        let stored = self.stored()?;
+        let probes = settings.verify.then(|| source.probes()).transpose()?;
+        let importance = settings.imatrix.as_ref().map(|path| self.importance(path)).transpose()?;
+        let float = Temporary::beside(output, ".float.part");
+        let changes = self.write_model(&float.0, source.merge(settings.merge_base), stored)?;
+        self.check_changes(&changes)?;
+        let mut proof = Proof::default();
+        let mut float_logits = vec![];
+        if let Some(probes) = &probes {
+            self.check_tokens(&float.0, probes)?;
+            float_logits = self.prove_float(&float.0, None, probes, stored, &mut proof)?;
+        }
+        let written = if quant.is_float() {
+            float
+        } else {
+            let quantised = Temporary::beside(output, ".part");
+            let bar = spinner(format!("quantising to {}", quant.name()));
+            llama::quantise(&float.0, &quantised.0, quant, importance.as_ref(), settings.threads)?;
+            bar.finish_and_clear();
+            if let Some(probes) = &probes {
+                self.prove_quantised(&float.0, &quantised.0, &float_logits, probes, quant, &mut proof)?;
+            }
+            quantised
+        };
+        if let Some(code) = self.verdict(&proof)? {
+            return Ok(code);
+        }
+        self.finish(written, quant.name(), &changes, &proof)
+    }
+
+    fn adapter(&self) -> Result<Code> {
+        let Export { settings, source, .. } = self;
+        let weights = source.adapter.as_ref().context("there is no adapter")?;
+        let written = Temporary::beside(&settings.output, ".part");
+        write::adapter(&written.0, weights, &source.provenance())?;
+        let mut proof = Proof::default();
+        if settings.verify {
+            let probes = source.probes()?;
+            let stored = self.stored()?;
+            let base = Temporary::beside(&settings.output, ".base.part");
+            self.write_model(&base.0, source.base_alone(), stored)?;
+            self.check_tokens(&base.0, &probes)?;
+            self.prove_float(&base.0, Some(&written.0), &probes, stored, &mut proof)?;
+        }
+        if let Some(code) = self.verdict(&proof)? {
+            return Ok(code);
+        }
+        self.finish(written, "f32", &Changes::new(), &proof)
+    }
+
+    fn safetensors(&self) -> Result<Code> {
+        let Export { settings, source, .. } = self;
+        let output = &settings.output;
+        ensure!(
+            !output.join("config.json").exists(),
+            "{} holds a model already\nhint: name another --output",
+            output.display()
+        );
+        std::fs::create_dir_all(output).map_err(|error| {
+            EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", output.display()))
+        })?;
+        let stored = self.stored()?;
+        let weights = Temporary(output.join("model.safetensors.part"));
+        let bar = bytes_bar("writing");
+        let merge = source.merge(settings.merge_base);
+        let changes = write::safetensors(&weights.0, &merge, &source.config, stored, &mut |at, of| progress(&bar, at, of))?;
+        bar.finish_and_clear();
+        self.check_changes(&changes)?;
+        weights.rename(&output.join("model.safetensors"))?;
+        copy_texts(&source.texts, output)?;
+        write_config(&source.texts, output, stored)?;
+        let mut proof = Proof::default();
+        if settings.verify {
+            let probes = source.probes()?;
+            let config = Config::read(output)?;
+            let checkpoint = Checkpoint::open(output, &config)?;
+            let written = Streamed { checkpoint: &checkpoint, config: &config, adapter: None, nf4: false };
+            let ours = self.forward(settings.merge_base == MergeBase::Dequantised, &probes)?;
+            let found = written.logits(&probes.prompts, &probes.positions)?;
+            proof.float = Some((compare(&ours, &found)?, float_limit(stored)));
+        }
+        if let Some(code) = self.verdict(&proof)? {
+            let _ = std::fs::remove_file(output.join("model.safetensors"));
+            return Ok(code);
+        }
+        let manifest = self.manifest(quant_name(stored), &changes, &proof);
+        write_json(&output.join("manifest.json"), &manifest)?;
+        println!("{}", output.display());
+        Ok(Code::Done)
+    }
+
+    fn write_model(&self, path: &Path, merge: crate::qlora::merge::Merge, stored: FloatType) -> Result<Changes> {
+        let bar = bytes_bar("writing");
+        let parts = self.source.parts();
+        let provenance = self.source.provenance();
+        let changes = write::model(path, &merge, &parts, &provenance, stored, &mut |at, of| progress(&bar, at, of));
+        bar.finish_and_clear();
+        changes
+    }
+
+    /// An adapter that changes nothing was lost on the way, or never trained.
+    fn check_changes(&self, changes: &Changes) -> Result<()> {
+        let Some(adapter) = &self.source.adapter else { return Ok(()) };
+        let moved: Vec<f64> = changes.values().map(|change| change.norm / change.of.max(f64::MIN_POSITIVE)).collect();
+        let none = moved.iter().filter(|share| **share == 0.0).count();
+        ensure!(
+            none < moved.len(),
+            "the adapter changes nothing: {}\nhint: was it trained? its second halves (lora_B) start at zero",
+            if adapter.of.values().all(|adapter| adapter.scale == 0.0) { "alpha is 0" } else { "every merged weight is the base's" }
+        );
+        if none > 0 {
+            eprintln!("warning: {none} of {} matrices with an adapter are as in the base", moved.len());
+        }
+        let mut sorted = moved;
+        sorted.sort_by(f64::total_cmp);
+        eprintln!(
+            "merged   {} matrices, changed by {:.2} % of their norm ({:.2} to {:.2} %)",
+            sorted.len(),
+            100.0 * sorted[sorted.len() / 2],
+            100.0 * sorted[0],
+            100.0 * sorted[sorted.len() - 1]
+        );
+        Ok(())
+    }
+
+    fn check_tokens(&self, file: &Path, probes: &Probes) -> Result<()> {
+        let Source { tokenizer, chat, .. } = self.source;
+        let mut texts = probes.prompts.iter().map(|tokens| tokenizer.decode(tokens)).collect::<Result<Vec<String>>>()?;
+        let reels = super::data::Records::open(None)?.read()?;
+        texts.extend(reels.into_iter().filter_map(|reel| reel.transcript));
+        same_tokens(file, &texts, chat, tokenizer)
+    }
+
+    fn forward(&self, nf4: bool, probes: &Probes) -> Result<Vec<Vec<f32>>> {
+        let bar = spinner(format!("forward pass of {} prompts", probes.prompts.len()));
+        let logits = self.source.streamed(nf4)?.logits(&probes.prompts, &probes.positions);
+        bar.finish_and_clear();
+        logits
+    }
+
+    fn llama_logits(&self, file: &Path, adapter: Option<&Path>, probes: &Probes) -> Result<Vec<Vec<f32>>> {
+        let bar = spinner("the same by llama.cpp".into());
+        let logits = llama::logits(file, adapter, &probes.prompts, &probes.positions, self.settings.threads);
+        bar.finish_and_clear();
+        logits
+    }
+
+    /// The file in floats against the forward pass of base and adapter; and what training saw against the file.
+    fn prove_float(
+        &self,
+        file: &Path,
+        adapter: Option<&Path>,
+        probes: &Probes,
+        stored: FloatType,
+        proof: &mut Proof,
+    ) -> Result<Vec<Vec<f32>>> {
+        let dequantised = self.settings.merge_base == MergeBase::Dequantised;
+        let ours = self.forward(dequantised, probes)?;
+        let found = self.llama_logits(file, adapter, probes)?;
+        proof.float = Some((compare(&ours, &found)?, float_limit(stored)));
+        if self.source.is_qlora() && !dequantised && self.source.stored()?.is_some() {
+            drop(ours);
+            proof.trainer = Some(compare(&found, &self.forward(true, probes)?)?);
+        }
+        Ok(found)
+    }
+
+    fn prove_quantised(
+        &self,
+        float: &Path,
+        file: &Path,
+        float_logits: &[Vec<f32>],
+        probes: &Probes,
+        quant: Quant,
+        proof: &mut Proof,
+    ) -> Result<()> {
+        let found = self.llama_logits(file, None, probes)?;
+        proof.quantised = Some((compare(float_logits, &found)?, quantised_limits(quant)));
+        let labels = LabelProbes::new(probes, &self.source.prompts()?.tasks, &self.source.chat, &self.source.tokenizer)?;
+        let engine = EngineSettings {
+            width: Some(1),
+            ubatch: 512,
+            kv_type: KvType::F32,
+            threads: self.settings.threads,
+            sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 0 },
+            reproducible: true,
+        };
+        let (before, after) = (labels.labels(float, &engine)?, labels.labels(file, &engine)?);
+        proof.labels = (before.iter().zip(&after).filter(|(before, after)| before != after).count(), before.len());
+        Ok(())
+    }
+
+    /// Says what was compared; a code where a limit is missed.
+    fn verdict(&self, proof: &Proof) -> Result<Option<Code>> {
+        proof.lines().iter().for_each(|line| eprintln!("{line}"));
+        let Some(failure) = proof.failure() else { return Ok(None) };
+        eprintln!("error: {}: {failure}", self.settings.output.display());
+        eprintln!(
+            "hint: {}; --no-verify writes it anyway",
+            if proof.float.is_some_and(|(found, limit)| found.relative > limit) {
+                "please report this with the lines above"
+            } else {
+                "use a larger --quant, or --imatrix with records of yours"
+            }
+        );
+        Ok(Some(Code::Missed))
+    }
+
+    fn importance(&self, path: &Path) -> Result<llama::ImportanceMatrix> {
+        let source = self.source;
+        let prompts = source.prompts()?;
+        let reels = super::data::Records::open(Some(path))?.read()?;
+        let budget = source.provenance().max_prompt_tokens.unwrap_or(source.config.max_positions).min(2048);
+        let texts = imatrix::texts(&reels, &prompts, &source.chat, &source.tokenizer, budget)
+            .with_context(|| format!("{}", path.display()))?;
+        let bar = spinner(format!("calibrating on {} prompts", texts.len()));
+        let squares = source.streamed(false)?.squares(&texts);
+        bar.finish_and_clear();
+        Ok(imatrix::matrix(&squares?, &source.config))
+    }
+
+    fn manifest(&self, quant: &str, changes: &Changes, proof: &Proof) -> Value {
+        let changes: serde_json::Map<String, Value> = changes
+            .iter()
+            .map(|(name, change)| (name.clone(), json!({"norm": change.norm, "of": change.of})))
+            .collect();
+        let mut manifest = json!({
+            "v": 1,
+            "command": "export",
+            "crate_version": env!("CARGO_PKG_VERSION"),
+            "finished_at": timestamp(),
+            "seconds": self.started.elapsed().as_secs_f64(),
+            "machine": machine(),
+            "quantisation": quant,
+            "merge_base": self.source.adapter.as_ref().map(|_| self.settings.merge_base),
+            "imatrix": self.settings.imatrix.as_ref().map(|path| path.file_name().unwrap_or_default().to_string_lossy()),
+            "changes": changes,
+            "verified": self.settings.verify,
+            "proof": proof.json(),
+        });
+        let provenance = self.source.provenance().json();
+        if let (Value::Object(manifest), Value::Object(provenance)) = (&mut manifest, provenance) {
+            manifest.extend(provenance);
+        }
+        manifest
+    }
+
+    /// Gives the file its name, with its manifest beside it.
+    fn finish(&self, written: Temporary, quant: &str, changes: &Changes, proof: &Proof) -> Result<Code> {
+        let output = &self.settings.output;
+        let mut manifest = self.manifest(quant, changes, proof);
+        manifest["sha256"] = sha256_file(&written.0)?.into();
+        let bytes = written.0.metadata().map_or(0, |meta| meta.len());
+        manifest["bytes"] = bytes.into();
+        written.rename(output)?;
+        write_json(&crate::gguf::sidecar(output), &manifest)?;
+        let unverified = if self.settings.verify { "" } else { ", not compared with what it was made from" };
+        eprintln!("wrote    {}, {quant}, in {:.0} s{unverified}", size(bytes), self.started.elapsed().as_secs_f64());
+        println!("{}", output.display());
+        Ok(Code::Done)
+    }
+}
+
+/// Bits a weight, about.
+fn bits(quant: Quant) -> f64 {
+    match quant {
+        Quant::F32 => 32.0,
+        Quant::F16 | Quant::Bf16 => 16.0,
+        Quant::Q8_0 => 8.5,
+        Quant::Q6K => 6.6,
+        Quant::Q5KM => 5.7,
+        Quant::Q4KM => 4.9,
+        Quant::Q4_0 => 4.6,
+    }
+}
+
+fn quant_name(stored: FloatType) -> &'static str {
+    match stored {
+        FloatType::F32 => "f32",
+        FloatType::F16 => "f16",
+        FloatType::Bf16 => "bf16",
+    }
+}
+
+fn bytes_bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0).with_message(what);
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn progress(bar: &ProgressBar, at: u64, of: u64) {
+    bar.set_length(of);
+    bar.set_position(at);
+}
+
+fn spinner(what: String) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what);
+    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    bar
+}

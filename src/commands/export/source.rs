@@ -1,0 +1,268 @@
+//! What is exported: a run, an adapter or a model, with the base it stands on; checked before anything is written.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::super::folder;
+use crate::config::{ExportSettings, MergeBase};
+use crate::export::metadata::{ModelParts, Provenance};
+use crate::export::proof::{Probe, Probes};
+use crate::export::vocabulary::Vocabulary;
+use crate::gguf::FloatType;
+use crate::prompt::{ChatFormat, HubTokenizer, PromptSet, fit};
+use crate::qlora::adapter::AdapterWeights;
+use crate::qlora::checkpoint::Checkpoint;
+use crate::qlora::config::Config;
+use crate::qlora::merge::Merge;
+use crate::qlora::stream::Streamed;
+use crate::run::sha256_directory;
+
+const ADAPTER: &str = "adapter_config.json";
+
+/// What is exported; weights are checked, not read.
+pub struct Source {
+    pub config: Config,
+    pub checkpoint: Checkpoint,
+    pub adapter: Option<AdapterWeights>,
+    pub tokenizer: HubTokenizer,
+    pub chat: ChatFormat,
+    /// The directory that holds tokenizer and configuration.
+    pub texts: PathBuf,
+    vocabulary: Vocabulary,
+    end: u32,
+    /// What it was trained with.
+    pub prompts: Option<PromptSet>,
+    base: PathBuf,
+    base_sha256: String,
+    run: Option<PathBuf>,
+    run_sha256: Option<String>,
+    manifest: Option<Value>,
+}
+
+impl Source {
+    pub fn open(settings: &ExportSettings) -> Result<Source> {
+        let directory = &settings.directory;
+        ensure!(
+            directory.is_dir(),
+            "{} is not a directory\nhint: name a run of `reels train`, an adapter, or the Hugging Face directory of a model",
+            directory.display()
+        );
+        let run = run_of(directory);
+        let manifest = run.as_deref().map(folder::manifest).transpose()?.flatten();
+        let is_adapter = directory.join(ADAPTER).exists();
+        ensure!(
+            is_adapter || directory.join("config.json").exists() && has_weights(directory),
+            "{} holds neither a finished adapter nor a model{}",
+            directory.display(),
+            match &manifest {
+                Some(_) => format!(
+                    "\nhint: the run isn't finished: reels train --resume --output {}; or name one of its checkpoints",
+                    directory.display()
+                ),
+                None => "\nhint: name a run of `reels train`, an adapter, or the Hugging Face directory of a model".into(),
+            }
+        );
+        ensure!(
+            is_adapter || !settings.adapter_only,
+            "{} has no adapter: all of its weights were trained\nhint: leave out --adapter",
+            directory.display()
+        );
+        ensure!(
+            is_adapter || settings.base.is_none(),
+            "--base is for adapters, and {} is a whole model\nhint: leave it out",
+            directory.display()
+        );
+        ensure!(
+            is_adapter || settings.merge_base == MergeBase::Original,
+            "--merge-base is for adapters, and {} is a whole model\nhint: leave it out",
+            directory.display()
+        );
+        let weights = if is_adapter { base_of(settings, manifest.as_ref())? } else { directory.clone() };
+        let config = Config::read(&weights)?;
+        let checkpoint = Checkpoint::open(&weights, &config)?;
+        let adapter = is_adapter.then(|| AdapterWeights::read(directory, &config)).transpose()?;
+        // A run has copies of these; an adapter made elsewhere may not.
+        let texts = run.clone().filter(|run| run.join("tokenizer.json").exists()).unwrap_or_else(|| weights.clone());
+        let tokenizer = HubTokenizer::read(&texts)?;
+        let chat = tokenizer.chat(&texts)?;
+        let end = chat.end_token(&tokenizer).with_context(|| format!("{}", texts.display()))?;
+        let vocabulary = Vocabulary::read(&texts, config.vocabulary)?;
+        let prompts = run.as_ref().map(|run| run.join("prompts")).filter(|prompts| prompts.exists());
+        let prompts = prompts.map(|prompts| PromptSet::find(Some(&prompts))).transpose()?;
+        let trained_on = manifest.as_ref().and_then(|manifest| manifest["base"]["sha256"].as_str()).map(str::to_owned);
+        let found = sha256_directory(&weights)?;
+        if let (true, Some(trained_on)) = (is_adapter, &trained_on) {
+            ensure!(
+                *trained_on == found,
+                "{} is not what the adapter was trained on: it has changed since (SHA-256 {}, then {})\nhint: name the directory it was trained on with --base",
+                weights.display(),
+                &found[..12],
+                &trained_on[..12.min(trained_on.len())]
+            );
+        }
+        // What was trained in whole has its base's name in the manifest.
+        let base = match manifest.as_ref().and_then(|manifest| manifest["base"]["path"].as_str()) {
+            Some(path) if !is_adapter => PathBuf::from(path),
+            _ => weights.clone(),
+        };
+        let base_sha256 = if is_adapter { found.clone() } else { trained_on.unwrap_or_else(|| found.clone()) };
+        let run = if is_adapter || manifest.is_some() { run.or(Some(directory.clone())) } else { None };
+        let run_sha256 = if is_adapter { Some(sha256_directory(directory)?) } else { run.as_ref().map(|_| found) };
+        Ok(Source {
+            config,
+            checkpoint,
+            adapter,
+            tokenizer,
+            chat,
+            texts,
+            vocabulary,
+            end,
+            prompts,
+            base,
+            base_sha256,
+            run,
+            run_sha256,
+            manifest,
+        })
+    }
+
+    pub fn provenance(&self) -> Provenance<'_> {
+        let name = |path: &Path| {
+            let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            absolute.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        };
+        let manifest = self.manifest.as_ref();
+        Provenance {
+            base: name(&self.base),
+            base_sha256: self.base_sha256.clone(),
+            run: self.run.as_deref().map(name),
+            run_sha256: self.run_sha256.clone(),
+            data_sha256: manifest.and_then(|manifest| Some(manifest["inputs"]["data_sha256"].as_str()?.to_owned())),
+            licence: licence(&self.base),
+            prompts: self.prompts.as_ref(),
+            max_prompt_tokens: manifest
+                .and_then(|manifest| manifest["max_prompt_tokens"].as_u64())
+                .map(|tokens| tokens as usize),
+        }
+    }
+
+    pub fn parts(&self) -> ModelParts<'_> {
+        ModelParts {
+            config: &self.config,
+            vocabulary: &self.vocabulary,
+            chat_template: self.chat.template(),
+            end: self.end,
+        }
+    }
+
+    /// What is written.
+    pub fn merge(&self, base: MergeBase) -> Merge<'_> {
+        let dequantised = base == MergeBase::Dequantised;
+        Merge { checkpoint: &self.checkpoint, adapter: self.adapter.as_ref(), dequantised }
+    }
+
+    /// The base without the adapter.
+    pub fn base_alone(&self) -> Merge<'_> {
+        Merge { checkpoint: &self.checkpoint, adapter: None, dequantised: false }
+    }
+
+    /// The forward pass of base and adapter; with `nf4` as training saw the base.
+    pub fn streamed(&self, nf4: bool) -> Result<Streamed<'_>> {
+        Ok(Streamed {
+            checkpoint: &self.checkpoint,
+            config: &self.config,
+            adapter: self.adapter.as_ref(),
+            nf4: nf4 || self.stored()?.is_none(),
+        })
+    }
+
+    /// How the base's matrices are stored; `None` in four bits.
+    pub fn stored(&self) -> Result<Option<FloatType>> {
+        self.checkpoint.float_type("model.layers.0.self_attn.q_proj.weight")
+    }
+
+    /// Whether the adapter was trained on weights of four bits.
+    pub fn is_qlora(&self) -> bool {
+        self.adapter.is_some()
+            && self.manifest.as_ref().is_some_and(|manifest| {
+                manifest["settings"]["method"].as_str().is_none_or(|method| method == "qlora")
+            })
+    }
+
+    /// Prompts of the run, or else of the bundled sample.
+    pub fn probes(&self) -> Result<Probes> {
+        let path = self.run.as_ref().map(|run| run.join("probe.jsonl")).filter(|path| path.exists());
+        if let Some(path) = path {
+            return Probes::read(&path);
+        }
+        let prompts = self.prompts()?;
+        let reels = super::super::data::Records::open(None)?.read()?;
+        let mut probes = Vec::new();
+        for (index, reel) in reels.iter().take(16).enumerate() {
+            let made = fit(reel, &prompts, &self.chat, &self.tokenizer, self.config.max_positions.min(1024))?;
+            let task = index % prompts.tasks.len();
+            probes.push(Probe {
+                reel_id: reel.id.clone(),
+                task: prompts.tasks[task].name.clone(),
+                tokens: made[task].tokens.clone(),
+            });
+        }
+        Ok(Probes::new(probes))
+    }
+
+    /// Those it was trained with, or else the usual ones.
+    pub fn prompts(&self) -> Result<PromptSet> {
+        match &self.run {
+            Some(run) if run.join("prompts").exists() => PromptSet::find(Some(&run.join("prompts"))),
+            _ => PromptSet::find(None),
+        }
+    }
+}
+
+/// The run that a directory is, or is a checkpoint of.
+fn run_of(directory: &Path) -> Option<PathBuf> {
+    let absolute = std::fs::canonicalize(directory).ok()?;
+    let of_checkpoint = absolute.parent().filter(|parent| parent.ends_with("checkpoints")).and_then(Path::parent);
+    [Some(absolute.as_path()), of_checkpoint]
+        .into_iter()
+        .flatten()
+        .find(|folder| folder.join("manifest.json").exists())
+        .map(Path::to_owned)
+}
+
+fn has_weights(directory: &Path) -> bool {
+    ["model.safetensors", "model.safetensors.index.json"].iter().any(|name| directory.join(name).exists())
+}
+
+/// The base named on the command line, else in the run's manifest, else in the adapter's configuration.
+fn base_of(settings: &ExportSettings, manifest: Option<&Value>) -> Result<PathBuf> {
+    if let Some(base) = &settings.base {
+        return Ok(base.clone());
+    }
+    let path = settings.directory.join(ADAPTER);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let config: Value = serde_json::from_str(&text).with_context(|| format!("{}: not JSON", path.display()))?;
+    let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
+    let Some(base) = named.or(config["base_model_name_or_path"].as_str()).map(PathBuf::from) else {
+        bail!("{} names no base model\nhint: name its directory with --base", path.display())
+    };
+    ensure!(
+        base.is_dir(),
+        "the base {} is not a directory here\nhint: name the directory of the base model with --base",
+        base.display()
+    );
+    Ok(base)
+}
+
+/// The licence that a model's card names.
+fn licence(base: &Path) -> Option<String> {
+    let card = std::fs::read_to_string(base.join("README.md")).ok()?;
+    let front = card.strip_prefix("---\n")?.split("\n---").next()?;
+    let named = |key: &str| {
+        let line = front.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        Some(line.trim().trim_matches(['"', '\'']).to_owned()).filter(|name| !name.is_empty())
+    };
+    named("license_name").or(named("license"))
+}

@@ -1,0 +1,58 @@
+//! What a Hugging Face directory has beside its weights.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::gguf::FloatType;
+use crate::run::{EnvironmentFailure, write_json};
+
+const CONFIG: &str = "config.json";
+
+/// Copies configuration, tokenizer and chat template.
+///
+/// # Errors
+/// [`EnvironmentFailure`] that names the file.
+pub fn copy_texts(from: &Path, to: &Path) -> Result<()> {
+    const FILES: [&str; 9] = [
+        CONFIG,
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "merges.txt",
+        "chat_template.jinja",
+    ];
+    for name in FILES.iter().filter(|name| from.join(name).exists()) {
+        std::fs::copy(from.join(name), to.join(name)).map_err(|error| {
+            EnvironmentFailure(format!("cannot copy {} to {}: {error}", from.join(name).display(), to.display()))
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes the configuration of a model whose weights are all stored in floats of one type.
+///
+/// # Errors
+/// Names the file that is wrong or can't be written.
+pub fn write_config(from: &Path, to: &Path, stored: FloatType) -> Result<()> {
+    let path = from.join(CONFIG);
+    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut config: Value = serde_json::from_slice(&text).with_context(|| format!("{}: not JSON", path.display()))?;
+    let keys = config.as_object_mut().with_context(|| format!("{} is not an object", path.display()))?;
+    keys.shift_remove("quantization_config");
+    let name = match stored {
+        FloatType::F32 => "float32",
+        FloatType::F16 => "float16",
+        FloatType::Bf16 => "bfloat16",
+    };
+    for key in ["dtype", "torch_dtype"] {
+        if let Some(dtype) = keys.get_mut(key) {
+            *dtype = name.into();
+        }
+    }
+    write_json(&to.join(CONFIG), &config)
+}

@@ -1,0 +1,212 @@
+//! A base's weights with an adapter merged in, a piece at a time, so that no tensor is held as a whole.
+
+use anyhow::{Result, ensure};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+
+use super::adapter::AdapterWeights;
+use super::checkpoint::{Checkpoint, Weight, widen};
+use super::cpu::gemm::{Into, Right, Strided, Threads, gemm};
+use super::cpu::values;
+use super::linear::Adapter;
+use super::nf4::Nf4;
+use crate::gguf::FloatType;
+
+/// Values written at once.
+const PIECE: usize = 4 << 20;
+/// Values a thread works on at once: they stay in its cache.
+const TASK: usize = 1 << 16;
+
+/// What is merged, into what.
+#[derive(Debug, Clone, Copy)]
+pub struct Merge<'a> {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub checkpoint: &'a Checkpoint,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub adapter: Option<&'a AdapterWeights>,
+    /// Linear maps are taken as the trainer saw them, in four bits, rather than as they are stored.
+    pub dequantised: bool,
+}
+
+/// How far an adapter moved a tensor, after rounding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// Frobenius norm of what is written less what the base has.
+    pub norm: f64,
+    /// Frobenius norm of what the base has.
+    pub of: f64,
+}
+
+enum Source<'a> {
+    Dense { bytes: &'a [u8], stored: FloatType },
+    Nf4 { weight: Nf4, maxima: Vec<f32> },
+}
+
+impl Source<'_> {
+    fn read(&self, start: usize, into: &mut [f32]) {
+        match self {
+            Source::Dense { bytes, stored } => widen(&bytes[start * stored.bytes()..], *stored, into),
+            Source::Nf4 { weight, maxima } => weight.dequantise_into(maxima, start, into),
+        }
+    }
+}
+
+impl Merge<'_> {
+    /// Gives a tensor's values in order, little endian, and how far the adapter moved it if it has a say in it. `columns`
+    /// is the length of a row.
+    ///
+    /// # Errors
+    /// Names the tensor that holds a value which is not finite, or too large for `to`; and whatever `out` says.
+    pub fn tensor(
+        &self,
+        name: &str,
+        columns: usize,
+        to: FloatType,
+        out: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Option<Change>> {
+        let linear = name.strip_suffix(".weight");
+        let adapter = linear.and_then(|linear| self.adapter?.of.get(linear));
+        let source = self.source(name)?;
+        let len = match &source {
+            Source::Dense { bytes, stored } => bytes.len() / stored.bytes(),
+            Source::Nf4 { weight, .. } => weight.len,
+        };
+        let rows = (PIECE / columns).max(1);
+        let mut bytes = Vec::new();
+        let mut change = Change { norm: 0.0, of: 0.0 };
+        for first in (0..len / columns).step_by(rows) {
+            let rows = rows.min(len / columns - first);
+            bytes.resize(rows * columns * to.bytes(), 0);
+            let task_rows = (TASK / columns).max(1);
+            let tasks = bytes.par_chunks_mut(task_rows * columns * to.bytes()).enumerate();
+            let changes: Vec<Result<Change>> = tasks
+                .map(|(task, bytes)| part(&source, adapter, first + task * task_rows, columns, to, bytes))
+                .collect();
+            for each in changes {
+                let each = each.map_err(|error| error.context(format!("{}: {name}", self.checkpoint.file(name))))?;
+                change.norm += each.norm;
+                change.of += each.of;
+            }
+            out(&bytes)?;
+        }
+        Ok(adapter.map(|_| Change { norm: change.norm.sqrt(), of: change.of.sqrt() }))
+    }
+
+    fn source(&self, name: &str) -> Result<Source<'_>> {
+        let quantised = self.dequantised && name.contains("_proj.weight");
+        let weight = match self.checkpoint.float_type(name)? {
+            Some(stored) if !quantised => {
+                return Ok(Source::Dense { bytes: self.checkpoint.bytes(name)?, stored });
+            }
+            _ => match self.checkpoint.read(name)? {
+                Weight::Dense(values) => Nf4::quantise(&values).nested(),
+                Weight::Nf4(weight) => weight,
+            },
+        };
+        let maxima = weight.maxima();
+        Ok(Source::Nf4 { weight, maxima })
+    }
+}
+
+/// Some rows from `row` on, in `bytes`; the squares of the norms.
+fn part(
+    source: &Source,
+    adapter: Option<&Adapter>,
+    row: usize,
+    columns: usize,
+    to: FloatType,
+    bytes: &mut [u8],
+) -> Result<Change> {
+    let len = bytes.len() / to.bytes();
+    let mut base = vec![0.0; len];
+    source.read(row * columns, &mut base);
+    let merged = match adapter {
+        None => None,
+        Some(Adapter { a, b, scale }) => {
+            let (rank, a, b) = (a.dim(0)?, values(a)?, values(b)?);
+            let b = Strided::new(&b.slice()?[row * rank..][..len / columns * rank], len / columns, rank);
+            let a = Right::Dense(Strided::new(a.slice()?, rank, columns));
+            let mut merged = base.clone();
+            gemm(Into::sum(&mut merged, columns), *scale as f32, b, a, Threads::One);
+            Some(merged)
+        }
+    };
+    let largest = narrow(merged.as_ref().unwrap_or(&base), to, bytes);
+    ensure!(
+        largest.is_finite(),
+        "a value that is not finite, or too large for 16-bit floats\nhint: the file is damaged; or use --quant bf16"
+    );
+    if merged.is_none() {
+        return Ok(Change { norm: 0.0, of: 0.0 });
+    }
+    let mut written = merged.unwrap_or_default();
+    widen(bytes, to, &mut written);
+    let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum();
+    Ok(Change {
+        norm: squares(&mut written.iter().zip(&base).map(|(written, base)| written - base)),
+        of: squares(&mut base.iter().copied()),
+    })
+}
+
+/// Rounds to the nearest, ties to even; the largest magnitude that came out, or what isn't finite.
+fn narrow(values: &[f32], to: FloatType, bytes: &mut [u8]) -> f32 {
+    // Magnitudes compare as their bits do, infinity and NaN above all others.
+    let largest = |values: &[f32]| values.iter().fold(0, |largest, value| largest.max(value.to_bits() & 0x7fff_ffff));
+    match to {
+        FloatType::F32 => {
+            let fours = bytes.as_chunks_mut::<4>().0;
+            fours.iter_mut().zip(values).for_each(|(four, value)| *four = value.to_le_bytes());
+            f32::from_bits(largest(values))
+        }
+        FloatType::F16 => {
+            let mut halves = vec![f16::ZERO; values.len()];
+            halves.convert_from_f32_slice(values);
+            let pairs = bytes.as_chunks_mut::<2>().0;
+            pairs.iter_mut().zip(&halves).for_each(|(pair, half)| *pair = half.to_le_bytes());
+            let largest = halves.iter().fold(0, |largest, half| largest.max(half.to_bits() & 0x7fff));
+            f16::from_bits(largest).to_f32()
+        }
+        FloatType::Bf16 => {
+            let round = |value: f32| {
+                let bits = value.to_bits();
+                ((bits.wrapping_add(0x7fff + (bits >> 16 & 1))) >> 16) as u16
+            };
+            let pairs = bytes.as_chunks_mut::<2>().0;
+            pairs.iter_mut().zip(values).for_each(|(pair, value)| *pair = round(*value).to_le_bytes());
+            let rounded = pairs.iter().fold(0, |largest, pair| largest.max(u16::from_le_bytes(*pair) & 0x7fff));
+            // What rounding makes of a NaN may be none.
+            f32::from_bits(largest(values).max(u32::from(rounded) << 16))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    #[test]
+    fn values_are_rounded_as_half_does() {
+        let values: Vec<f32> = (0..100_000).map(|at| ((at as f32) * 0.37).sin() * 10f32.powi(at % 9 - 4)).collect();
+        let mut bytes = vec![0; 2 * values.len()];
+        narrow(&values, FloatType::Bf16, &mut bytes);
+        assert!(bytes.as_chunks().0.iter().zip(&values).all(|(pair, value)| bf16::from_f32(*value).to_le_bytes() == *pair));
+        narrow(&values, FloatType::F16, &mut bytes);
+        assert!(bytes.as_chunks().0.iter().zip(&values).all(|(pair, value)| f16::from_f32(*value).to_le_bytes() == *pair));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_noticed() {
+        let mut bytes = [0; 8];
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN] {
+            for to in [FloatType::F32, FloatType::F16, FloatType::Bf16] {
+                assert!(!narrow(&[1.0, bad], to, &mut bytes).is_finite(), "{bad} as {to:?}");
+            }
+        }
+        assert!(!narrow(&[70_000.0], FloatType::F16, &mut bytes).is_finite());
+        assert!(!narrow(&[3.4e38], FloatType::Bf16, &mut bytes).is_finite());
+        assert_eq!(narrow(&[-2.0, 1.0], FloatType::Bf16, &mut bytes), 2.0);
+    }
+}
