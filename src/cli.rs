@@ -70,6 +70,12 @@ pub enum Command {
                       reels export Qwen2.5-7B-Instruct --quant q4_k_m --output gguf/base.gguf"
     )]
     Export(ExportOverrides),
+    /// Tell whether a model, a training run or this machine will work, and why not
+    #[command(
+        after_help = "Exit code 2 where something is wrong with the file or directory, 5 with the machine.\n\n\
+                      Examples:\n  reels doctor gguf/reels-mini.gguf\n  reels doctor runs/a\n  reels doctor --json"
+    )]
+    Doctor(DoctorArgs),
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]
     Prompt(PromptCommand),
@@ -140,10 +146,24 @@ pub struct CompareArgs {
     pub sd: Option<f64>,
 }
 
+/// What `reels doctor` takes.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Model file, training run, adapter or model directory [default: only the machine is looked at]
+    #[arg(value_name = "F.gguf|DIR")]
+    pub path: Option<PathBuf>,
+    /// LoRA adapter for the model file
+    #[arg(long, env = "REELS_ADAPTER", value_name = "F.gguf", requires = "path")]
+    pub adapter: Option<PathBuf>,
+    /// Print JSON instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What `reels prompt render` takes.
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
+    /// Folder with tasks.toml and templates [default: those in the --model file, else ./prompts, else the embedded ones]
     #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
     pub prompts: Option<PathBuf>,
     /// Records [default: the bundled sample]

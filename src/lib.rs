@@ -25,6 +25,7 @@
 pub mod cli;
 pub mod commands;
 
+pub mod doctor;
 #[cfg(all(feature = "train", feature = "infer"))]
 pub mod export;
 pub mod predict;

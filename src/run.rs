@@ -203,6 +203,12 @@ pub fn available_memory() -> Option<u64> {
     }
 }
 
+/// Bytes for people: in MiB, or GiB from one on.
+pub fn size(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+}
+
 /// What is free on the disk that holds a folder, in bytes; `None` where the system doesn't say.
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;

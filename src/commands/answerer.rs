@@ -1,5 +1,7 @@
 //! What answers: a model file or a baseline, before it is loaded.
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
@@ -7,10 +9,55 @@ use super::data::Records;
 use crate::baseline::Baseline;
 use crate::config::{BUNDLED_MODEL, ModelName, PredictSettings};
 use crate::generator::{Generator, Workload};
+use crate::gguf;
 use crate::llama;
 use crate::predict::{Format, Identity, settings_sha256};
+use crate::prompt::PromptSet;
 use crate::run::sha256_file;
 use crate::task::Task;
+
+/// The prompts to answer with, and what the model was trained with where its file says so.
+pub(super) struct Prompts {
+    pub set: PromptSet,
+    /// Hash of the prompts it was trained with.
+    trained_sha256: Option<String>,
+    /// The budget it was trained with.
+    trained_budget: Option<usize>,
+}
+
+impl Prompts {
+    /// Those named with --prompts, else those in the adapter's or model's file, else `./prompts`, else the embedded ones.
+    pub fn find(settings: &PredictSettings) -> Result<Prompts> {
+        let model = if let ModelName::Gguf(path) = &settings.model { Some(path) } else { None };
+        let (mut own, mut trained_budget) = (None, None);
+        for path in settings.adapter.iter().chain(model).filter(|path| path.exists()) {
+            let gguf = gguf::read_header(path)?;
+            own = own.map_or_else(|| PromptSet::in_model(&gguf), |own| Ok(Some(own)))?;
+            trained_budget = trained_budget.or(gguf.number("reels.max_prompt_tokens").map(|tokens| tokens as usize));
+        }
+        let trained_sha256 = own.as_ref().map(PromptSet::sha256);
+        let set = match (&settings.prompts, own) {
+            (None, Some(own)) => own,
+            (folder, _) => PromptSet::find(folder.as_deref())?,
+        };
+        Ok(Prompts { set, trained_sha256, trained_budget })
+    }
+
+    /// A set for no model in particular.
+    pub fn of(set: PromptSet) -> Prompts {
+        Prompts { set, trained_sha256: None, trained_budget: None }
+    }
+
+    /// Says when the model was trained with others.
+    pub fn warn(&self) {
+        if self.trained_sha256.as_ref().is_some_and(|trained| *trained != self.set.sha256()) {
+            eprintln!(
+                "warning: the model was trained with other prompts than those in {}\nhint: leave out --prompts to use its own",
+                self.set.source
+            );
+        }
+    }
+}
 
 /// Opened and checked; no weights yet.
 pub(super) enum Answerer {
@@ -35,7 +82,7 @@ impl Answerer {
                 if let Some(adapter) = &settings.adapter {
                     ensure!(
                         adapter.exists(),
-                        "adapter {} does not exist\nhint: llama.cpp's convert_lora_to_gguf.py writes one",
+                        "adapter {} does not exist\nhint: `reels export RUN --adapter` writes one",
                         adapter.display()
                     );
                 }
@@ -68,9 +115,9 @@ impl Answerer {
     }
 
     /// The prompt budget in tokens.
-    pub fn budget(&self, settings: &PredictSettings, tasks: &[Task]) -> Result<usize> {
+    pub fn budget(&self, settings: &PredictSettings, prompts: &Prompts) -> Result<usize> {
         let Answerer::Llama(model) = self else { return Ok(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS) };
-        let answer = tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0);
+        let answer = prompts.set.tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0);
         let most = model.context_length().saturating_sub(answer);
         let path = model.gguf().path.display();
         ensure!(
@@ -87,13 +134,18 @@ impl Answerer {
                 );
                 Ok(wanted)
             }
-            None => Ok(most.min(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS)),
+            None => Ok(most.min(prompts.trained_budget.unwrap_or(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS))),
         }
     }
 
     pub fn identity(&self, settings: &PredictSettings, tasks: &[Task], budget: usize) -> Result<Identity> {
         let model_sha256 = match self {
-            Answerer::Llama(model) => sha256_file(&model.gguf().path)?,
+            Answerer::Llama(model) => {
+                let path = &model.gguf().path;
+                let found = sha256_file(path)?;
+                check_manifest(path, &found)?;
+                found
+            }
             Answerer::Baseline(baseline) => baseline.sha256(),
         };
         let adapter_sha256 = settings.adapter.as_deref().map(sha256_file).transpose()?;
@@ -119,4 +171,19 @@ impl Answerer {
             Answerer::Baseline(baseline) => Box::new(baseline.clone()),
         })
     }
+}
+
+/// A file that isn't what its manifest says was changed or damaged.
+fn check_manifest(path: &Path, found: &str) -> Result<()> {
+    let beside = gguf::sidecar(path);
+    let stored = std::fs::read(&beside).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    if let Some(expected) = stored.as_ref().and_then(|stored| stored["sha256"].as_str()) {
+        ensure!(
+            expected == found,
+            "{} was changed or damaged since it was exported: {} has another SHA-256\nhint: copy it again; or delete the manifest if you changed it on purpose",
+            path.display(),
+            beside.display()
+        );
+    }
+    Ok(())
 }

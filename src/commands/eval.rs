@@ -2,17 +2,17 @@
 
 use anyhow::Result;
 
+use super::answerer::Prompts;
 use super::predict::predict;
 use super::score::score_into;
 use super::{Code, folder, threshold};
 use crate::config::{PredictSettings, ScoringSettings};
 use crate::lines::Lines;
 use crate::predict::predictions_path;
-use crate::prompt::PromptSet;
 use crate::score::Join;
 
 pub(super) fn run(settings: PredictSettings, scoring: &ScoringSettings) -> Result<Code> {
-    threshold::check(scoring, &PromptSet::find(settings.prompts.as_deref())?.tasks)?;
+    threshold::check(scoring, &Prompts::find(&settings)?.set.tasks)?;
     let predicted = predict(&settings, "eval", settings.output.clone())?;
     if predicted.code == Code::Interrupted {
         return Ok(Code::Interrupted);

@@ -21,9 +21,8 @@ use crate::llama;
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
 use crate::qlora::directory::{copy_texts, write_config};
-use crate::qlora::memory::size;
 use crate::qlora::stream::Streamed;
-use crate::run::{EnvironmentFailure, free_bytes, interrupted, machine, sha256_file, timestamp, write_json};
+use crate::run::{EnvironmentFailure, free_bytes, interrupted, machine, sha256_file, size, timestamp, write_json};
 
 pub(super) fn run(settings: ExportSettings) -> Result<Code> {
     let source = Source::open(&settings)?;

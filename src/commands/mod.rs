@@ -3,6 +3,7 @@
 mod answerer;
 mod compare;
 mod data;
+mod doctor;
 mod eval;
 #[cfg(all(feature = "train", feature = "infer"))]
 mod export;
@@ -88,6 +89,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Report(args) => report::run(args, config),
         Command::Train(flags) => train::run(flags, config),
         Command::Export(overrides) => export::run(with_file(overrides, "export", config)?.resolve()?),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Prompt(command) => prompt::run(command),
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::answerer::Answerer;
+use super::answerer::{Answerer, Prompts};
 use super::data::Records;
 use super::{Code, folder};
 use crate::config::{ModelName, PredictSettings};
@@ -41,7 +41,8 @@ pub(super) fn run(settings: PredictSettings) -> Result<Code> {
 
 /// Checks all input, then answers what isn't answered yet. `folder` is chosen when it is `None`.
 pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<PathBuf>) -> Result<Predicted> {
-    let prompts = PromptSet::find(settings.prompts.as_deref())?;
+    let found = Prompts::find(settings)?;
+    let prompts = &found.set;
     let mut tasks = predict::select_tasks(&prompts.tasks, &settings.tasks)?;
     let records = Records::open(settings.data.as_deref())?;
     let mut reels = records.read()?;
@@ -49,23 +50,24 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
     reels.truncate(settings.limit.unwrap_or(usize::MAX));
 
     let answerer = Answerer::open(settings, &prompts.tasks)?;
-    leave_out_what_it_cannot_answer(&answerer, &prompts, &mut tasks)?;
-    let budget = answerer.budget(settings, &prompts.tasks)?;
+    leave_out_what_it_cannot_answer(&answerer, prompts, &mut tasks)?;
+    let budget = answerer.budget(settings, &found)?;
     let identity = answerer.identity(settings, &prompts.tasks, budget)?;
-    let inputs = inputs(&identity, &records, &prompts);
+    let inputs = inputs(&identity, &records, prompts);
     let folder = folder.map_or_else(|| folder::choose(&inputs), Ok)?;
     folder::open(&folder, &inputs)?;
     let mut log = Log::append_to(&predictions_path(&folder))?;
     let earlier = read_predictions(&predictions_path(&folder))?;
 
     let asker =
-        Asker { prompts: &prompts, tasks: &tasks, format: answerer.format(budget), label_mode: settings.label_mode };
+        Asker { prompts, tasks: &tasks, format: answerer.format(budget), label_mode: settings.label_mode };
     let work = predict::prepare(&reels, &asker, &identity, &earlier)?;
-    let mut manifest = manifest(command, settings, &answerer, &prompts, inputs, budget);
+    let mut manifest = manifest(command, settings, &answerer, prompts, inputs, budget);
     manifest["data"] = json!({"path": records.lines.name(), "sha256": records.sha256, "reels": reels.len()});
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;
-    announce(settings, &answerer, &prompts, &tasks, &work);
+    announce(settings, &answerer, prompts, &tasks, &work);
+    found.warn();
     eprintln!("data     {}, {} Reels", records.lines.name(), reels.len());
 
     let summary = answer(settings, &reels, &asker, &identity, &work, &answerer, &mut log)?;
@@ -89,7 +91,7 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
     } else {
         Code::Done
     };
-    Ok(Predicted { folder, records, prompts, manifest, code })
+    Ok(Predicted { folder, records, prompts: found.set, manifest, code })
 }
 
 fn answer(

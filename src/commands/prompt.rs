@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::Code;
-use super::answerer::Answerer;
+use super::answerer::{Answerer, Prompts};
 use super::data::Records;
 use crate::cli::{PromptCommand, RenderArgs};
 use crate::config::PredictOverrides;
@@ -34,7 +34,18 @@ fn list(prompts: &PromptSet) {
 }
 
 fn render(args: RenderArgs) -> Result<()> {
-    let prompts = PromptSet::find(args.prompts.as_deref())?;
+    let overrides = PredictOverrides {
+        model: args.model.clone(),
+        prompts: args.prompts.clone(),
+        max_prompt_tokens: args.max_prompt_tokens,
+        ..PredictOverrides::default()
+    };
+    let settings = overrides.resolve()?;
+    let found = match args.model {
+        Some(_) => Prompts::find(&settings)?,
+        None => Prompts::of(PromptSet::find(args.prompts.as_deref())?),
+    };
+    let prompts = &found.set;
     let tasks = select_tasks(&prompts.tasks, &args.task)?;
     let records = Records::open(args.data.as_deref())?;
     let reels = records.read()?;
@@ -44,25 +55,19 @@ fn render(args: RenderArgs) -> Result<()> {
             format!("{} has no record {id:?}\nhint: ids look like {:?}", records.lines.name(), reels[0].id)
         })?,
     };
-    let Some(model) = args.model else {
+    if args.model.is_none() {
         for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
             for message in prompts.render(reel, task)? {
                 println!("--- {}: {}\n{}", task.name, message.role, message.content);
             }
         }
         return Ok(());
-    };
-    let overrides = PredictOverrides {
-        model: Some(model),
-        max_prompt_tokens: args.max_prompt_tokens,
-        ..PredictOverrides::default()
-    };
-    let settings = overrides.resolve()?;
+    }
     let answerer = Answerer::open(&settings, &prompts.tasks)?;
-    let Format::Chat { chat, tokenizer, budget } = answerer.format(answerer.budget(&settings, &prompts.tasks)?) else {
+    let Format::Chat { chat, tokenizer, budget } = answerer.format(answerer.budget(&settings, &found)?) else {
         anyhow::bail!("a baseline reads no prompt\nhint: name a .gguf file with --model");
     };
-    let rendered = fit(reel, &prompts, chat, tokenizer, budget).with_context(|| format!("record {:?}", reel.id))?;
+    let rendered = fit(reel, prompts, chat, tokenizer, budget).with_context(|| format!("record {:?}", reel.id))?;
     for index in tasks {
         let prompt = &rendered[index];
         println!(

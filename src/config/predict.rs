@@ -24,7 +24,7 @@ pub struct PredictOverrides {
     /// Records to answer, one JSON object a line [default: the bundled sample]
     #[arg(long, env = "REELS_DATA", value_name = "F.jsonl")]
     pub data: Option<PathBuf>,
-    /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
+    /// Folder with tasks.toml and templates [default: those in the model file, else ./prompts, else the embedded ones]
     #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
     pub prompts: Option<PathBuf>,
     /// Result directory; an interrupted run in it is continued

@@ -9,6 +9,11 @@ use crate::generator::{Answer, Generator, Job, Workload};
 use crate::gguf::Gguf;
 use crate::prompt::{ChatFormat, Tokenizer};
 
+/// Not known in this build.
+pub fn memory_bytes(_gguf: &Gguf, _settings: &EngineSettings, _workload: &Workload) -> Option<u64> {
+    None
+}
+
 /// Can't be made in this build.
 pub enum Model {}
 

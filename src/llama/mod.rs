@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
@@ -28,13 +28,13 @@ use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 pub use engine::Engine;
 pub use logits::logits;
-pub use plan::Plan;
+pub use plan::{Plan, memory_bytes};
 pub use quantise::{ImportanceMatrix, quantise};
 
 use crate::config::EngineSettings;
 use crate::generator::Workload;
 use crate::gguf::{self, Gguf};
-use crate::prompt::{ChatFormat, Tokenizer};
+use crate::prompt::{ChatFormat, Tokenizer, chat_problems};
 use crate::run::EnvironmentFailure;
 
 /// llama.cpp keeps sequence sets as bit sets of this size (LLAMA_MAX_SEQ).
@@ -58,6 +58,9 @@ impl Model {
     pub fn open(path: &Path, adapter: Option<&Path>) -> Result<Model> {
         let mut gguf = gguf::read_header(path)?;
         gguf::check_language_model(&gguf)?;
+        if let Some(problem) = chat_problems(&gguf).into_iter().find(|problem| !problem.runs) {
+            bail!("{}: {}: {}\nhint: {}", path.display(), problem.what, problem.why, problem.hint);
+        }
         if let Some(adapter) = adapter {
             gguf::check_adapter(&gguf::read_header(adapter)?, &gguf)?;
         }

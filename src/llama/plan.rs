@@ -32,6 +32,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    fn of(width: usize, workload: &Workload) -> Plan {
+        Plan {
+            width,
+            // The prefix that all Reels share has cells of its own.
+            prefill_cells: (2 * workload.max_cells).next_multiple_of(CONTEXT_STEP),
+            prefill_sequences: 1 + workload.labels + workload.text_tasks,
+            streams: width * workload.text_tasks.max(1),
+            stream_cells: workload.max_text_tokens.max(1).next_multiple_of(CONTEXT_STEP),
+        }
+    }
+
     /// Of all contexts.
     fn cells(&self) -> usize {
         self.prefill_cells + self.streams * self.stream_cells
@@ -60,16 +71,9 @@ pub fn plan(
         if settings.reproducible { 1 } else { MAX_SEQUENCES / workload.text_tasks.max(1) }.min(workload.reels.max(1));
     let wanted = settings.width.unwrap_or(DEFAULT_WIDTH).clamp(1, most);
 
-    let weights = gguf.file_bytes + adapter.and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
-    let memory = Memory { weights, cell: cell_bytes(gguf, settings.kv_type), compute: compute_bytes(gguf, settings) };
-    let plan_of = |width: usize| Plan {
-        width,
-        // The prefix that all Reels share has cells of its own.
-        prefill_cells: (2 * workload.max_cells).next_multiple_of(CONTEXT_STEP),
-        prefill_sequences: sequences,
-        streams: width * workload.text_tasks.max(1),
-        stream_cells: workload.max_text_tokens.max(1).next_multiple_of(CONTEXT_STEP),
-    };
+    let adapter_bytes = adapter.and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
+    let memory = Memory::new(gguf, adapter_bytes, settings);
+    let plan_of = |width: usize| Plan::of(width, workload);
     let fits = |plan: &Plan| available.is_none_or(|available| memory.total(plan.cells()) <= available);
     // A width the user names is taken or refused; a default is lowered until it fits.
     let least = if settings.width.is_some() { wanted } else { 1 };
@@ -106,7 +110,21 @@ struct Memory {
     compute: u64,
 }
 
+/// What answering takes with the width that the settings name, in bytes.
+pub fn memory_bytes(gguf: &Gguf, settings: &EngineSettings, workload: &Workload) -> Option<u64> {
+    let plan = Plan::of(settings.width.unwrap_or(DEFAULT_WIDTH), workload);
+    Some(Memory::new(gguf, 0, settings).total(plan.cells()))
+}
+
 impl Memory {
+    fn new(gguf: &Gguf, adapter_bytes: u64, settings: &EngineSettings) -> Memory {
+        Memory {
+            weights: gguf.file_bytes + adapter_bytes,
+            cell: cell_bytes(gguf, settings.kv_type),
+            compute: compute_bytes(gguf, settings),
+        }
+    }
+
     fn total(&self, cells: usize) -> u64 {
         self.weights + self.cell * cells as u64 + self.compute
     }

@@ -1,6 +1,7 @@
 //! From a Reel and a task to the token ids a model reads: templates, chat format, fitting.
 
 mod chat;
+mod check;
 mod fit;
 #[cfg(feature = "train")]
 mod hub;
@@ -9,6 +10,7 @@ mod set;
 use anyhow::Result;
 
 pub use chat::{ChatFormat, Message};
+pub use check::chat_problems;
 pub use fit::{FitError, fit};
 #[cfg(feature = "train")]
 pub use hub::HubTokenizer;

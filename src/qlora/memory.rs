@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use super::config::Config;
 use super::model::Method;
 use super::nf4::{BLOCK, NESTED_BLOCK};
+use crate::run::size;
 
 /// Bytes of a value while computing.
 const VALUE: u64 = 4;
@@ -72,12 +73,6 @@ impl std::fmt::Display for Plan {
 fn list(parts: &[(&'static str, u64)]) -> String {
     let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
     parts.join(", ")
-}
-
-/// In MiB, or GiB from one on.
-pub fn size(bytes: u64) -> String {
-    let mib = bytes as f64 / f64::from(1 << 20);
-    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
 }
 
 /// What doesn't depend on how many layers are kept.

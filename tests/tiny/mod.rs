@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+/// As Qwen2 does.
+const SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const TASKS: &str = "[task.summary]\nkind = \"text\"\ntemplate = \"summary.jinja\"\nmax_tokens = 20\n\n\
     [task.ad]\nkind = \"label\"\ntemplate = \"ad.jinja\"\nmax_tokens = 16\nlabels = [\"iklan\", \"bukan iklan\"]\npositive = \"iklan\"\n";
 
@@ -26,10 +28,11 @@ pub fn write(folder: &Path) {
     };
     let special: Vec<Value> =
         ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].into_iter().enumerate().map(special).collect();
-    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+    let split = json!({"type": "Split", "pattern": {"Regex": SPLIT}, "behavior": "Isolated", "invert": false});
     let tokenizer = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": special, "normalizer": null,
-        "pre_tokenizer": bytes, "post_processor": null, "decoder": bytes,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, bytes]}, "post_processor": null, "decoder": bytes,
         "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
     });
     std::fs::write(base.join("tokenizer.json"), tokenizer.to_string()).unwrap();

@@ -11,7 +11,7 @@ use crate::export::metadata::{ModelParts, Provenance};
 use crate::export::proof::{Probe, Probes};
 use crate::export::vocabulary::Vocabulary;
 use crate::gguf::FloatType;
-use crate::prompt::{ChatFormat, HubTokenizer, PromptSet, fit};
+use crate::prompt::{ChatFormat, FitError, HubTokenizer, PromptSet, fit};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
@@ -201,7 +201,11 @@ impl Source {
         let reels = super::super::data::Records::open(None)?.read()?;
         let mut probes = Vec::new();
         for (index, reel) in reels.iter().take(16).enumerate() {
-            let made = fit(reel, &prompts, &self.chat, &self.tokenizer, self.config.max_positions.min(1024))?;
+            let made = match fit(reel, &prompts, &self.chat, &self.tokenizer, self.config.max_positions.min(1024)) {
+                Ok(made) => made,
+                Err(FitError::TooLong { .. }) => continue,
+                Err(FitError::Other(error)) => return Err(error),
+            };
             let task = index % prompts.tasks.len();
             probes.push(Probe {
                 reel_id: reel.id.clone(),
@@ -209,6 +213,11 @@ impl Source {
                 tokens: made[task].tokens.clone(),
             });
         }
+        ensure!(
+            !probes.is_empty(),
+            "no prompt fits the {} positions of the model, so there is nothing to compare on\nhint: use --no-verify",
+            self.config.max_positions
+        );
         Ok(Probes::new(probes))
     }
 

@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::TrainSettings;
-use crate::qlora::memory::size;
+use crate::run::size;
 use crate::train::schedule::Schedule;
 use crate::train::trainer::{Ending, Event, State};
 

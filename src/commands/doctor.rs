@@ -1,0 +1,49 @@
+//! `reels doctor`: will this work here, and why not.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use super::Code;
+use crate::cli::DoctorArgs;
+use crate::doctor::{Finding, Severity, directory, machine, model};
+
+pub(super) fn run(args: &DoctorArgs) -> Result<Code> {
+    let mut found = Vec::new();
+    if let Some(path) = &args.path {
+        ensure!(
+            path.exists(),
+            "{} does not exist\nhint: name a .gguf file, a training run or a model directory; without one, the machine is looked at",
+            path.display()
+        );
+        found = if path.is_dir() { directory(path) } else { model(path, args.adapter.as_deref()) };
+    }
+    let wrong = found.iter().any(|finding| finding.severity == Severity::Error);
+    found.extend(machine(Path::new(".")));
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    } else {
+        found.iter().for_each(print);
+    }
+    let worst = found.iter().map(|finding| finding.severity).max();
+    Ok(match worst {
+        Some(Severity::Error) if wrong => Code::BadInput,
+        Some(Severity::Error) => Code::EnvironmentFailed,
+        _ => Code::Done,
+    })
+}
+
+fn print(finding: &Finding) {
+    let Finding { severity, about, what, why, hint } = finding;
+    let word = match severity {
+        Severity::Ok => "ok",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    };
+    println!("{word:<8} {about:<10} {what}");
+    for (word, text) in [("why", why), ("hint", hint)] {
+        if let Some(text) = text {
+            println!("{:19} {word}: {text}", "");
+        }
+    }
+}

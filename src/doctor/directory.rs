@@ -1,0 +1,147 @@
+//! A training run, an adapter, or a model to start from.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Finding;
+use crate::prompt::{HubTokenizer, PromptSet};
+use crate::qlora::adapter::AdapterWeights;
+use crate::qlora::checkpoint::Checkpoint;
+use crate::qlora::config::Config;
+use crate::run::sha256_directory;
+
+const STOPS: &str = "neither training nor exporting can start";
+
+/// Looks at a directory.
+pub fn directory(path: &Path) -> Vec<Finding> {
+    let manifest = match manifest(path) {
+        Ok(manifest) => manifest,
+        Err(error) => return vec![Finding::of("manifest", &error, "nothing is known of this run")],
+    };
+    let mut found = Vec::new();
+    if let Some(manifest) = &manifest {
+        found.push(progress(path, manifest));
+    }
+    let adapter = path.join("adapter_config.json").exists();
+    let weights = path.join("model.safetensors").exists() || path.join("model.safetensors.index.json").exists();
+    if adapter || manifest.is_some() && !weights {
+        let base = match base(path, manifest.as_ref()) {
+            Ok(base) => base,
+            Err(error) => {
+                found.push(Finding::of("base", &error, "an adapter is nothing without its base"));
+                return found;
+            }
+        };
+        found.extend(model(&base, "base"));
+        if let Some(trained_on) = manifest.as_ref().and_then(|manifest| manifest["base"]["sha256"].as_str()) {
+            found.push(same_base(&base, trained_on));
+        }
+        if let (true, Ok(config)) = (adapter, Config::read(&base)) {
+            found.push(match AdapterWeights::read(path, &config) {
+                Ok(weights) => of_adapter(&weights),
+                Err(error) => Finding::of("adapter", &error, "it can't be exported or trained further"),
+            });
+        }
+    } else {
+        found.extend(model(path, "model"));
+    }
+    let texts = if path.join("tokenizer.json").exists() { Some(path.to_owned()) } else { base(path, manifest.as_ref()).ok() };
+    if let Some(texts) = texts {
+        found.push(match chat(&texts) {
+            Ok(tokens) => Finding::ok("tokenizer", format!("{tokens} tokens, and the chat template ends answers with one of them")),
+            Err(error) => Finding::of("tokenizer", &error, STOPS),
+        });
+    }
+    let prompts = path.join("prompts");
+    if prompts.exists() {
+        found.push(match PromptSet::find(Some(&prompts)) {
+            Ok(set) => Finding::ok("prompts", set.tasks.iter().map(|task| task.name.as_str()).collect::<Vec<_>>().join(", ")),
+            Err(error) => Finding::of("prompts", &error, "the export can't carry them"),
+        });
+    }
+    found
+}
+
+fn manifest(path: &Path) -> Result<Option<Value>> {
+    let path = path.join("manifest.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let manifest = serde_json::from_str(&text);
+    manifest.map(Some).with_context(|| format!("{}: not JSON\nhint: start the run anew", path.display()))
+}
+
+fn progress(path: &Path, manifest: &Value) -> Finding {
+    match (manifest["command"].as_str(), manifest["finished_at"].as_str()) {
+        (Some("train"), None) => Finding::warning(
+            "run",
+            "it isn't finished",
+            "only its checkpoints can be exported",
+            format!("reels train --resume --output {}", path.display()),
+        ),
+        (Some("train"), Some(at)) => Finding::ok(
+            "run",
+            format!("finished {at} after {} steps", manifest["result"]["steps"]),
+        ),
+        (command, _) => Finding::ok("run", format!("of `reels {}`", command.unwrap_or("?"))),
+    }
+}
+
+fn base(path: &Path, manifest: Option<&Value>) -> Result<PathBuf> {
+    let config = path.join("adapter_config.json");
+    let config: Value = std::fs::read(&config).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
+    let named = named.or(config["base_model_name_or_path"].as_str());
+    let base = named.with_context(|| format!("{} names no base\nhint: name it with --base when exporting", path.display()))?;
+    anyhow::ensure!(
+        Path::new(base).is_dir(),
+        "the base {base} is not a directory here\nhint: name its directory with --base when exporting"
+    );
+    Ok(PathBuf::from(base))
+}
+
+fn model(path: &Path, about: &'static str) -> Vec<Finding> {
+    let checked = Config::read(path).and_then(|config| {
+        Checkpoint::open(path, &config)?;
+        Ok(config)
+    });
+    vec![match checked {
+        Err(error) => Finding::of(about, &error, STOPS),
+        Ok(config) => {
+            let parameters: usize = config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+            Finding::ok(about, format!("{}: Qwen2, {:.1} M parameters, all tensors there", path.display(), parameters as f64 / 1e6))
+        }
+    }]
+}
+
+fn same_base(base: &Path, trained_on: &str) -> Finding {
+    match sha256_directory(base) {
+        Err(error) => Finding::of("base", &error, STOPS),
+        Ok(found) if found == trained_on => Finding::ok("base", "the one it was trained on"),
+        Ok(_) => Finding::error(
+            "base",
+            format!("{} has changed since the run", base.display()),
+            "the adapter would be merged into weights it was not trained on",
+            "name the directory it was trained on with --base when exporting",
+        ),
+    }
+}
+
+fn of_adapter(weights: &AdapterWeights) -> Finding {
+    let what = format!("rank {}, scale {:.3}, {} matrices", weights.shape.rank, weights.shape.scale(), weights.of.len());
+    let zero = |b: &candle_core::Tensor| b.abs().and_then(|b| b.max_all()).and_then(|max| max.to_scalar::<f32>());
+    let untrained = weights.of.values().all(|adapter| zero(&adapter.b).is_ok_and(|max| max == 0.0));
+    if untrained {
+        return Finding::warning("adapter", what, "it changes nothing: its second halves are 0", "train it first");
+    }
+    Finding::ok("adapter", what)
+}
+
+fn chat(texts: &Path) -> Result<usize> {
+    let tokenizer = HubTokenizer::read(texts)?;
+    tokenizer.chat(texts)?.end_token(&tokenizer)?;
+    Ok(tokenizer.len())
+}

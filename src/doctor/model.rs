@@ -1,0 +1,208 @@
+//! A model file: everything that would otherwise become a wrong answer without a word, and what it takes to run it.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::machine::bandwidth;
+use super::{Finding, Severity};
+use crate::config::{EngineSettings, KvType, PredictSettings, Sampling};
+use crate::generator::Workload;
+use crate::gguf::{Gguf, check_adapter, problems, read_header, sidecar};
+use crate::llama;
+use crate::prompt::{PromptSet, chat_problems};
+use crate::run::{available_memory, sha256_file, size};
+
+/// Looks at a GGUF file, and at an adapter for it.
+pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
+    let gguf = match read_header(path) {
+        Ok(gguf) => gguf,
+        Err(error) => return vec![Finding::of("header", &error, "llama.cpp can't read it, or might crash on it")],
+    };
+    if gguf.text("general.type") == Some("adapter") && adapter.is_none() {
+        return of_adapter(&gguf);
+    }
+    let mut found: Vec<Finding> = problems(&gguf).into_iter().map(|problem| Finding::problem("header", problem)).collect();
+    if found.iter().all(|finding| finding.severity < Severity::Error) {
+        let what = format!(
+            "{}, {:.1} M parameters, {} tensors, context {}",
+            gguf.architecture().unwrap_or("?"),
+            gguf.parameters() as f64 / 1e6,
+            gguf.tensors.len(),
+            gguf.hyperparameter("context_length").unwrap_or_default()
+        );
+        found.push(Finding::ok("header", what));
+        found.extend(chat(&gguf));
+        found.extend(vectors(&gguf));
+        found.push(prompts(&gguf));
+    }
+    if let Some(adapter) = adapter {
+        let checked = read_header(adapter).and_then(|adapter| check_adapter(&adapter, &gguf));
+        found.push(match checked {
+            Ok(()) => Finding::ok("adapter", format!("{} fits", adapter.display())),
+            Err(error) => Finding::of("adapter", &error, "it can't be applied to this model"),
+        });
+    }
+    found.push(manifest(path));
+    if found.iter().all(|finding| finding.severity < Severity::Error) {
+        found.extend(memory(&gguf));
+        found.push(speed(&gguf));
+    }
+    found
+}
+
+fn of_adapter(gguf: &Gguf) -> Vec<Finding> {
+    let base = gguf.text("reels.base").map_or_else(|| "its base".to_owned(), |base| format!("{base:?}"));
+    vec![
+        Finding::ok("header", format!("an adapter for {base}, {} tensors", gguf.tensors.len())),
+        prompts(gguf),
+        manifest(&gguf.path),
+    ]
+}
+
+fn chat(gguf: &Gguf) -> Vec<Finding> {
+    let problems = chat_problems(gguf);
+    if problems.is_empty() {
+        return vec![Finding::ok("chat", "the template is of this vocabulary, and answers end where the file says")];
+    }
+    problems.into_iter().map(|problem| Finding::problem("chat", problem)).collect()
+}
+
+/// Norms and biases: few, and in 32 bits.
+fn vectors(gguf: &Gguf) -> Option<Finding> {
+    let file = File::open(&gguf.path).ok()?;
+    let (mut biases, mut zero) = (0, 0);
+    for (name, tensor) in gguf.tensors.iter().filter(|(_, tensor)| tensor.shape.len() == 1 && tensor.dtype == 0) {
+        let mut bytes = vec![0; tensor.bytes? as usize];
+        file.read_exact_at(&mut bytes, tensor.offset).ok()?;
+        let (values, _) = bytes.as_chunks::<4>();
+        let mut values = values.iter().map(|value| f32::from_le_bytes(*value));
+        if let Some(bad) = values.clone().find(|value| !value.is_finite()) {
+            let what = format!("{name} holds {bad}");
+            return Some(Finding::error("weights", what, "every answer would be nonsense", "copy or download it again"));
+        }
+        let is_zero = values.all(|value| value == 0.0);
+        if name.ends_with(".bias") {
+            biases += 1;
+            zero += usize::from(is_zero);
+        } else if is_zero {
+            let what = format!("{name} is 0 everywhere");
+            return Some(Finding::error("weights", what, "every answer would be nonsense", "copy or download it again"));
+        }
+    }
+    if biases > 0 && biases == zero {
+        return Some(Finding::warning(
+            "weights",
+            "all biases are 0",
+            "Qwen2 has biases that matter; they may have been lost on the way",
+            "export it anew from its checkpoint",
+        ));
+    }
+    Some(Finding::ok("weights", "norms and biases are finite, and not all 0"))
+}
+
+fn prompts(gguf: &Gguf) -> Finding {
+    match PromptSet::in_model(gguf) {
+        Err(error) => Finding::of("prompts", &error, "it can't be used with the prompts it was trained with"),
+        Ok(None) => Finding::ok("prompts", "none in the file; those in ./prompts or the embedded ones are used"),
+        Ok(Some(prompts)) => {
+            let tasks: Vec<&str> = prompts.tasks.iter().map(|task| task.name.as_str()).collect();
+            let budget = gguf.number("reels.max_prompt_tokens");
+            let budget = budget.map_or_else(String::new, |budget| format!(", {budget} tokens at most"));
+            Finding::ok("prompts", format!("in the file: {}{budget}", tasks.join(", ")))
+        }
+    }
+}
+
+fn manifest(path: &Path) -> Finding {
+    let beside = sidecar(path);
+    let Ok(text) = std::fs::read_to_string(&beside) else {
+        return Finding::ok("manifest", format!("there is no {}: nobody says where this file comes from", beside.display()));
+    };
+    let stored = serde_json::from_str::<Value>(&text).ok();
+    let stored = stored.as_ref().and_then(|stored| Some((stored["sha256"].as_str()?, stored)));
+    let Some((expected, stored)) = stored else {
+        let what = format!("{} has no sha256", beside.display());
+        return Finding::warning("manifest", what, "it can't be told whether the file is whole", "export it anew");
+    };
+    match sha256_file(path) {
+        Err(error) => Finding::of("manifest", &error, "it can't be told whether the file is whole"),
+        Ok(found) if found != expected => Finding::error(
+            "manifest",
+            format!("SHA-256 {}, and {} says {}", &found[..12], beside.display(), expected.get(..12).unwrap_or(expected)),
+            "the file was changed or damaged since it was exported",
+            "copy it again; or delete the manifest if you changed it on purpose",
+        ),
+        Ok(found) if stored["verified"] != true => Finding::warning(
+            "manifest",
+            format!("SHA-256 {} is right, but the file was never compared with what it was made from", &found[..12]),
+            "a mistake on the way would show only in its answers",
+            "export it again without --no-verify",
+        ),
+        Ok(found) => Finding::ok("manifest", format!("SHA-256 {} is right, and the file was proved", &found[..12])),
+    }
+}
+
+/// Bytes for so many Reels at once, with prompts of the size it was trained for and of others.
+fn memory(gguf: &Gguf) -> Vec<Finding> {
+    const WIDTHS: [usize; 4] = [1, 4, 8, 16];
+    const CONTEXTS: [usize; 3] = [1024, 4096, 16384];
+    let context = gguf.hyperparameter("context_length").unwrap_or_default() as usize;
+    let budget = gguf.number("reels.max_prompt_tokens").map_or(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS, |tokens| tokens as usize);
+    let mut contexts = vec![budget.min(context)];
+    contexts.extend(CONTEXTS.into_iter().filter(|tokens| *tokens > budget && *tokens <= context));
+    let free = available_memory().unwrap_or(u64::MAX);
+    contexts.into_iter().enumerate().filter_map(|(index, tokens)| of_prompts(gguf, tokens, &WIDTHS, free, index == 0)).collect()
+}
+
+fn of_prompts(gguf: &Gguf, tokens: usize, widths: &[usize], free: u64, usual: bool) -> Option<Finding> {
+    let settings = |width| EngineSettings {
+        width: Some(width),
+        ubatch: 512,
+        kv_type: KvType::F16,
+        threads: 1,
+        sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 0 },
+        reproducible: false,
+    };
+    // A summary and the labels.
+    let cells = tokens + 128;
+    let workload = Workload { reels: 1 << 10, max_cells: cells, max_text_tokens: cells, text_tasks: 1, labels: 17 };
+    let of_width = |width: &usize| Some((*width, llama::memory_bytes(gguf, &settings(*width), &workload)?));
+    let bytes = widths.iter().map(of_width).collect::<Option<Vec<(usize, u64)>>>()?;
+    let each: Vec<String> = bytes.iter().map(|(width, bytes)| format!("{width}: {}", size(*bytes))).collect();
+    let what = format!("prompts of {tokens} tokens, by Reels at once: {}", each.join(", "));
+    if bytes[0].1 <= free {
+        return Some(Finding::ok("memory", what));
+    }
+    let hint = "use a smaller quantisation, --kv-type q8_0, a lower --max-prompt-tokens, or another machine";
+    let make = if usual { Finding::error } else { Finding::warning };
+    Some(make("memory", format!("{what}; free: {}", size(free)), "it won't load", hint))
+}
+
+/// Growing a text reads all weights once a token.
+fn speed(gguf: &Gguf) -> Finding {
+    let bytes: u64 = gguf
+        .tensors
+        .iter()
+        .filter(|(name, _)| *name != "token_embd.weight" || !gguf.tensors.contains_key("output.weight"))
+        .filter_map(|(_, tensor)| tensor.bytes)
+        .sum();
+    let bandwidth = bandwidth();
+    let tokens = bandwidth / bytes.max(1) as f64;
+    let what = format!(
+        "at most about {tokens:.0} tokens/s for one text: {:.1} GB/s of memory, {:.2} GB of weights; several at once share that",
+        bandwidth / 1e9,
+        bytes as f64 / 1e9
+    );
+    if tokens < 5.0 {
+        return Finding::warning(
+            "speed",
+            what,
+            "a summary takes half a minute",
+            "use a smaller quantisation or model, or several Reels at once (--width)",
+        );
+    }
+    Finding::ok("speed", what)
+}
