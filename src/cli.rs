@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{CompareOverrides, EvalOverrides, ExportOverrides, PredictOverrides, ReportFormat, ScoreOverrides, TrainOverrides};
+use crate::config::{
+    CompareOverrides, EvalOverrides, ExportOverrides, PredictOverrides, ReportFormat, ScoreOverrides, TrainOverrides,
+};
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
 #[derive(Debug, Parser)]
@@ -71,10 +73,8 @@ pub enum Command {
     )]
     Export(ExportOverrides),
     /// Tell whether a model, a training run or this machine will work, and why not
-    #[command(
-        after_help = "Exit code 2 where something is wrong with the file or directory, 5 with the machine.\n\n\
-                      Examples:\n  reels doctor gguf/reels-mini.gguf\n  reels doctor runs/a\n  reels doctor --json"
-    )]
+    #[command(after_help = "Exit code 2 where something is wrong with the file or directory, 5 with the machine.\n\n\
+                      Examples:\n  reels doctor gguf/reels-mini.gguf\n  reels doctor runs/a\n  reels doctor --json")]
     Doctor(DoctorArgs),
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]

@@ -71,13 +71,20 @@ impl Folder {
         let text = std::fs::read_to_string(self.path().join(folder).join("predictions.jsonl")).unwrap();
         let mut lines: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         lines.sort_by_key(|line| line["reel_id"].to_string() + &line["task"].to_string());
-        let of = |line: &Json| line["label_logprobs"].as_object().map(|labels| labels.values().map(|value| value.as_f64().unwrap()).collect::<Vec<f64>>());
+        let of = |line: &Json| {
+            line["label_logprobs"]
+                .as_object()
+                .map(|labels| labels.values().map(|value| value.as_f64().unwrap()).collect::<Vec<f64>>())
+        };
         lines.iter().filter_map(of).flatten().collect()
     }
 
     fn files(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            std::fs::read_dir(self.path()).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = std::fs::read_dir(self.path())
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -106,7 +113,11 @@ fn a_run_becomes_a_file_that_is_proved_and_answers() {
     let said = folder.done("predict --model a.gguf --data dev.jsonl -o own --kv-type f32");
     assert!(said.contains("prompts  in a.gguf: summary, ad") && !said.contains("warning"), "{said}");
     assert_eq!(folder.json("own/manifest.json")["settings"]["max_prompt_tokens"], run["max_prompt_tokens"]);
-    std::fs::write(folder.path().join("prompts/ad.jinja"), "{% block system %}x{% endblock %}{% block user %}y{% endblock %}").unwrap();
+    std::fs::write(
+        folder.path().join("prompts/ad.jinja"),
+        "{% block system %}x{% endblock %}{% block user %}y{% endblock %}",
+    )
+    .unwrap();
     let said = folder.done("predict --model a.gguf --data dev.jsonl -o other --prompts prompts");
     assert!(said.contains("warning: the model was trained with other prompts than those in prompts"), "{said}");
 
@@ -151,11 +162,14 @@ fn what_cannot_be_exported_is_refused_with_the_way_out() {
     let folder = Folder::with_run("--method lora --rank 4 --targets q_proj,v_proj");
     let copy = |name: &str| {
         std::fs::create_dir_all(folder.path().join(name)).unwrap();
-        for entry in std::fs::read_dir(folder.path().join("run")).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+        for entry in
+            std::fs::read_dir(folder.path().join("run")).unwrap().flatten().filter(|entry| entry.path().is_file())
+        {
             std::fs::copy(entry.path(), folder.path().join(name).join(entry.file_name())).unwrap();
         }
     };
-    let refused = |arguments: &str, expected: &str| folder.refused(&format!("export {arguments} -o a.gguf"), 2, expected);
+    let refused =
+        |arguments: &str, expected: &str| folder.refused(&format!("export {arguments} -o a.gguf"), 2, expected);
     for (key, value) in [
         ("use_dora", Json::from(true)),
         ("modules_to_save", serde_json::json!(["embed_tokens"])),
@@ -202,10 +216,39 @@ fn what_cannot_be_exported_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn a_file_that_answers_otherwise_is_not_written() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    tiny::write(folder.path());
+    let base = folder.path().join("base");
+    std::fs::remove_dir_all(&base).unwrap();
+    std::fs::create_dir(&base).unwrap();
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/export/untied/base");
+    for entry in std::fs::read_dir(reference).unwrap().flatten() {
+        std::fs::copy(entry.path(), base.join(entry.file_name())).unwrap();
+    }
+    folder.edit("base/config.json", |config| config["max_position_embeddings"] = 4096.into());
+    // So peaked that four bits are too few.
+    let path = base.join("model.safetensors");
+    let tensors = candle_core::safetensors::load(&path, &candle_core::Device::Cpu).unwrap();
+    let peaked = |(name, tensor): (String, candle_core::Tensor)| {
+        let factor = if name == "model.norm.weight" { 4.0 } else { 1.0 };
+        (name, (tensor * factor).unwrap())
+    };
+    candle_core::safetensors::save(&tensors.into_iter().map(peaked).collect(), &path).unwrap();
+    let before = folder.files();
+    folder.refused("export base -o a.gguf --quant q4_0", 1, "error: a.gguf: quantising moves the distributions by");
+    assert_eq!(folder.files(), before, "nothing is left over");
+    let said = folder.done("export base -o a.gguf --quant q4_0 --no-verify");
+    assert!(said.contains("not compared with what it was made from"), "{said}");
+}
+
+#[test]
 fn a_tokenizer_that_llama_cpp_would_read_otherwise_is_refused() {
     let folder = Folder(tempfile::tempdir().unwrap());
     tiny::write(folder.path());
-    folder.edit("base/tokenizer.json", |tokenizer| tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\s+".into());
+    folder.edit("base/tokenizer.json", |tokenizer| {
+        tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\s+".into()
+    });
     folder.refused("export base -o a.gguf", 2, "the text is not split as Qwen2 does");
 }
 
@@ -220,7 +263,11 @@ fn a_file_that_changed_since_its_export_is_refused() {
     let last = bytes.len() - 50;
     bytes[last] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    folder.refused("predict --model a.gguf --data dev.jsonl -o out", 2, "a.gguf was changed or damaged since it was exported");
+    folder.refused(
+        "predict --model a.gguf --data dev.jsonl -o out",
+        2,
+        "a.gguf was changed or damaged since it was exported",
+    );
     let (code, said, _) = folder.reels("doctor a.gguf");
     assert!(code == 2 && said.contains("the file was changed or damaged since it was exported"), "{said}");
     let (code, said, _) = folder.reels("doctor a.gguf --json");
@@ -289,7 +336,12 @@ fn seeded_faults_are_noticed() {
     let path = |name: &str| scratch.path().join(name);
     let export = |directory: &Path, flags: &[&str], output: &Path| {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("reels"));
-        command.arg("export").arg(directory).args(flags).args(["--quant", "f32", "--no-verify", "--output"]).arg(output);
+        command
+            .arg("export")
+            .arg(directory)
+            .args(flags)
+            .args(["--quant", "f32", "--no-verify", "--output"])
+            .arg(output);
         assert!(command.output().unwrap().status.success());
     };
     let with_base = ["--base", base.to_str().unwrap()];
@@ -332,8 +384,16 @@ fn seeded_faults_are_noticed() {
     let faults: [(&str, Fault, Noticed); 9] = [
         ("biases are dropped", |_, tensors| tensors.retain(|(name, ..)| !name.ends_with(".bias")), Noticed::Doctor),
         ("the biases of one map are 0", |_, tensors| find(tensors, "blk.1.attn_v.bias").2.fill(0), Noticed::Proof),
-        ("the rope base is missing", |metadata, _| metadata.retain(|(key, _)| key != "qwen2.rope.freq_base"), Noticed::Doctor),
-        ("the rope base is llama.cpp's", |metadata, _| set(metadata, "qwen2.rope.freq_base", Entry::F32(1e4)), Noticed::Proof),
+        (
+            "the rope base is missing",
+            |metadata, _| metadata.retain(|(key, _)| key != "qwen2.rope.freq_base"),
+            Noticed::Doctor,
+        ),
+        (
+            "the rope base is llama.cpp's",
+            |metadata, _| set(metadata, "qwen2.rope.freq_base", Entry::F32(1e4)),
+            Noticed::Proof,
+        ),
         (
             "the end token is wrong",
             |metadata, _| {

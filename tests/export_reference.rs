@@ -80,7 +80,8 @@ fn models_are_what_llama_cpps_converter_makes_of_them() {
                 let ours = &gguf.tensors[tensor];
                 assert_eq!(Json::from(ours.shape.clone()), theirs["shape"], "{name} {quant}: {tensor}");
                 assert_eq!(Json::from(ours.dtype), theirs["type"], "{name} {quant}: {tensor}");
-                let hash: String = Sha256::digest(data(&gguf, tensor)).iter().map(|byte| format!("{byte:02x}")).collect();
+                let hash: String =
+                    Sha256::digest(data(&gguf, tensor)).iter().map(|byte| format!("{byte:02x}")).collect();
                 assert_eq!(hash, theirs["sha256"].as_str().unwrap(), "{name} {quant}: {tensor}");
             }
         }
@@ -117,7 +118,8 @@ fn difference(found: &[Vec<f32>], expected: &Json) -> f64 {
     let rows = expected.as_array().unwrap().iter().map(|row| row.as_array().unwrap());
     let pairs = || rows.clone().zip(found).flat_map(|(expected, found)| expected.iter().zip(found));
     let largest = pairs().map(|(expected, _)| expected.as_f64().unwrap().abs()).fold(0.0, f64::max);
-    pairs().map(|(expected, found)| (expected.as_f64().unwrap() - f64::from(*found)).abs()).fold(0.0, f64::max) / largest
+    pairs().map(|(expected, found)| (expected.as_f64().unwrap() - f64::from(*found)).abs()).fold(0.0, f64::max)
+        / largest
 }
 
 #[test]

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use self::source::Source;
 use super::Code;
 use crate::config::{EngineSettings, ExportFormat, ExportSettings, KvType, MergeBase, Quant, Sampling};
+use crate::export::imatrix;
 use crate::export::metadata::float_type;
 use crate::export::proof::{LabelProbes, Probes, Proof, compare, float_limit, quantised_limits, same_tokens};
 use crate::export::write::{self, Changes};
-use crate::export::imatrix;
 use crate::gguf::FloatType;
 use crate::llama;
 use crate::qlora::checkpoint::Checkpoint;
@@ -65,9 +65,8 @@ impl Temporary {
     }
 
     fn rename(self, path: &Path) -> Result<()> {
-        let renamed = std::fs::File::open(&self.0)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&self.0, path));
+        let renamed =
+            std::fs::File::open(&self.0).and_then(|file| file.sync_all()).and_then(|()| std::fs::rename(&self.0, path));
         renamed.map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
     }
 }
@@ -117,10 +116,17 @@ impl Export<'_> {
 
     /// Of all files that exist at once.
     fn disk_bytes(&self) -> Result<u64> {
-        let parameters: usize = self.source.config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let parameters: usize =
+            self.source.config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let float = parameters as u64 * self.stored()?.bytes() as u64;
         Ok(match self.settings.quant {
-            _ if self.settings.adapter_only => if self.settings.verify { float } else { 0 },
+            _ if self.settings.adapter_only => {
+                if self.settings.verify {
+                    float
+                } else {
+                    0
+                }
+            }
             Some(quant) if !quant.is_float() => float + (parameters as f64 * bits(quant) / 8.0) as u64,
             _ => float,
         })
@@ -201,7 +207,8 @@ impl Export<'_> {
         let weights = Temporary(output.join("model.safetensors.part"));
         let bar = bytes_bar("writing");
         let merge = source.merge(settings.merge_base);
-        let changes = write::safetensors(&weights.0, &merge, &source.config, stored, &mut |at, of| progress(&bar, at, of))?;
+        let changes =
+            write::safetensors(&weights.0, &merge, &source.config, stored, &mut |at, of| progress(&bar, at, of))?;
         bar.finish_and_clear();
         self.check_changes(&changes)?;
         weights.rename(&output.join("model.safetensors"))?;
@@ -244,7 +251,11 @@ impl Export<'_> {
         ensure!(
             none < moved.len(),
             "the adapter changes nothing: {}\nhint: was it trained? its second halves (lora_B) start at zero",
-            if adapter.of.values().all(|adapter| adapter.scale == 0.0) { "alpha is 0" } else { "every merged weight is the base's" }
+            if adapter.of.values().all(|adapter| adapter.scale == 0.0) {
+                "alpha is 0"
+            } else {
+                "every merged weight is the base's"
+            }
         );
         if none > 0 {
             eprintln!("warning: {none} of {} matrices with an adapter are as in the base", moved.len());
@@ -263,7 +274,8 @@ impl Export<'_> {
 
     fn check_tokens(&self, file: &Path, probes: &Probes) -> Result<()> {
         let Source { tokenizer, chat, .. } = self.source;
-        let mut texts = probes.prompts.iter().map(|tokens| tokenizer.decode(tokens)).collect::<Result<Vec<String>>>()?;
+        let mut texts =
+            probes.prompts.iter().map(|tokens| tokenizer.decode(tokens)).collect::<Result<Vec<String>>>()?;
         let reels = super::data::Records::open(None)?.read()?;
         texts.extend(reels.into_iter().filter_map(|reel| reel.transcript));
         same_tokens(file, &texts, chat, tokenizer)
@@ -314,7 +326,8 @@ impl Export<'_> {
     ) -> Result<()> {
         let found = self.llama_logits(file, None, probes)?;
         proof.quantised = Some((compare(float_logits, &found)?, quantised_limits(quant)));
-        let labels = LabelProbes::new(probes, &self.source.prompts()?.tasks, &self.source.chat, &self.source.tokenizer)?;
+        let labels =
+            LabelProbes::new(probes, &self.source.prompts()?.tasks, &self.source.chat, &self.source.tokenizer)?;
         let engine = EngineSettings {
             width: Some(1),
             ubatch: 512,

@@ -59,8 +59,7 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
     let mut log = Log::append_to(&predictions_path(&folder))?;
     let earlier = read_predictions(&predictions_path(&folder))?;
 
-    let asker =
-        Asker { prompts, tasks: &tasks, format: answerer.format(budget), label_mode: settings.label_mode };
+    let asker = Asker { prompts, tasks: &tasks, format: answerer.format(budget), label_mode: settings.label_mode };
     let work = predict::prepare(&reels, &asker, &identity, &earlier)?;
     let mut manifest = manifest(command, settings, &answerer, prompts, inputs, budget);
     manifest["data"] = json!({"path": records.lines.name(), "sha256": records.sha256, "reels": reels.len()});

@@ -168,11 +168,7 @@ impl ExportOverrides {
             );
         }
         if let (ExportFormat::Safetensors, Some(quant)) = (to, quant) {
-            ensure!(
-                quant.is_float(),
-                "--quant {} is not for safetensors\nhint: f32, f16 or bf16",
-                quant.name()
-            );
+            ensure!(quant.is_float(), "--quant {} is not for safetensors\nhint: f32, f16 or bf16", quant.name());
         }
         ensure!(
             self.imatrix.is_none() || quant.is_some_and(|quant| !quant.is_float()),

@@ -47,17 +47,23 @@ pub fn directory(path: &Path) -> Vec<Finding> {
     } else {
         found.extend(model(path, "model"));
     }
-    let texts = if path.join("tokenizer.json").exists() { Some(path.to_owned()) } else { base(path, manifest.as_ref()).ok() };
+    let texts =
+        if path.join("tokenizer.json").exists() { Some(path.to_owned()) } else { base(path, manifest.as_ref()).ok() };
     if let Some(texts) = texts {
         found.push(match chat(&texts) {
-            Ok(tokens) => Finding::ok("tokenizer", format!("{tokens} tokens, and the chat template ends answers with one of them")),
+            Ok(tokens) => Finding::ok(
+                "tokenizer",
+                format!("{tokens} tokens, and the chat template ends answers with one of them"),
+            ),
             Err(error) => Finding::of("tokenizer", &error, STOPS),
         });
     }
     let prompts = path.join("prompts");
     if prompts.exists() {
         found.push(match PromptSet::find(Some(&prompts)) {
-            Ok(set) => Finding::ok("prompts", set.tasks.iter().map(|task| task.name.as_str()).collect::<Vec<_>>().join(", ")),
+            Ok(set) => {
+                Finding::ok("prompts", set.tasks.iter().map(|task| task.name.as_str()).collect::<Vec<_>>().join(", "))
+            }
             Err(error) => Finding::of("prompts", &error, "the export can't carry them"),
         });
     }
@@ -82,20 +88,21 @@ fn progress(path: &Path, manifest: &Value) -> Finding {
             "only its checkpoints can be exported",
             format!("reels train --resume --output {}", path.display()),
         ),
-        (Some("train"), Some(at)) => Finding::ok(
-            "run",
-            format!("finished {at} after {} steps", manifest["result"]["steps"]),
-        ),
+        (Some("train"), Some(at)) => {
+            Finding::ok("run", format!("finished {at} after {} steps", manifest["result"]["steps"]))
+        }
         (command, _) => Finding::ok("run", format!("of `reels {}`", command.unwrap_or("?"))),
     }
 }
 
 fn base(path: &Path, manifest: Option<&Value>) -> Result<PathBuf> {
     let config = path.join("adapter_config.json");
-    let config: Value = std::fs::read(&config).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let config: Value =
+        std::fs::read(&config).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
     let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
     let named = named.or(config["base_model_name_or_path"].as_str());
-    let base = named.with_context(|| format!("{} names no base\nhint: name it with --base when exporting", path.display()))?;
+    let base =
+        named.with_context(|| format!("{} names no base\nhint: name it with --base when exporting", path.display()))?;
     anyhow::ensure!(
         Path::new(base).is_dir(),
         "the base {base} is not a directory here\nhint: name its directory with --base when exporting"
@@ -112,7 +119,10 @@ fn model(path: &Path, about: &'static str) -> Vec<Finding> {
         Err(error) => Finding::of(about, &error, STOPS),
         Ok(config) => {
             let parameters: usize = config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-            Finding::ok(about, format!("{}: Qwen2, {:.1} M parameters, all tensors there", path.display(), parameters as f64 / 1e6))
+            Finding::ok(
+                about,
+                format!("{}: Qwen2, {:.1} M parameters, all tensors there", path.display(), parameters as f64 / 1e6),
+            )
         }
     }]
 }
@@ -131,7 +141,8 @@ fn same_base(base: &Path, trained_on: &str) -> Finding {
 }
 
 fn of_adapter(weights: &AdapterWeights) -> Finding {
-    let what = format!("rank {}, scale {:.3}, {} matrices", weights.shape.rank, weights.shape.scale(), weights.of.len());
+    let what =
+        format!("rank {}, scale {:.3}, {} matrices", weights.shape.rank, weights.shape.scale(), weights.of.len());
     let zero = |b: &candle_core::Tensor| b.abs().and_then(|b| b.max_all()).and_then(|max| max.to_scalar::<f32>());
     let untrained = weights.of.values().all(|adapter| zero(&adapter.b).is_ok_and(|max| max == 0.0));
     if untrained {

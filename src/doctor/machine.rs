@@ -59,7 +59,12 @@ fn memory() -> Option<Finding> {
     let free = available_memory()?;
     let what = format!("{} free", size(free));
     if free < 1 << 30 {
-        return Some(Finding::warning("memory", what, "only small models fit", "end other programs, or raise the limit"));
+        return Some(Finding::warning(
+            "memory",
+            what,
+            "only small models fit",
+            "end other programs, or raise the limit",
+        ));
     }
     Some(Finding::ok("memory", what))
 }

@@ -24,7 +24,8 @@ pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
     if gguf.text("general.type") == Some("adapter") && adapter.is_none() {
         return of_adapter(&gguf);
     }
-    let mut found: Vec<Finding> = problems(&gguf).into_iter().map(|problem| Finding::problem("header", problem)).collect();
+    let mut found: Vec<Finding> =
+        problems(&gguf).into_iter().map(|problem| Finding::problem("header", problem)).collect();
     if found.iter().all(|finding| finding.severity < Severity::Error) {
         let what = format!(
             "{}, {:.1} M parameters, {} tensors, context {}",
@@ -81,7 +82,12 @@ fn vectors(gguf: &Gguf) -> Option<Finding> {
         let mut values = values.iter().map(|value| f32::from_le_bytes(*value));
         if let Some(bad) = values.clone().find(|value| !value.is_finite()) {
             let what = format!("{name} holds {bad}");
-            return Some(Finding::error("weights", what, "every answer would be nonsense", "copy or download it again"));
+            return Some(Finding::error(
+                "weights",
+                what,
+                "every answer would be nonsense",
+                "copy or download it again",
+            ));
         }
         let is_zero = values.all(|value| value == 0.0);
         if name.ends_with(".bias") {
@@ -89,7 +95,12 @@ fn vectors(gguf: &Gguf) -> Option<Finding> {
             zero += usize::from(is_zero);
         } else if is_zero {
             let what = format!("{name} is 0 everywhere");
-            return Some(Finding::error("weights", what, "every answer would be nonsense", "copy or download it again"));
+            return Some(Finding::error(
+                "weights",
+                what,
+                "every answer would be nonsense",
+                "copy or download it again",
+            ));
         }
     }
     if biases > 0 && biases == zero {
@@ -119,7 +130,10 @@ fn prompts(gguf: &Gguf) -> Finding {
 fn manifest(path: &Path) -> Finding {
     let beside = sidecar(path);
     let Ok(text) = std::fs::read_to_string(&beside) else {
-        return Finding::ok("manifest", format!("there is no {}: nobody says where this file comes from", beside.display()));
+        return Finding::ok(
+            "manifest",
+            format!("there is no {}: nobody says where this file comes from", beside.display()),
+        );
     };
     let stored = serde_json::from_str::<Value>(&text).ok();
     let stored = stored.as_ref().and_then(|stored| Some((stored["sha256"].as_str()?, stored)));
@@ -131,7 +145,12 @@ fn manifest(path: &Path) -> Finding {
         Err(error) => Finding::of("manifest", &error, "it can't be told whether the file is whole"),
         Ok(found) if found != expected => Finding::error(
             "manifest",
-            format!("SHA-256 {}, and {} says {}", &found[..12], beside.display(), expected.get(..12).unwrap_or(expected)),
+            format!(
+                "SHA-256 {}, and {} says {}",
+                &found[..12],
+                beside.display(),
+                expected.get(..12).unwrap_or(expected)
+            ),
             "the file was changed or damaged since it was exported",
             "copy it again; or delete the manifest if you changed it on purpose",
         ),
@@ -150,11 +169,17 @@ fn memory(gguf: &Gguf) -> Vec<Finding> {
     const WIDTHS: [usize; 4] = [1, 4, 8, 16];
     const CONTEXTS: [usize; 3] = [1024, 4096, 16384];
     let context = gguf.hyperparameter("context_length").unwrap_or_default() as usize;
-    let budget = gguf.number("reels.max_prompt_tokens").map_or(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS, |tokens| tokens as usize);
+    let budget = gguf
+        .number("reels.max_prompt_tokens")
+        .map_or(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS, |tokens| tokens as usize);
     let mut contexts = vec![budget.min(context)];
     contexts.extend(CONTEXTS.into_iter().filter(|tokens| *tokens > budget && *tokens <= context));
     let free = available_memory().unwrap_or(u64::MAX);
-    contexts.into_iter().enumerate().filter_map(|(index, tokens)| of_prompts(gguf, tokens, &WIDTHS, free, index == 0)).collect()
+    contexts
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, tokens)| of_prompts(gguf, tokens, &WIDTHS, free, index == 0))
+        .collect()
 }
 
 fn of_prompts(gguf: &Gguf, tokens: usize, widths: &[usize], free: u64, usual: bool) -> Option<Finding> {

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// How Qwen2 splits a text before merging. llama.cpp has it built in, under the name `qwen2`.
-const SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const SPLIT: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// llama.cpp's token types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +59,13 @@ impl Vocabulary {
             let control = token["special"] == true || (text.starts_with("<|") && text.ends_with("|>"));
             put(token["id"].as_u64(), text, if control { TokenType::Control } else { TokenType::UserDefined })?;
         }
-        let unused = |(id, token): (usize, Option<_>)| token.unwrap_or_else(|| (format!("[PAD{id}]"), TokenType::Unused));
+        let unused =
+            |(id, token): (usize, Option<_>)| token.unwrap_or_else(|| (format!("[PAD{id}]"), TokenType::Unused));
         let tokens: Vec<(String, TokenType)> = tokens.into_iter().enumerate().map(unused).collect();
         let merges = json["model"]["merges"].as_array().map_or(&[][..], Vec::as_slice);
         let merges = merges.iter().map(merge).collect::<Option<Vec<String>>>();
-        let merges = merges.with_context(|| format!("{}: model.merges has an entry that is not two parts", path.display()))?;
+        let merges =
+            merges.with_context(|| format!("{}: model.merges has an entry that is not two parts", path.display()))?;
 
         let settings = optional(&directory.join("tokenizer_config.json"))?;
         let config = read(&directory.join("config.json"))?;
@@ -82,7 +85,10 @@ fn check_splitting(json: &Value) -> Result<()> {
     let steps = &json["pre_tokenizer"]["pretokenizers"];
     let regex = steps[0]["pattern"]["Regex"].as_str().unwrap_or("none");
     ensure!(
-        json["model"]["type"] == "BPE" && regex == SPLIT && steps[1]["type"] == "ByteLevel" && steps[1]["use_regex"] == false,
+        json["model"]["type"] == "BPE"
+            && regex == SPLIT
+            && steps[1]["type"] == "ByteLevel"
+            && steps[1]["use_regex"] == false,
         "the text is not split as Qwen2 does (pre_tokenizer has {regex:?}), so llama.cpp would make other tokens of it\nhint: use the tokenizer.json of a Qwen2.5 model"
     );
     Ok(())

@@ -179,7 +179,8 @@ fn qwen2(gguf: &Gguf, problems: &mut Vec<Problem>) {
 
 fn qwen2_tensors(gguf: &Gguf, problems: &mut Vec<Problem>) {
     let number = |key| gguf.hyperparameter(key).unwrap_or_default();
-    let (hidden, heads, feed) = (number("embedding_length"), number("attention.head_count"), number("feed_forward_length"));
+    let (hidden, heads, feed) =
+        (number("embedding_length"), number("attention.head_count"), number("feed_forward_length"));
     let kv_heads = number("attention.head_count_kv");
     if !hidden.is_multiple_of(2 * heads) || !heads.is_multiple_of(kv_heads) {
         let what = format!("{heads} heads ({kv_heads} for keys and values) don't divide {hidden} into even parts");
@@ -271,6 +272,9 @@ pub fn check_adapter(adapter: &Gguf, model: &Gguf) -> Result<()> {
             "{path}: {name} is for a size of {found}, {base} has {expected}\nhint: name the base model that the adapter was trained on"
         );
     }
-    ensure!(sides > 0, "{path} changes nothing: it has no lora_a and lora_b\nhint: `reels export RUN --adapter` writes one");
+    ensure!(
+        sides > 0,
+        "{path} changes nothing: it has no lora_a and lora_b\nhint: `reels export RUN --adapter` writes one"
+    );
     Ok(())
 }

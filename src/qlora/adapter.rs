@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
 use serde_json::{Value, json};
 
-pub use super::model::AdapterShape;
 use super::config::Config;
 use super::linear::{Adapter, Linear};
+pub use super::model::AdapterShape;
 use super::model::Model;
 use crate::run::{EnvironmentFailure, write_json};
 
@@ -151,12 +151,14 @@ impl AdapterWeights {
     pub fn read(directory: &Path, config: &Config) -> Result<AdapterWeights> {
         let shape = shape(directory)?;
         let path = directory.join(WEIGHTS);
-        let mut stored = candle_core::safetensors::load(&path, &candle_core::Device::Cpu)
-            .with_context(|| format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display()))?;
+        let mut stored = candle_core::safetensors::load(&path, &candle_core::Device::Cpu).with_context(|| {
+            format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display())
+        })?;
         let file = path.display();
         let mut of = BTreeMap::new();
         for (name, dims) in config.tensors() {
-            let Some(name) = name.strip_suffix(".weight").filter(|_| dims.len() == 2 && name.contains(".layers.")) else {
+            let Some(name) = name.strip_suffix(".weight").filter(|_| dims.len() == 2 && name.contains(".layers."))
+            else {
                 continue;
             };
             let mut half = |half: &str, dims: [usize; 2]| -> Result<Option<Tensor>> {

@@ -13,8 +13,8 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::config::Config;
-use crate::gguf::FloatType;
 use super::nf4::{Absmax, BLOCK, NESTED_BLOCK, Nested, Nf4};
+use crate::gguf::FloatType;
 
 /// What bitsandbytes writes beside a weight of four bits.
 const QUANT_STATE: &str = "quant_state.bitsandbytes__nf4";
@@ -171,7 +171,11 @@ impl Checkpoint {
         let mut values = vec![0.0; bytes.len() / float.bytes()];
         widen(bytes, float, &mut values);
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            bail!("{}: {name} holds {} at {index}\nhint: the file is damaged; download it again", self.file(name), values[index]);
+            bail!(
+                "{}: {name} holds {} at {index}\nhint: the file is damaged; download it again",
+                self.file(name),
+                values[index]
+            );
         }
         Ok(values)
     }

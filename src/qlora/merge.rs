@@ -192,9 +192,13 @@ mod tests {
         let values: Vec<f32> = (0..100_000).map(|at| ((at as f32) * 0.37).sin() * 10f32.powi(at % 9 - 4)).collect();
         let mut bytes = vec![0; 2 * values.len()];
         narrow(&values, FloatType::Bf16, &mut bytes);
-        assert!(bytes.as_chunks().0.iter().zip(&values).all(|(pair, value)| bf16::from_f32(*value).to_le_bytes() == *pair));
+        assert!(
+            bytes.as_chunks().0.iter().zip(&values).all(|(pair, value)| bf16::from_f32(*value).to_le_bytes() == *pair)
+        );
         narrow(&values, FloatType::F16, &mut bytes);
-        assert!(bytes.as_chunks().0.iter().zip(&values).all(|(pair, value)| f16::from_f32(*value).to_le_bytes() == *pair));
+        assert!(
+            bytes.as_chunks().0.iter().zip(&values).all(|(pair, value)| f16::from_f32(*value).to_le_bytes() == *pair)
+        );
     }
 
     #[test]

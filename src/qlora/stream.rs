@@ -62,7 +62,8 @@ impl Streamed<'_> {
         let normed = self.run(prompts, &rows, None)?;
         let count: usize = rows.iter().map(Vec::len).sum();
         let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);
-        let inputs = normed.iter().map(|x| Ok(values(x)?.slice::<f32>()?.to_vec())).collect::<Result<Vec<_>>>()?.concat();
+        let inputs =
+            normed.iter().map(|x| Ok(values(x)?.slice::<f32>()?.to_vec())).collect::<Result<Vec<_>>>()?.concat();
         let mut logits = vec![vec![0.0; vocabulary]; count];
         let mut weight = Vec::new();
         let mut some = Vec::new();
@@ -97,8 +98,13 @@ impl Streamed<'_> {
     fn run(&self, prompts: &[Vec<u32>], rows: &[Vec<u32>], mut watch: Option<&mut Squares>) -> Result<Vec<Tensor>> {
         let method = if self.nf4 { Method::Qlora(no_adapter()) } else { Method::Lora(no_adapter()) };
         let device = Device::Cpu;
-        let loader =
-            Loader { checkpoint: self.checkpoint, config: self.config, method: &method, dtype: DType::F32, device: &device };
+        let loader = Loader {
+            checkpoint: self.checkpoint,
+            config: self.config,
+            method: &method,
+            dtype: DType::F32,
+            device: &device,
+        };
         let mut states = prompts.iter().map(|prompt| self.embedded(prompt)).collect::<Result<Vec<Tensor>>>()?;
         for index in 0..self.config.layers {
             let mut layer = loader.layer(index)?;

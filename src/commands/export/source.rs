@@ -61,7 +61,8 @@ impl Source {
                     "\nhint: the run isn't finished: reels train --resume --output {}; or name one of its checkpoints",
                     directory.display()
                 ),
-                None => "\nhint: name a run of `reels train`, an adapter, or the Hugging Face directory of a model".into(),
+                None =>
+                    "\nhint: name a run of `reels train`, an adapter, or the Hugging Face directory of a model".into(),
             }
         );
         ensure!(
@@ -186,9 +187,10 @@ impl Source {
     /// Whether the adapter was trained on weights of four bits.
     pub fn is_qlora(&self) -> bool {
         self.adapter.is_some()
-            && self.manifest.as_ref().is_some_and(|manifest| {
-                manifest["settings"]["method"].as_str().is_none_or(|method| method == "qlora")
-            })
+            && self
+                .manifest
+                .as_ref()
+                .is_some_and(|manifest| manifest["settings"]["method"].as_str().is_none_or(|method| method == "qlora"))
     }
 
     /// Prompts of the run, or else of the bundled sample.
