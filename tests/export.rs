@@ -8,7 +8,7 @@ use std::process::Command;
 
 use reels::doctor::{self, Severity};
 use reels::export::proof::{compare, float_limit};
-use reels::gguf::{Entry, FloatType, Value, Writer, read_header};
+use reels::gguf::{Entry, FloatType, Layout, Value, read_header};
 use reels::llama;
 use reels::qlora::adapter::AdapterWeights;
 use reels::qlora::checkpoint::Checkpoint;
@@ -302,9 +302,13 @@ fn faulty(from: &Path, to: &Path, fault: impl FnOnce(&mut Metadata, &mut Tensors
     fault(&mut metadata, &mut tensors);
     let header: Vec<(String, Vec<usize>, FloatType)> =
         tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone(), FloatType::F32)).collect();
-    let mut writer = Writer::new(std::fs::File::create(to).unwrap(), &metadata, &header).unwrap();
-    tensors.iter().for_each(|(_, _, bytes)| writer.write(bytes).unwrap());
-    writer.finish().unwrap();
+    let layout = Layout::new(&metadata, &header).unwrap();
+    let mut file = layout.header.clone();
+    file.resize(layout.bytes as usize, 0);
+    for ((start, len), (_, _, bytes)) in layout.tensors.iter().zip(&tensors) {
+        file[*start as usize..][..*len as usize].copy_from_slice(bytes);
+    }
+    std::fs::write(to, file).unwrap();
 }
 
 fn set(metadata: &mut Metadata, key: &str, entry: Entry) {

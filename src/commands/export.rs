@@ -2,6 +2,8 @@
 
 mod source;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -26,7 +28,7 @@ use crate::run::{EnvironmentFailure, free_bytes, interrupted, machine, sha256_fi
 
 pub(super) fn run(settings: ExportSettings) -> Result<Code> {
     let source = Source::open(&settings)?;
-    let export = Export { settings: &settings, source: &source, started: Instant::now() };
+    let export = Export { settings: &settings, source: &source, started: Instant::now(), seconds: RefCell::default() };
     export.announce()?;
     let written = match settings.to {
         ExportFormat::Safetensors => export.safetensors(),
@@ -46,6 +48,8 @@ struct Export<'a> {
     settings: &'a ExportSettings,
     source: &'a Source,
     started: Instant,
+    /// By part.
+    seconds: RefCell<BTreeMap<&'static str, f64>>,
 }
 
 /// A file that is deleted unless it got its name.
@@ -116,9 +120,9 @@ impl Export<'_> {
 
     /// Of all files that exist at once.
     fn disk_bytes(&self) -> Result<u64> {
-        let parameters: usize =
-            self.source.config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let float = parameters as u64 * self.stored()?.bytes() as u64;
+        let stored = self.stored()?;
+        let float = self.float_bytes(stored);
+        let parameters = float / stored.bytes() as u64;
         Ok(match self.settings.quant {
             _ if self.settings.adapter_only => {
                 if self.settings.verify {
@@ -132,10 +136,23 @@ impl Export<'_> {
         })
     }
 
+    fn float_bytes(&self, stored: FloatType) -> u64 {
+        let tensors = self.source.config.tensors();
+        let parameters: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        (parameters * stored.bytes()) as u64
+    }
+
     /// How matrices are written before they are quantised.
     fn stored(&self) -> Result<FloatType> {
         let own = self.source.stored()?.unwrap_or(FloatType::Bf16);
         Ok(self.settings.quant.and_then(float_type).unwrap_or(own))
+    }
+
+    fn timed<R>(&self, part: &'static str, work: impl FnOnce() -> R) -> R {
+        let started = Instant::now();
+        let result = work();
+        *self.seconds.borrow_mut().entry(part).or_default() += started.elapsed().as_secs_f64();
+        result
     }
 
     fn model(&self) -> Result<Code> {
@@ -159,7 +176,9 @@ impl Export<'_> {
         } else {
             let quantised = Temporary::beside(output, ".part");
             let bar = spinner(format!("quantising to {}", quant.name()));
-            llama::quantise(&float.0, &quantised.0, quant, importance.as_ref(), settings.threads)?;
+            self.timed("quantise", || {
+                llama::quantise(&float.0, &quantised.0, quant, importance.as_ref(), settings.threads)
+            })?;
             bar.finish_and_clear();
             if let Some(probes) = &probes {
                 self.prove_quantised(&float.0, &quantised.0, &float_logits, probes, quant, &mut proof)?;
@@ -205,10 +224,9 @@ impl Export<'_> {
         })?;
         let stored = self.stored()?;
         let weights = Temporary(output.join("model.safetensors.part"));
-        let bar = bytes_bar("writing");
+        let bar = bytes_bar("writing", self.float_bytes(stored));
         let merge = source.merge(settings.merge_base);
-        let changes =
-            write::safetensors(&weights.0, &merge, &source.config, stored, &mut |at, of| progress(&bar, at, of))?;
+        let changes = write::safetensors(&weights.0, &merge, &source.config, stored, &|bytes| bar.inc(bytes))?;
         bar.finish_and_clear();
         self.check_changes(&changes)?;
         weights.rename(&output.join("model.safetensors"))?;
@@ -235,10 +253,11 @@ impl Export<'_> {
     }
 
     fn write_model(&self, path: &Path, merge: crate::qlora::merge::Merge, stored: FloatType) -> Result<Changes> {
-        let bar = bytes_bar("writing");
+        let bar = bytes_bar("writing", self.float_bytes(stored));
         let parts = self.source.parts();
         let provenance = self.source.provenance();
-        let changes = write::model(path, &merge, &parts, &provenance, stored, &mut |at, of| progress(&bar, at, of));
+        let changes =
+            self.timed("write", || write::model(path, &merge, &parts, &provenance, stored, &|bytes| bar.inc(bytes)));
         bar.finish_and_clear();
         changes
     }
@@ -283,14 +302,17 @@ impl Export<'_> {
 
     fn forward(&self, nf4: bool, probes: &Probes) -> Result<Vec<Vec<f32>>> {
         let bar = spinner(format!("forward pass of {} prompts", probes.prompts.len()));
-        let logits = self.source.streamed(nf4)?.logits(&probes.prompts, &probes.positions);
+        let streamed = self.source.streamed(nf4)?;
+        let logits = self.timed("forward", || streamed.logits(&probes.prompts, &probes.positions));
         bar.finish_and_clear();
         logits
     }
 
     fn llama_logits(&self, file: &Path, adapter: Option<&Path>, probes: &Probes) -> Result<Vec<Vec<f32>>> {
         let bar = spinner("the same by llama.cpp".into());
-        let logits = llama::logits(file, adapter, &probes.prompts, &probes.positions, self.settings.threads);
+        let Probes { prompts, positions, .. } = probes;
+        let logits =
+            self.timed("llama_cpp", || llama::logits(file, adapter, prompts, positions, self.settings.threads));
         bar.finish_and_clear();
         logits
     }
@@ -381,6 +403,7 @@ impl Export<'_> {
             "crate_version": env!("CARGO_PKG_VERSION"),
             "finished_at": timestamp(),
             "seconds": self.started.elapsed().as_secs_f64(),
+            "seconds_by_part": *self.seconds.borrow(),
             "machine": machine(),
             "quantisation": quant,
             "merge_base": self.source.adapter.as_ref().map(|_| self.settings.merge_base),
@@ -400,7 +423,7 @@ impl Export<'_> {
     fn finish(&self, written: Temporary, quant: &str, changes: &Changes, proof: &Proof) -> Result<Code> {
         let output = &self.settings.output;
         let mut manifest = self.manifest(quant, changes, proof);
-        manifest["sha256"] = sha256_file(&written.0)?.into();
+        manifest["sha256"] = self.timed("hash", || sha256_file(&written.0))?.into();
         let bytes = written.0.metadata().map_or(0, |meta| meta.len());
         manifest["bytes"] = bytes.into();
         written.rename(output)?;
@@ -433,16 +456,11 @@ fn quant_name(stored: FloatType) -> &'static str {
     }
 }
 
-fn bytes_bar(what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(0).with_message(what);
+fn bytes_bar(what: &'static str, bytes: u64) -> ProgressBar {
+    let bar = ProgressBar::new(bytes).with_message(what);
     let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
-}
-
-fn progress(bar: &ProgressBar, at: u64, of: u64) {
-    bar.set_length(of);
-    bar.set_position(at);
 }
 
 fn spinner(what: String) -> ProgressBar {

@@ -1,15 +1,17 @@
-//! Writing weights as a stream: models, adapters, checkpoints.
+//! Writing weights as a stream: models, adapters, checkpoints. Pieces are written by the threads that computed them, where
+//! they belong, while they are in a cache.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Map, json};
 
 use super::metadata::{self, ModelParts, Provenance, tensor_name};
-use crate::gguf::{FloatType, Writer};
+use crate::gguf::{FloatType, Layout};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::config::Config;
 use crate::qlora::merge::{Change, Merge};
@@ -18,8 +20,8 @@ use crate::run::{EnvironmentFailure, interrupted};
 /// How far an adapter moved each tensor, by the checkpoint's names.
 pub type Changes = BTreeMap<String, Change>;
 
-/// Called with the bytes that were written so far, and those of all tensors.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+/// Called with the bytes that were written since it was called last, from several threads.
+pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// Writes a model with matrices as `stored`, and norms and biases in 32 bits.
 ///
@@ -34,16 +36,11 @@ pub fn model(
     progress: Progress,
 ) -> Result<Changes> {
     let tensors = stored_tensors(parts.config, stored, FloatType::F32);
-    let header: Vec<(String, Vec<usize>, FloatType)> =
+    let header: Vec<Stored> =
         tensors.iter().map(|(name, shape, dtype)| (tensor_name(name), shape.clone(), *dtype)).collect();
-    let entries = metadata::model(parts, provenance, stored);
-    let changes = create(path, |file| {
-        let mut writer = Writer::new(file, &entries, &header)?;
-        let changes = stream(merge, &tensors, progress, &mut |bytes| writer.write(bytes))?;
-        writer.finish()?;
-        Ok(changes)
-    })?;
-    Ok(changes)
+    let layout = Layout::new(&metadata::model(parts, provenance, stored), &header)?;
+    let file = Placed::create(path, &layout)?;
+    file.merged(merge, &tensors, progress)
 }
 
 /// Writes an adapter alone, in 32 bits, with its scale folded into the second halves.
@@ -51,7 +48,7 @@ pub fn model(
 /// # Errors
 /// [`EnvironmentFailure`] that names the file.
 pub fn adapter(path: &Path, weights: &AdapterWeights, provenance: &Provenance) -> Result<()> {
-    let mut header = Vec::new();
+    let mut header: Vec<Stored> = Vec::new();
     let mut halves = Vec::new();
     for (name, adapter) in &weights.of {
         let name = tensor_name(&format!("{name}.weight"));
@@ -60,16 +57,13 @@ pub fn adapter(path: &Path, weights: &AdapterWeights, provenance: &Provenance) -
             halves.push((tensor.flatten_all()?.to_vec1::<f32>()?, scale as f32));
         }
     }
-    let entries = metadata::adapter(weights.shape.rank, provenance);
-    create(path, |file| {
-        let mut writer = Writer::new(file, &entries, &header)?;
-        for (values, scale) in &halves {
-            let bytes: Vec<u8> = values.iter().flat_map(|value| (value * scale).to_le_bytes()).collect();
-            writer.write(&bytes)?;
-        }
-        writer.finish()?;
-        Ok(())
-    })
+    let layout = Layout::new(&metadata::adapter(weights.shape.rank, provenance), &header)?;
+    let file = Placed::create(path, &layout)?;
+    for (index, (values, scale)) in halves.iter().enumerate() {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| (value * scale).to_le_bytes()).collect();
+        file.write(index, 0, &bytes)?;
+    }
+    Ok(())
 }
 
 /// Writes `model.safetensors` with all tensors as `stored`.
@@ -86,27 +80,31 @@ pub fn safetensors(
     let tensors = stored_tensors(config, stored, stored);
     let mut header = Map::new();
     header.insert("__metadata__".into(), json!({"format": "pt"}));
+    let mut places = Vec::new();
     let mut at = 0;
     for (name, shape, dtype) in &tensors {
-        let end = at + shape.iter().product::<usize>() * dtype.bytes();
+        let bytes = (shape.iter().product::<usize>() * dtype.bytes()) as u64;
         let dtype = match dtype {
             FloatType::F32 => "F32",
             FloatType::F16 => "F16",
             FloatType::Bf16 => "BF16",
         };
-        header.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": [at, end]}));
-        at = end;
+        header.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": [at, at + bytes]}));
+        places.push((at, bytes));
+        at += bytes;
     }
-    let mut header = serde_json::to_vec(&header)?;
+    let mut text = serde_json::to_vec(&header)?;
     // Data starts at a multiple of eight bytes.
-    header.resize(header.len().next_multiple_of(8), b' ');
-    create(path, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(&header)?;
-        stream(merge, &tensors, progress, &mut |bytes| Ok(file.write_all(bytes)?))
-    })
+    text.resize(text.len().next_multiple_of(8), b' ');
+    let header = [&(text.len() as u64).to_le_bytes()[..], &text].concat();
+    let data = header.len() as u64;
+    places.iter_mut().for_each(|(start, _)| *start += data);
+    let layout = Layout { header, tensors: places, bytes: data + at };
+    let file = Placed::create(path, &layout)?;
+    file.merged(merge, &tensors, progress)
 }
 
+/// Name, shape and type.
 type Stored = (String, Vec<usize>, FloatType);
 
 /// In the order of computation.
@@ -118,41 +116,69 @@ fn stored_tensors(config: &Config, matrices: FloatType, vectors: FloatType) -> V
     config.tensors().into_iter().map(stored).collect()
 }
 
-fn stream(
-    merge: &Merge,
-    tensors: &[Stored],
-    progress: Progress,
-    out: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<Changes> {
-    let total = tensors.iter().map(|(_, shape, dtype)| (shape.iter().product::<usize>() * dtype.bytes()) as u64).sum();
-    let mut written = 0;
-    let mut changes = Changes::new();
-    for (name, shape, dtype) in tensors {
-        let columns = shape[shape.len() - 1];
-        let change = merge.tensor(name, columns, *dtype, &mut |bytes| {
-            anyhow::ensure!(!interrupted(), "interrupted");
-            written += bytes.len() as u64;
-            progress(written, total);
-            out(bytes)
-        })?;
-        changes.extend(change.map(|change| (name.clone(), change)));
-    }
-    Ok(changes)
+/// A file in which every tensor has its place.
+struct Placed<'a> {
+    file: File,
+    path: &'a Path,
+    layout: &'a Layout,
 }
 
-/// Makes a file; what is wrong with the disk is told from what is wrong with the weights.
-fn create<R>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<R>) -> Result<R> {
-    let failed = |error: std::io::Error| {
-        EnvironmentFailure(format!(
-            "cannot write {}: {error}\nhint: free some space, or name another --output",
-            path.display()
-        ))
-    };
-    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-    let result = write(&mut file).map_err(|error| match error.downcast::<std::io::Error>() {
-        Ok(error) => failed(error).into(),
-        Err(error) => error,
-    })?;
-    file.flush().map_err(failed)?;
-    Ok(result)
+impl Placed<'_> {
+    fn create<'a>(path: &'a Path, layout: &'a Layout) -> Result<Placed<'a>> {
+        let create = || {
+            let file = File::create(path)?;
+            file.set_len(layout.bytes)?;
+            file.write_all_at(&layout.header, 0)?;
+            Ok(file)
+        };
+        Ok(Placed { file: create().map_err(|error| cannot_write(path, &error))?, path, layout })
+    }
+
+    fn write(&self, tensor: usize, at: u64, bytes: &[u8]) -> Result<()> {
+        let (start, len) = self.layout.tensors[tensor];
+        ensure!(at + bytes.len() as u64 <= len, "a tensor has more bytes than its place");
+        self.file.write_all_at(bytes, start + at).map_err(|error| cannot_write(self.path, &error).into())
+    }
+
+    fn merged(&self, merge: &Merge, tensors: &[Stored], progress: Progress) -> Result<Changes> {
+        let mut changes = Changes::new();
+        for (index, (name, shape, dtype)) in tensors.iter().enumerate() {
+            let written = AtomicU64::new(0);
+            let change = merge.tensor(name, shape[shape.len() - 1], *dtype, &|at, bytes| {
+                ensure!(!interrupted(), "interrupted");
+                self.write(index, at, bytes)?;
+                written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                progress(bytes.len() as u64);
+                Ok(())
+            })?;
+            ensure!(written.into_inner() == self.layout.tensors[index].1, "{name} has fewer values than its place");
+            changes.extend(change.map(|change| (name.clone(), change)));
+        }
+        Ok(changes)
+    }
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> EnvironmentFailure {
+    EnvironmentFailure(format!(
+        "cannot write {}: {error}\nhint: free some space, or name another --output",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_a_failure_of_the_environment() {
+        let layout = Layout { header: vec![0; 8], tensors: vec![(8, 4)], bytes: 12 };
+        let error = Placed::create(Path::new("/nowhere/a.gguf"), &layout).err().unwrap();
+        assert!(error.is::<EnvironmentFailure>() && error.to_string().contains("cannot write /nowhere/a.gguf"));
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a");
+        let file = Placed::create(&path, &layout).unwrap();
+        assert!(file.write(0, 1, &[0; 4]).is_err());
+        file.write(0, 0, &[7; 4]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [0, 0, 0, 0, 0, 0, 0, 0, 7, 7, 7, 7]);
+    }
 }

@@ -1,5 +1,5 @@
-//! GGUF files: a bounds-checked reader, through which an untrusted file goes before llama.cpp sees it, and a writer that
-//! streams.
+//! GGUF files: a bounds-checked reader, through which an untrusted file goes before llama.cpp sees it, and what a
+//! file to write begins with.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little endian; version 3 is
 //! written.
@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 
 pub use check::{Problem, check_adapter, check_language_model, problems};
 pub use read::read_header;
-pub use write::{Entry, FloatType, Writer};
+pub use write::{Entry, FloatType, Layout};
 
 /// What a GGUF file says before its tensor data.
 #[derive(Debug)]

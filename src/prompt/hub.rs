@@ -19,12 +19,14 @@ impl HubTokenizer {
     /// Names the file.
     pub fn read(directory: &Path) -> Result<HubTokenizer> {
         let path = directory.join("tokenizer.json");
-        let tokenizer = tokenizers::Tokenizer::from_file(&path).map_err(|error| {
-            anyhow!(
-                "{}: {error}\nhint: a base is a directory as Hugging Face has it, with tokenizer.json",
-                path.display()
-            )
-        })?;
+        let hint = "hint: a base is a directory as Hugging Face has it, with tokenizer.json";
+        let text = std::fs::read(&path).with_context(|| format!("cannot read {}\n{hint}", path.display()))?;
+        serde_json::from_slice::<serde::de::IgnoredAny>(&text)
+            .map_err(|error| anyhow!("{}: not JSON: {error}\n{hint}", path.display()))?;
+        // The library panics at some of what it doesn't expect.
+        let tokenizer = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(&text))
+            .map_err(|_| anyhow!("{}: it is not what a tokenizer.json is made of\n{hint}", path.display()))?
+            .map_err(|error| anyhow!("{}: {error}\n{hint}", path.display()))?;
         Ok(HubTokenizer { tokenizer })
     }
 

@@ -13,10 +13,8 @@ use super::linear::Adapter;
 use super::nf4::Nf4;
 use crate::gguf::FloatType;
 
-/// Values written at once.
-const PIECE: usize = 4 << 20;
-/// Values a thread works on at once: they stay in its cache.
-const TASK: usize = 1 << 16;
+/// Values that a thread works on at once: they stay in its cache until the system has copied them.
+const TASK: usize = 1 << 17;
 
 /// What is merged, into what.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +51,8 @@ impl Source<'_> {
 }
 
 impl Merge<'_> {
-    /// Gives a tensor's values in order, little endian, and how far the adapter moved it if it has a say in it. `columns`
-    /// is the length of a row.
+    /// Gives a tensor's values, little endian, in pieces with the byte they begin at, from several threads in any order; and
+    /// how far the adapter moved it if it has a say in it. `columns` is the length of a row.
     ///
     /// # Errors
     /// Names the tensor that holds a value which is not finite, or too large for `to`; and whatever `out` says.
@@ -63,7 +61,7 @@ impl Merge<'_> {
         name: &str,
         columns: usize,
         to: FloatType,
-        out: &mut dyn FnMut(&[u8]) -> Result<()>,
+        out: &(dyn Fn(u64, &[u8]) -> Result<()> + Sync),
     ) -> Result<Option<Change>> {
         let linear = name.strip_suffix(".weight");
         let adapter = linear.and_then(|linear| self.adapter?.of.get(linear));
@@ -72,25 +70,19 @@ impl Merge<'_> {
             Source::Dense { bytes, stored } => bytes.len() / stored.bytes(),
             Source::Nf4 { weight, .. } => weight.len,
         };
-        let rows = (PIECE / columns).max(1);
-        let mut bytes = Vec::new();
-        let mut change = Change { norm: 0.0, of: 0.0 };
-        for first in (0..len / columns).step_by(rows) {
-            let rows = rows.min(len / columns - first);
-            bytes.resize(rows * columns * to.bytes(), 0);
-            let task_rows = (TASK / columns).max(1);
-            let tasks = bytes.par_chunks_mut(task_rows * columns * to.bytes()).enumerate();
-            let changes: Vec<Result<Change>> = tasks
-                .map(|(task, bytes)| part(&source, adapter, first + task * task_rows, columns, to, bytes))
-                .collect();
-            for each in changes {
-                let each = each.map_err(|error| error.context(format!("{}: {name}", self.checkpoint.file(name))))?;
-                change.norm += each.norm;
-                change.of += each.of;
-            }
-            out(&bytes)?;
-        }
-        Ok(adapter.map(|_| Change { norm: change.norm.sqrt(), of: change.of.sqrt() }))
+        let task_rows = (TASK / columns).max(1);
+        let tasks: Vec<usize> = (0..len / columns).step_by(task_rows).collect();
+        let task = |row: &usize| {
+            let rows = task_rows.min(len / columns - row);
+            let (bytes, change) = part(&source, adapter, *row, (rows, columns), to)
+                .map_err(|error| error.context(format!("{}: {name}", self.checkpoint.file(name))))?;
+            out((row * columns * to.bytes()) as u64, &bytes)?;
+            Ok(change)
+        };
+        // Added up in order, so that it comes out the same every time.
+        let changes = tasks.par_iter().map(task).collect::<Result<Vec<Change>>>()?;
+        let total = |of: fn(&Change) -> f64| changes.iter().map(of).sum::<f64>().sqrt();
+        Ok(adapter.map(|_| Change { norm: total(|change| change.norm), of: total(|change| change.of) }))
     }
 
     fn source(&self, name: &str) -> Result<Source<'_>> {
@@ -109,44 +101,48 @@ impl Merge<'_> {
     }
 }
 
-/// Some rows from `row` on, in `bytes`; the squares of the norms.
+/// Some rows from `row` on; the squares of the norms.
 fn part(
     source: &Source,
     adapter: Option<&Adapter>,
     row: usize,
-    columns: usize,
+    (rows, columns): (usize, usize),
     to: FloatType,
-    bytes: &mut [u8],
-) -> Result<Change> {
-    let len = bytes.len() / to.bytes();
-    let mut base = vec![0.0; len];
+) -> Result<(Vec<u8>, Change)> {
+    let mut base = vec![0.0; rows * columns];
     source.read(row * columns, &mut base);
     let merged = match adapter {
         None => None,
         Some(Adapter { a, b, scale }) => {
             let (rank, a, b) = (a.dim(0)?, values(a)?, values(b)?);
-            let b = Strided::new(&b.slice()?[row * rank..][..len / columns * rank], len / columns, rank);
+            let b = Strided::new(&b.slice()?[row * rank..][..rows * rank], rows, rank);
             let a = Right::Dense(Strided::new(a.slice()?, rank, columns));
             let mut merged = base.clone();
             gemm(Into::sum(&mut merged, columns), *scale as f32, b, a, Threads::One);
             Some(merged)
         }
     };
-    let largest = narrow(merged.as_ref().unwrap_or(&base), to, bytes);
+    let mut bytes = vec![0; base.len() * to.bytes()];
+    let largest = narrow(merged.as_ref().unwrap_or(&base), to, &mut bytes);
     ensure!(
         largest.is_finite(),
         "a value that is not finite, or too large for 16-bit floats\nhint: the file is damaged; or use --quant bf16"
     );
-    if merged.is_none() {
-        return Ok(Change { norm: 0.0, of: 0.0 });
+    let Some(mut written) = merged else { return Ok((bytes, Change { norm: 0.0, of: 0.0 })) };
+    widen(&bytes, to, &mut written);
+    let of = squares(&base);
+    written.iter_mut().zip(&base).for_each(|(written, base)| *written -= base);
+    Ok((bytes, Change { norm: squares(&written), of }))
+}
+
+/// The sum of all squares; in lanes, because a plain sum is one long chain of additions.
+fn squares(values: &[f32]) -> f64 {
+    let mut lanes = [0f64; 16];
+    let (chunks, rest) = values.as_chunks::<16>();
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane += f64::from(*value) * f64::from(*value));
     }
-    let mut written = merged.unwrap_or_default();
-    widen(bytes, to, &mut written);
-    let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum();
-    Ok(Change {
-        norm: squares(&mut written.iter().zip(&base).map(|(written, base)| written - base)),
-        of: squares(&mut base.iter().copied()),
-    })
+    lanes.iter().sum::<f64>() + rest.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>()
 }
 
 /// Rounds to the nearest, ties to even; the largest magnitude that came out, or what isn't finite.

@@ -1,0 +1,179 @@
+//! Damaged files: 5,000 mutations of small model files, headers and checkpoints through every loader. Each must give an
+//! error with a reason or a usable result, without a crash and without a large allocation.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use reels::gguf;
+use reels::prompt::{HubTokenizer, PromptSet, chat_problems};
+use reels::qlora::adapter::AdapterWeights;
+use reels::qlora::checkpoint::Checkpoint;
+use reels::qlora::config::Config;
+
+/// Remembers the largest allocation.
+struct Watched;
+
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        LARGEST.fetch_max(size, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Watched = Watched;
+
+/// Buffers of fixed size and tables of few entries; the rest follows the file's size.
+const FIXED: usize = 1 << 20;
+
+fn reference() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/export/tied")
+}
+
+/// A few bytes set, bits flipped, lengths made huge, parts cut out, doubled or cut off. Most within the first `header`.
+fn mutated(bytes: &[u8], header: usize, random: &mut impl Rng) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..random.random_range(1..4) {
+        if bytes.len() < 16 {
+            break;
+        }
+        let within = if random.random_bool(0.9) { header.min(bytes.len()) } else { bytes.len() };
+        let at = random.random_range(0..within - 8);
+        match random.random_range(0..7) {
+            0 => bytes[at] = random.random(),
+            1 => bytes[at] ^= 1 << random.random_range(0..8),
+            2 => bytes[at..at + 8].copy_from_slice(&(1u64 << random.random_range(8..64)).to_le_bytes()),
+            3 => bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes()),
+            4 => {
+                let length = random.random_range(1..64.min(bytes.len() - at));
+                bytes.drain(at..at + length);
+            }
+            5 => {
+                let length = random.random_range(1..64.min(bytes.len() - at));
+                let copy = bytes[at..at + length].to_vec();
+                bytes.splice(at..at, copy);
+            }
+            _ => bytes.truncate(random.random_range(0..bytes.len())),
+        }
+    }
+    bytes
+}
+
+/// Reads mutations of a file; how many gave an error, and the largest allocation beyond the file's size.
+fn errors(
+    path: &Path,
+    (header, count): (usize, u64),
+    read: impl Fn() -> anyhow::Result<()> + std::panic::RefUnwindSafe,
+) -> (usize, usize) {
+    let whole = std::fs::read(path).unwrap();
+    let (mut failed, mut beyond) = (0, 0);
+    for index in 0..count {
+        let mut random = ChaCha8Rng::seed_from_u64(9);
+        random.set_stream(index);
+        let bytes = mutated(&whole, header, &mut random);
+        // As another file: the bytes of one that is mapped are never changed.
+        std::fs::remove_file(path).unwrap();
+        std::fs::write(path, &bytes).unwrap();
+        LARGEST.store(0, Ordering::Relaxed);
+        let result = catch_unwind(&read).unwrap_or_else(|_| panic!("{}: mutation {index} panics", path.display()));
+        beyond = beyond.max(LARGEST.load(Ordering::Relaxed).saturating_sub(bytes.len().max(whole.len())));
+        if let Err(error) = result {
+            assert!(format!("{error:#}").len() > 10, "mutation {index}: {error:#}");
+            failed += 1;
+        }
+    }
+    std::fs::write(path, &whole).unwrap();
+    eprintln!("{}: {failed} of {count} are errors, largest allocation {beyond} beyond the size", path.display());
+    (failed, beyond)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn damaged_files_give_errors() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (base, adapter) = (scratch.path().join("base"), scratch.path().join("adapter"));
+    copy(&reference().join("base"), &base);
+    copy(&reference().join("adapter"), &adapter);
+    let model = scratch.path().join("a.gguf");
+    let export = |directory: &Path, flags: &[&str], output: &Path| {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("reels"));
+        command.arg("export").arg(directory).args(flags).args(["--no-verify", "--output"]).arg(output);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    export(&base, &["--quant", "f32"], &model);
+    let lora = scratch.path().join("lora.gguf");
+    export(&adapter, &["--base", base.to_str().unwrap(), "--adapter"], &lora);
+    let header = gguf::read_header(&model).unwrap().tensors["token_embd.weight"].offset as usize;
+
+    // The header alone, as doctor looks at it; only here is nobody else allocating.
+    let (failed, beyond) = errors(&model, (header, 5000), || {
+        let gguf = gguf::read_header(&model)?;
+        let _ = gguf.added_tokens();
+        PromptSet::in_model(&gguf)?;
+        gguf::check_language_model(&gguf)
+    });
+    assert!(failed > 3000 && beyond <= FIXED, "{failed} {beyond}");
+    let (failed, _) = errors(&model, (header, 5000), || {
+        let gguf = gguf::read_header(&model)?;
+        if let Some(problem) =
+            gguf::problems(&gguf).into_iter().chain(chat_problems(&gguf)).find(|problem| !problem.runs)
+        {
+            anyhow::bail!("{}: {}", problem.what, problem.why);
+        }
+        // What passes goes to llama.cpp, which ends the program where it can't cope.
+        reels::llama::Model::open(&model, None).map(|_| ())
+    });
+    assert!(failed > 3000);
+    let (failed, _) = errors(&lora, (6000, 1000), || {
+        gguf::check_adapter(&gguf::read_header(&lora)?, &gguf::read_header(&model)?)?;
+        reels::llama::Model::open(&model, Some(&lora)).map(|_| ())
+    });
+    assert!(failed > 500);
+
+    let config = Config::read(&base).unwrap();
+    let weights = base.join("model.safetensors");
+    let (failed, beyond) = errors(&weights, (3200, 1000), || {
+        let checkpoint = Checkpoint::open(&base, &config)?;
+        config.tensors().iter().try_for_each(|(name, _)| checkpoint.read(name).map(|_| ()))
+    });
+    assert!(failed > 500 && beyond <= FIXED, "{failed} {beyond}");
+    let (failed, _) = errors(&adapter.join("adapter_model.safetensors"), (2400, 1000), || {
+        AdapterWeights::read(&adapter, &config).map(|_| ())
+    });
+    assert!(failed > 500);
+    for (name, count) in [("config.json", 500), ("tokenizer.json", 500), ("tokenizer_config.json", 200)] {
+        let (failed, beyond) = errors(&base.join(name), (1 << 20, count), || {
+            Config::read(&base)?;
+            let tokenizer = HubTokenizer::read(&base)?;
+            tokenizer.chat(&base)?;
+            reels::export::vocabulary::Vocabulary::read(&base, config.vocabulary).map(|_| ())
+        });
+        assert!(failed > 0 && beyond <= 16 * FIXED, "{name}: {failed} {beyond}");
+    }
+}
