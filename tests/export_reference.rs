@@ -138,7 +138,8 @@ fn llama_cpp_answers_as_transformers_and_peft_do() {
         let tokens: Vec<u32> = serde_json::from_value(expected["tokens"].clone()).unwrap();
         let positions = vec![(0..tokens.len()).collect::<Vec<usize>>()];
         let logits = |model: &str, adapter: Option<PathBuf>| {
-            let found = llama::logits(&path(model), adapter.as_deref(), &[tokens.clone()], &positions, 2).unwrap();
+            let found =
+                llama::logits(&path(model), adapter.as_deref(), std::slice::from_ref(&tokens), &positions, 2).unwrap();
             difference(&found, &expected["logits"])
         };
         let found = [

@@ -114,6 +114,18 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
+fn the_fuzzing_corpus_is_judged_without_a_crash() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/gguf_header");
+    for (name, wrong) in
+        [("seed-model", false), ("seed-adapter", false), ("seed-truncated", true), ("seed-huge-count", true)]
+    {
+        let found = reels::doctor::model(&corpus.join(format!("{name}.gguf")), None);
+        let errors = found.iter().filter(|finding| finding.severity == reels::doctor::Severity::Error).count();
+        assert_eq!(errors > 0, wrong, "{name}: {found:?}");
+    }
+}
+
+#[test]
 fn damaged_files_give_errors() {
     let scratch = tempfile::tempdir().unwrap();
     let (base, adapter) = (scratch.path().join("base"), scratch.path().join("adapter"));
