@@ -190,6 +190,14 @@ impl AdapterWeights {
         Ok(AdapterWeights { shape, of })
     }
 
+    /// Whether all second halves are 0, as before training.
+    pub fn changes_nothing(&self) -> bool {
+        let is_zero = |b: &Tensor| {
+            super::cpu::values(b).and_then(|values| Ok(values.slice::<f32>()?.iter().all(|value| *value == 0.0)))
+        };
+        self.of.values().all(|adapter| is_zero(&adapter.b).unwrap_or(false))
+    }
+
     /// Puts the change of a linear map onto it.
     pub fn attach(&self, linear: &mut Linear) {
         linear.adapter = self.of.get(&linear.name).cloned();
