@@ -31,7 +31,8 @@ impl Prompts {
         let model = if let ModelName::Gguf(path) = &settings.model { Some(path) } else { None };
         let (mut own, mut trained_budget) = (None, None);
         for path in settings.adapter.iter().chain(model).filter(|path| path.exists()) {
-            let gguf = gguf::read_header(path)?;
+            // What is wrong with it is said when it is opened, after a look at the data.
+            let Ok(gguf) = gguf::read_header(path) else { continue };
             own = own.map_or_else(|| PromptSet::in_model(&gguf), |own| Ok(Some(own)))?;
             trained_budget = trained_budget.or(gguf.number("reels.max_prompt_tokens").map(|tokens| tokens as usize));
         }
