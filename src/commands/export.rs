@@ -52,12 +52,12 @@ struct Export<'a> {
     seconds: RefCell<BTreeMap<&'static str, f64>>,
 }
 
-/// A file that is deleted unless it got its name.
+/// A file or folder that is deleted unless it got its name.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = if self.0.is_dir() { std::fs::remove_dir_all(&self.0) } else { std::fs::remove_file(&self.0) };
     }
 }
 
@@ -95,10 +95,9 @@ impl Export<'_> {
             );
             eprintln!("run      {run}: {adapter}");
         }
-        match (&source.prompts, provenance.max_prompt_tokens) {
-            (Some(prompts), Some(tokens)) => eprintln!("prompts  {}, {tokens} tokens at most", prompts.source),
-            (Some(prompts), None) => eprintln!("prompts  {}", prompts.source),
-            (None, _) => {}
+        if let Some(prompts) = provenance.prompts {
+            let budget = provenance.max_prompt_tokens.map(|tokens| format!(", {tokens} tokens at most"));
+            eprintln!("prompts  {}{}", prompts.source, budget.unwrap_or_default());
         }
         let folder = settings.output.parent().filter(|folder| !folder.as_os_str().is_empty());
         std::fs::create_dir_all(folder.unwrap_or(Path::new("."))).map_err(|error| {
@@ -214,40 +213,36 @@ impl Export<'_> {
     fn safetensors(&self) -> Result<Code> {
         let Export { settings, source, .. } = self;
         let output = &settings.output;
-        ensure!(
-            !output.join("config.json").exists(),
-            "{} holds a model already\nhint: name another --output",
-            output.display()
-        );
-        std::fs::create_dir_all(output).map_err(|error| {
-            EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", output.display()))
-        })?;
+        ensure!(!output.exists(), "{} is there already\nhint: name another --output, or delete it", output.display());
         let stored = self.stored()?;
-        let weights = Temporary(output.join("model.safetensors.part"));
+        let folder = Temporary::beside(output, ".part");
+        std::fs::create_dir_all(&folder.0).map_err(|error| {
+            EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", folder.0.display()))
+        })?;
         let bar = bytes_bar("writing", self.float_bytes(stored));
         let merge = source.merge(settings.merge_base);
-        let changes = write::safetensors(&weights.0, &merge, &source.config, stored, &|bytes| bar.inc(bytes))?;
+        let weights = folder.0.join("model.safetensors");
+        let changes = self
+            .timed("write", || write::safetensors(&weights, &merge, &source.config, stored, &|bytes| bar.inc(bytes)))?;
         bar.finish_and_clear();
         self.check_changes(&changes)?;
-        weights.rename(&output.join("model.safetensors"))?;
-        copy_texts(&source.texts, output)?;
-        write_config(&source.texts, output, stored)?;
+        copy_texts(&source.texts, &folder.0)?;
+        write_config(&source.texts, &folder.0, stored)?;
         let mut proof = Proof::default();
         if settings.verify {
             let probes = source.probes()?;
-            let config = Config::read(output)?;
-            let checkpoint = Checkpoint::open(output, &config)?;
+            let config = Config::read(&folder.0)?;
+            let checkpoint = Checkpoint::open(&folder.0, &config)?;
             let written = Streamed { checkpoint: &checkpoint, config: &config, adapter: None, nf4: false };
             let ours = self.forward(settings.merge_base == MergeBase::Dequantised, &probes)?;
             let found = written.logits(&probes.prompts, &probes.positions)?;
             proof.float = Some((compare(&ours, &found)?, float_limit(stored)));
         }
         if let Some(code) = self.verdict(&proof)? {
-            let _ = std::fs::remove_file(output.join("model.safetensors"));
             return Ok(code);
         }
-        let manifest = self.manifest(quant_name(stored), &changes, &proof);
-        write_json(&output.join("manifest.json"), &manifest)?;
+        write_json(&folder.0.join("manifest.json"), &self.manifest(quant_name(stored), &changes, &proof))?;
+        folder.rename(output)?;
         println!("{}", output.display());
         Ok(Code::Done)
     }
@@ -348,8 +343,7 @@ impl Export<'_> {
     ) -> Result<()> {
         let found = self.llama_logits(file, None, probes)?;
         proof.quantised = Some((compare(float_logits, &found)?, quantised_limits(quant)));
-        let labels =
-            LabelProbes::new(probes, &self.source.prompts()?.tasks, &self.source.chat, &self.source.tokenizer)?;
+        let labels = LabelProbes::new(probes, &self.source.prompts.tasks, &self.source.chat, &self.source.tokenizer)?;
         let engine = EngineSettings {
             width: Some(1),
             ubatch: 512,
@@ -381,10 +375,9 @@ impl Export<'_> {
 
     fn importance(&self, path: &Path) -> Result<llama::ImportanceMatrix> {
         let source = self.source;
-        let prompts = source.prompts()?;
         let reels = super::data::Records::open(Some(path))?.read()?;
         let budget = source.provenance().max_prompt_tokens.unwrap_or(source.config.max_positions).min(2048);
-        let texts = imatrix::texts(&reels, &prompts, &source.chat, &source.tokenizer, budget)
+        let texts = imatrix::texts(&reels, &source.prompts, &source.chat, &source.tokenizer, budget)
             .with_context(|| format!("{}", path.display()))?;
         let bar = spinner(format!("calibrating on {} prompts", texts.len()));
         let squares = source.streamed(false)?.squares(&texts);

@@ -14,6 +14,7 @@ use super::layer::{Pass, Trace};
 use super::model::{AdapterShape, Loader, Method};
 use super::ops::{Rotary, rms_norm};
 use crate::learner::Document;
+use crate::run::interrupted;
 
 /// Rows of the output matrix that exist in 32 bits at once.
 const HEAD_ROWS: usize = 8192;
@@ -113,6 +114,7 @@ impl Streamed<'_> {
             }
             let last = index + 1 == self.config.layers;
             for (x, rows) in states.iter_mut().zip(rows) {
+                ensure!(!interrupted(), "interrupted");
                 let document = [Document::plain(x.dim(0)?)];
                 let rotary = Rotary::new(&document, self.config.head_size(), self.config.rope_theta, x)?;
                 let rows = last.then(|| Tensor::from_slice(rows, rows.len(), &device)).transpose()?;

@@ -32,8 +32,10 @@ pub struct Source {
     pub texts: PathBuf,
     vocabulary: Vocabulary,
     end: u32,
-    /// What it was trained with.
-    pub prompts: Option<PromptSet>,
+    /// What it was trained with, or else the usual ones.
+    pub prompts: PromptSet,
+    /// Whether it was trained with them.
+    own_prompts: bool,
     base: PathBuf,
     base_sha256: String,
     run: Option<PathBuf>,
@@ -90,8 +92,8 @@ impl Source {
         let chat = tokenizer.chat(&texts)?;
         let end = chat.end_token(&tokenizer).with_context(|| format!("{}", texts.display()))?;
         let vocabulary = Vocabulary::read(&texts, config.vocabulary)?;
-        let prompts = run.as_ref().map(|run| run.join("prompts")).filter(|prompts| prompts.exists());
-        let prompts = prompts.map(|prompts| PromptSet::find(Some(&prompts))).transpose()?;
+        let own = run.as_ref().map(|run| run.join("prompts")).filter(|prompts| prompts.exists());
+        let (prompts, own_prompts) = (PromptSet::find(own.as_deref())?, own.is_some());
         let trained_on = manifest.as_ref().and_then(|manifest| manifest["base"]["sha256"].as_str()).map(str::to_owned);
         let found = sha256_directory(&weights)?;
         if let (true, Some(trained_on)) = (is_adapter, &trained_on) {
@@ -121,6 +123,7 @@ impl Source {
             vocabulary,
             end,
             prompts,
+            own_prompts,
             base,
             base_sha256,
             run,
@@ -142,7 +145,7 @@ impl Source {
             run_sha256: self.run_sha256.clone(),
             data_sha256: manifest.and_then(|manifest| Some(manifest["inputs"]["data_sha256"].as_str()?.to_owned())),
             licence: licence(&self.base),
-            prompts: self.prompts.as_ref(),
+            prompts: self.own_prompts.then_some(&self.prompts),
             max_prompt_tokens: manifest
                 .and_then(|manifest| manifest["max_prompt_tokens"].as_u64())
                 .map(|tokens| tokens as usize),
@@ -199,11 +202,11 @@ impl Source {
         if let Some(path) = path {
             return Probes::read(&path);
         }
-        let prompts = self.prompts()?;
+        let prompts = &self.prompts;
         let reels = super::super::data::Records::open(None)?.read()?;
         let mut probes = Vec::new();
         for (index, reel) in reels.iter().take(16).enumerate() {
-            let made = match fit(reel, &prompts, &self.chat, &self.tokenizer, self.config.max_positions.min(1024)) {
+            let made = match fit(reel, prompts, &self.chat, &self.tokenizer, self.config.max_positions.min(1024)) {
                 Ok(made) => made,
                 Err(FitError::TooLong { .. }) => continue,
                 Err(FitError::Other(error)) => return Err(error),
@@ -221,14 +224,6 @@ impl Source {
             self.config.max_positions
         );
         Ok(Probes::new(probes))
-    }
-
-    /// Those it was trained with, or else the usual ones.
-    pub fn prompts(&self) -> Result<PromptSet> {
-        match &self.run {
-            Some(run) if run.join("prompts").exists() => PromptSet::find(Some(&run.join("prompts"))),
-            _ => PromptSet::find(None),
-        }
     }
 }
 
