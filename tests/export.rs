@@ -216,6 +216,17 @@ fn what_cannot_be_exported_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn a_directory_for_hugging_face_is_proved_and_not_written_over() {
+    let folder = Folder::with_run("");
+    let said = folder.done("export run --to safetensors -o saved");
+    assert!(said.contains("as trained"), "{said}");
+    assert_eq!(folder.json("saved/manifest.json")["verified"], true);
+    assert!(!folder.files().contains(&"saved.part".to_owned()));
+    folder.refused("export run --to safetensors -o saved", 2, "saved is there already");
+    folder.done("export saved -o saved.gguf --quant f32");
+}
+
+#[test]
 fn a_file_that_answers_otherwise_is_not_written() {
     let folder = Folder(tempfile::tempdir().unwrap());
     tiny::write(folder.path());
