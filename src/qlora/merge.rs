@@ -15,6 +15,16 @@ use crate::gguf::FloatType;
 
 /// Values that a thread works on at once: they stay in its cache until the system has copied them.
 const TASK: usize = 1 << 17;
+/// Values that go through all steps while they are in the nearest cache.
+const BLOCK: usize = 2048;
+
+/// What a thread works in. Kept from one task to the next: fresh memory costs as much as the work does.
+#[derive(Default)]
+struct Scratch {
+    base: Vec<f32>,
+    merged: Vec<f32>,
+    bytes: Vec<u8>,
+}
 
 /// What is merged, into what.
 #[derive(Debug, Clone, Copy)]
@@ -72,15 +82,15 @@ impl Merge<'_> {
         };
         let task_rows = (TASK / columns).max(1);
         let tasks: Vec<usize> = (0..len / columns).step_by(task_rows).collect();
-        let task = |row: &usize| {
+        let task = |scratch: &mut Scratch, row: &usize| {
             let rows = task_rows.min(len / columns - row);
-            let (bytes, change) = part(&source, adapter, *row, (rows, columns), to)
+            let change = part(&source, adapter, *row, (rows, columns), to, scratch)
                 .map_err(|error| error.context(format!("{}: {name}", self.checkpoint.file(name))))?;
-            out((row * columns * to.bytes()) as u64, &bytes)?;
+            out((row * columns * to.bytes()) as u64, &scratch.bytes)?;
             Ok(change)
         };
         // Added up in order, so that it comes out the same every time.
-        let changes = tasks.par_iter().map(task).collect::<Result<Vec<Change>>>()?;
+        let changes = tasks.par_iter().map_init(Scratch::default, task).collect::<Result<Vec<Change>>>()?;
         let total = |of: fn(&Change) -> f64| changes.iter().map(of).sum::<f64>().sqrt();
         Ok(adapter.map(|_| Change { norm: total(|change| change.norm), of: total(|change| change.of) }))
     }
@@ -101,48 +111,58 @@ impl Merge<'_> {
     }
 }
 
-/// Some rows from `row` on; the squares of the norms.
+/// Some rows from `row` on, into the scratch's bytes; the squares of the norms.
 fn part(
     source: &Source,
     adapter: Option<&Adapter>,
     row: usize,
     (rows, columns): (usize, usize),
     to: FloatType,
-) -> Result<(Vec<u8>, Change)> {
-    let mut base = vec![0.0; rows * columns];
-    source.read(row * columns, &mut base);
-    let merged = match adapter {
-        None => None,
-        Some(Adapter { a, b, scale }) => {
-            let (rank, a, b) = (a.dim(0)?, values(a)?, values(b)?);
-            let b = Strided::new(&b.slice()?[row * rank..][..rows * rank], rows, rank);
-            let a = Right::Dense(Strided::new(a.slice()?, rank, columns));
-            let mut merged = base.clone();
-            gemm(Into::sum(&mut merged, columns), *scale as f32, b, a, Threads::One);
-            Some(merged)
-        }
-    };
-    let mut bytes = vec![0; base.len() * to.bytes()];
-    let largest = narrow(merged.as_ref().unwrap_or(&base), to, &mut bytes);
-    ensure!(
-        largest.is_finite(),
-        "a value that is not finite, or too large for 16-bit floats\nhint: the file is damaged; or use --quant bf16"
-    );
-    let Some(mut written) = merged else { return Ok((bytes, Change { norm: 0.0, of: 0.0 })) };
-    widen(&bytes, to, &mut written);
-    let of = squares(&base);
-    written.iter_mut().zip(&base).for_each(|(written, base)| *written -= base);
-    Ok((bytes, Change { norm: squares(&written), of }))
+    Scratch { base, merged, bytes }: &mut Scratch,
+) -> Result<Change> {
+    let count = rows * columns;
+    if let Some(Adapter { a, b, scale }) = adapter {
+        let (rank, a, b) = (a.dim(0)?, values(a)?, values(b)?);
+        let b = Strided::new(&b.slice()?[row * rank..][..rows * rank], rows, rank);
+        let a = Right::Dense(Strided::new(a.slice()?, rank, columns));
+        merged.resize(count, 0.0);
+        gemm(Into::new(merged, columns), *scale as f32, b, a, Threads::One);
+    }
+    base.resize(BLOCK, 0.0);
+    bytes.resize(count * to.bytes(), 0);
+    let mut change = Change { norm: 0.0, of: 0.0 };
+    for (block, bytes) in bytes.chunks_mut(BLOCK * to.bytes()).enumerate() {
+        let (at, len) = (block * BLOCK, bytes.len() / to.bytes());
+        let base = &mut base[..len];
+        source.read(row * columns + at, base);
+        let largest = if adapter.is_some() {
+            let merged = &mut merged[at..at + len];
+            merged.iter_mut().zip(&*base).for_each(|(merged, base)| *merged += base);
+            let largest = narrow(merged, to, bytes);
+            widen(bytes, to, merged);
+            merged.iter_mut().zip(&*base).for_each(|(written, base)| *written -= base);
+            change.norm += squares(merged);
+            change.of += squares(base);
+            largest
+        } else {
+            narrow(base, to, bytes)
+        };
+        ensure!(
+            largest.is_finite(),
+            "a value that is not finite, or too large for 16-bit floats\nhint: the file is damaged; or use --quant bf16"
+        );
+    }
+    Ok(change)
 }
 
 /// The sum of all squares; in lanes, because a plain sum is one long chain of additions.
 fn squares(values: &[f32]) -> f64 {
-    let mut lanes = [0f64; 16];
+    let mut lanes = [0f32; 16];
     let (chunks, rest) = values.as_chunks::<16>();
     for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane += f64::from(*value) * f64::from(*value));
+        lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane += value * value);
     }
-    lanes.iter().sum::<f64>() + rest.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>()
+    lanes.into_iter().chain(rest.iter().map(|value| value * value)).map(f64::from).sum()
 }
 
 /// Rounds to the nearest, ties to even; the largest magnitude that came out, or what isn't finite.

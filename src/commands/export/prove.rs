@@ -1,0 +1,132 @@
+//! Proving an export: what was written against what it was made from.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use super::source::Source;
+use super::{Export, spinner};
+use crate::commands::{Code, data};
+use crate::config::{EngineSettings, KvType, MergeBase, Quant, Sampling};
+use crate::export::proof::{LabelProbes, Probes, Proof, compare, float_limit, quantised_limits, same_tokens};
+use crate::export::write::Changes;
+use crate::gguf::FloatType;
+use crate::llama;
+
+impl Export<'_> {
+    /// An adapter that changes nothing was lost on the way, or never trained.
+    pub(super) fn check_changes(&self, changes: &Changes) -> Result<()> {
+        let Some(adapter) = &self.source.adapter else { return Ok(()) };
+        let moved: Vec<f64> = changes.values().map(|change| change.norm / change.of.max(f64::MIN_POSITIVE)).collect();
+        let none = moved.iter().filter(|share| **share == 0.0).count();
+        ensure!(
+            none < moved.len(),
+            "the adapter changes nothing: {}\nhint: was it trained? its second halves (lora_B) start at zero",
+            if adapter.of.values().all(|adapter| adapter.scale == 0.0) {
+                "alpha is 0"
+            } else {
+                "every merged weight is the base's"
+            }
+        );
+        if none > 0 {
+            eprintln!("warning: {none} of {} matrices with an adapter are as in the base", moved.len());
+        }
+        let mut sorted = moved;
+        sorted.sort_by(f64::total_cmp);
+        eprintln!(
+            "merged   {} matrices, changed by {:.2} % of their norm ({:.2} to {:.2} %)",
+            sorted.len(),
+            100.0 * sorted[sorted.len() / 2],
+            100.0 * sorted[0],
+            100.0 * sorted[sorted.len() - 1]
+        );
+        Ok(())
+    }
+
+    pub(super) fn check_tokens(&self, file: &Path, probes: &Probes) -> Result<()> {
+        let Source { tokenizer, chat, .. } = self.source;
+        let mut texts =
+            probes.prompts.iter().map(|tokens| tokenizer.decode(tokens)).collect::<Result<Vec<String>>>()?;
+        let reels = data::Records::open(None)?.read()?;
+        texts.extend(reels.into_iter().filter_map(|reel| reel.transcript));
+        same_tokens(file, &texts, chat, tokenizer)
+    }
+
+    pub(super) fn forward(&self, nf4: bool, probes: &Probes) -> Result<Vec<Vec<f32>>> {
+        let bar = spinner(format!("forward pass of {} prompts", probes.prompts.len()));
+        let streamed = self.source.streamed(nf4)?;
+        let logits = self.timed("forward", || streamed.logits(&probes.prompts, &probes.positions));
+        bar.finish_and_clear();
+        logits
+    }
+
+    fn llama_logits(&self, file: &Path, adapter: Option<&Path>, probes: &Probes) -> Result<Vec<Vec<f32>>> {
+        let bar = spinner("the same by llama.cpp".into());
+        let Probes { prompts, positions, .. } = probes;
+        let logits =
+            self.timed("llama_cpp", || llama::logits(file, adapter, prompts, positions, self.settings.threads));
+        bar.finish_and_clear();
+        logits
+    }
+
+    /// The file in floats against the forward pass of base and adapter; and what training saw against the file.
+    pub(super) fn prove_float(
+        &self,
+        file: &Path,
+        adapter: Option<&Path>,
+        probes: &Probes,
+        stored: FloatType,
+        proof: &mut Proof,
+    ) -> Result<Vec<Vec<f32>>> {
+        let dequantised = self.settings.merge_base == MergeBase::Dequantised;
+        let ours = self.forward(dequantised, probes)?;
+        let found = self.llama_logits(file, adapter, probes)?;
+        proof.float = Some((compare(&ours, &found)?, float_limit(stored)));
+        if self.source.is_qlora() && !dequantised && self.source.stored()?.is_some() {
+            drop(ours);
+            proof.trainer = Some(compare(&found, &self.forward(true, probes)?)?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn prove_quantised(
+        &self,
+        float: &Path,
+        file: &Path,
+        float_logits: &[Vec<f32>],
+        probes: &Probes,
+        quant: Quant,
+        proof: &mut Proof,
+    ) -> Result<()> {
+        let found = self.llama_logits(file, None, probes)?;
+        proof.quantised = Some((compare(float_logits, &found)?, quantised_limits(quant)));
+        let labels = LabelProbes::new(probes, &self.source.prompts.tasks, &self.source.chat, &self.source.tokenizer)?;
+        let engine = EngineSettings {
+            width: Some(1),
+            ubatch: 512,
+            kv_type: KvType::F32,
+            threads: self.settings.threads,
+            sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 0 },
+            reproducible: true,
+        };
+        let (before, after) = (labels.labels(float, &engine)?, labels.labels(file, &engine)?);
+        proof.labels = (before.iter().zip(&after).filter(|(before, after)| before != after).count(), before.len());
+        Ok(())
+    }
+
+    /// Says what was compared; a code where a limit is missed.
+    pub(super) fn verdict(&self, proof: &Proof) -> Result<Option<Code>> {
+        proof.lines().iter().for_each(|line| eprintln!("{line}"));
+        let Some(failure) = proof.failure() else { return Ok(None) };
+        eprintln!("error: {}: {failure}", self.settings.output.display());
+        eprintln!(
+            "hint: {}; --no-verify writes it anyway",
+            if proof.float.is_some_and(|(found, limit)| found.relative > limit) {
+                "please report this with the lines above"
+            } else {
+                "use a larger --quant, or --imatrix with records of yours"
+            }
+        );
+        Ok(Some(Code::Missed))
+    }
+}
