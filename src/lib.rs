@@ -16,7 +16,7 @@
 //!   [`indonesian`] knows words and sentences; [`generator`] is what every engine does, [`learner`] what one that
 //!   trains does.
 //! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` trains Qwen2 models.
-//! * Stages: [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores), [`report`] (scores
+//! * Stages: [`data`] (what must not be learned from), [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores), [`report`] (scores
 //!   → a table and a page), `train` (records → an adapter), `export` (an adapter and its base → a model file, proved to
 //!   answer the same), [`doctor`] (will this work here).
 //! * [`commands`] has one file a command; [`cli`] is what can be typed.
@@ -26,6 +26,7 @@
 pub mod cli;
 pub mod commands;
 
+pub mod data;
 pub mod doctor;
 #[cfg(all(feature = "train", feature = "infer"))]
 pub mod export;

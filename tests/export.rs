@@ -366,7 +366,8 @@ fn seeded_faults_are_noticed() {
     let config = Config::read(&base).unwrap();
     let checkpoint = Checkpoint::open(&base, &config).unwrap();
     let weights = AdapterWeights::read(&adapter, &config).unwrap();
-    let streamed = Streamed { checkpoint: &checkpoint, config: &config, adapter: Some(&weights), nf4: false };
+    let streamed =
+        Streamed { checkpoint: &checkpoint, config: &config, adapter: Some(&weights), nf4: false, rounded: None };
     let prompts = vec![(0..40).map(|at| at * 7 % 250).collect::<Vec<u32>>()];
     let positions = vec![(0..40).collect::<Vec<usize>>()];
     let ours = streamed.logits(&prompts, &positions).unwrap();

@@ -8,7 +8,7 @@ const LAYERS: [&[&str]; 7] = [
     &["gguf", "reel", "task", "prediction", "scores"],
     &["prompt", "config", "generator", "learner", "run", "indonesian"],
     &["llama", "baseline", "qlora"],
-    &["predict", "score", "report", "train", "export", "doctor"],
+    &["data", "predict", "score", "report", "train", "export", "doctor"],
     &["cli"],
     &["commands"],
 ];

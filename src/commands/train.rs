@@ -3,6 +3,7 @@
 mod base;
 mod data;
 mod inherit;
+mod leaks;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -102,6 +103,12 @@ impl Job {
         let read = |path: &PathBuf| Data::read(path, settings, &prompts, &base);
         let data = read(&settings.data)?;
         let dev = settings.dev.as_ref().map(read).transpose()?;
+        if let Some(held_out) = &settings.held_out {
+            leaks::refuse(&settings.data, held_out)?;
+        }
+        if let Some(dev) = &settings.dev {
+            leaks::warn(&settings.data, dev)?;
+        }
         let schedule = Schedule::new(data.sequences.len(), settings.optimisation, settings.seed);
         let plan = plan(settings, &base, &data, dev.as_ref())?;
         Ok(Job { base, prompts, data, dev, schedule, plan })

@@ -21,6 +21,9 @@ pub struct TrainOverrides {
     /// Records to measure the loss on meanwhile; what is best there is kept
     #[arg(long, env = "REELS_DEV", value_name = "F.jsonl")]
     pub dev: Option<PathBuf>,
+    /// Records that the model will be judged by: --data that holds a copy of one, even a changed one, is refused
+    #[arg(long, env = "REELS_HELD_OUT", value_name = "F.jsonl")]
+    pub held_out: Option<PathBuf>,
     /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
     #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
     pub prompts: Option<PathBuf>,
@@ -142,6 +145,8 @@ pub struct TrainSettings {
     pub data: PathBuf,
     #[expect(missing_docs, reason = "the name says it")]
     pub dev: Option<PathBuf>,
+    /// What must not be in the data.
+    pub held_out: Option<PathBuf>,
     /// Folder of prompts; `None` looks for them.
     pub prompts: Option<PathBuf>,
     /// Run directory.
@@ -305,6 +310,7 @@ impl TrainOverrides {
             base: named(filled.base, "base", "a Hugging Face directory of a Qwen2.5 model")?,
             data: named(filled.data, "data", "records with references, see eval/sample.jsonl")?,
             dev: filled.dev,
+            held_out: filled.held_out,
             prompts: filled.prompts,
             output: named(filled.output, "output", "a directory for the run, e.g. --output runs/a")?,
             method,

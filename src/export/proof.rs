@@ -243,6 +243,8 @@ fn shorten(text: &str) -> String {
 pub struct Proof {
     /// The file in floats against our forward pass, with its limit.
     pub float: Option<(Difference, f64)>,
+    /// Our forward pass with weights rounded to 16 bits against that with the ones in floats; where the first limit is missed.
+    pub rounding: Option<Difference>,
     /// The quantised file against the one in floats.
     pub quantised: Option<(Difference, Limits)>,
     /// Labels that the quantised file changes, and how many were compared.
@@ -288,6 +290,12 @@ impl Proof {
                 found.relative, found.changed_tokens, found.positions
             ));
         }
+        if let Some(found) = &self.rounding {
+            lines.push(format!(
+                "rounded         logits off by {:.1e} of the largest by rounding the weights alone, {} of {} likeliest tokens changed",
+                found.relative, found.changed_tokens, found.positions
+            ));
+        }
         if let Some((found, limits)) = &self.quantised {
             let (changed, labels) = self.labels;
             lines.push(format!(
@@ -308,6 +316,7 @@ impl Proof {
     pub fn json(&self) -> Value {
         json!({
             "float": self.float.map(|(found, limit)| json!({"difference": found, "limit": limit})),
+            "rounding": self.rounding,
             "quantised": self.quantised.map(|(found, limits)| json!({
                 "difference": found,
                 "kl_limit": limits.kl,
@@ -349,6 +358,7 @@ mod tests {
             float: Some((found(relative, 0.0), 1e-2)),
             quantised: Some((found(0.0, kl), limits)),
             labels,
+            rounding: None,
             trainer: Some(found(9.0, 9.0)),
         };
         assert_eq!(proof(0.99e-2, 0.99 * limits.kl, (1, 10)).failure(), None);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::cpu::gemm::{Into, Quantised, Right, Strided, Threads, gemm};
 use super::cpu::{Real, by_type, values};
@@ -110,6 +110,22 @@ impl Linear {
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
         by_type!(x, backward(self, x, dy, dropout, onto, gradients))
+    }
+}
+
+impl Linear {
+    /// Merges the adapter in and rounds, so that the weights are those of a file that stores them so.
+    pub fn round(&mut self, to: DType) -> Result<()> {
+        let weight = match &self.weight {
+            Matrix::Dense(tensor) => tensor.clone(),
+            Matrix::Nf4 { weight, shape } => Tensor::from_vec(weight.dequantise(), *shape, &Device::Cpu)?,
+        };
+        let merged = match self.adapter.take() {
+            Some(Adapter { a, b, scale }) => (weight + (b.matmul(&a)? * scale)?)?,
+            None => weight,
+        };
+        self.weight = Matrix::Dense(merged.to_dtype(to)?.to_dtype(DType::F32)?);
+        Ok(())
     }
 }
 

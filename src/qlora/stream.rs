@@ -13,6 +13,7 @@ use super::cpu::values;
 use super::layer::{Pass, Trace};
 use super::model::{AdapterShape, Loader, Method};
 use super::ops::{Rotary, rms_norm};
+use crate::gguf::FloatType;
 use crate::learner::Document;
 use crate::run::interrupted;
 
@@ -30,6 +31,8 @@ pub struct Streamed<'a> {
     pub adapter: Option<&'a AdapterWeights>,
     /// Linear maps are quantised to four bits first, as in training.
     pub nf4: bool,
+    /// Linear maps are merged with their adapters and rounded first, as in a file.
+    pub rounded: Option<FloatType>,
 }
 
 /// Sums of squares of what each linear map saw, by the map's name and column, and over how many tokens.
@@ -111,6 +114,14 @@ impl Streamed<'_> {
             let mut layer = loader.layer(index)?;
             if let Some(adapter) = self.adapter {
                 layer.linears_mut().into_iter().for_each(|linear| adapter.attach(linear));
+            }
+            if let Some(stored) = self.rounded {
+                let to = match stored {
+                    FloatType::F32 => DType::F32,
+                    FloatType::F16 => DType::F16,
+                    FloatType::Bf16 => DType::BF16,
+                };
+                layer.linears_mut().into_iter().try_for_each(|linear| linear.round(to))?;
             }
             let last = index + 1 == self.config.layers;
             for (x, rows) in states.iter_mut().zip(rows) {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
 use super::examples::{Example, Examples};
-use crate::lines::Lines;
+use crate::lines::{Line, Lines};
 use crate::prompt::{ChatFormat, Message, Tokenizer};
 
 #[derive(Deserialize)]
@@ -43,6 +43,35 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
+/// What user and assistant say, with the conversation's id.
+///
+/// # Errors
+/// Names the line that is no conversation.
+pub fn texts(lines: &Lines) -> Result<Vec<(String, String)>> {
+    let mut texts = Vec::new();
+    lines.each(|line| {
+        if !line.bytes.trim_ascii().is_empty() {
+            let (_, id, conversation) = parsed(lines, &line)?;
+            let turns = conversation.messages.into_iter().filter(|turn| turn.role != "system");
+            texts.extend(turns.map(|turn| (id.clone(), turn.content)));
+        }
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
+/// With its place and id.
+fn parsed(lines: &Lines, line: &Line) -> Result<(String, String, Conversation)> {
+    let place = format!("{}:{}", lines.name(), line.place.number);
+    let conversation: Conversation = serde_json::from_slice(without_mark(line.bytes)).map_err(|error| {
+        anyhow::anyhow!(
+            "{place}: {error}\nhint: each line is {{\"messages\": [{{\"role\": \"user\", \"content\": \"…\"}}, …]}}"
+        )
+    })?;
+    let id = conversation.id.clone().unwrap_or_else(|| line.place.number.to_string());
+    Ok((place, id, conversation))
+}
+
 /// Every turn of the assistant is learned, as an example of its own; those of one conversation share their beginning.
 ///
 /// # Errors
@@ -54,14 +83,8 @@ pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max
         if line.bytes.trim_ascii().is_empty() {
             return Ok(());
         }
-        let place = format!("{}:{}", lines.name(), line.place.number);
-        let conversation: Conversation = serde_json::from_slice(without_mark(line.bytes)).map_err(|error| {
-            anyhow::anyhow!(
-                "{place}: {error}\nhint: each line is {{\"messages\": [{{\"role\": \"user\", \"content\": \"…\"}}, …]}}"
-            )
-        })?;
+        let (place, id, conversation) = parsed(lines, &line)?;
         made.records += 1;
-        let id = conversation.id.unwrap_or_else(|| line.place.number.to_string());
         let mut before = Vec::new();
         let mut learned = 0;
         for turn in conversation.messages {

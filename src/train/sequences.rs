@@ -16,7 +16,7 @@ pub struct Sequence {
 
 /// Sequences of at most `budget` tokens; an example each where that is `None`.
 pub fn sequences(examples: &[Example], budget: Option<usize>) -> Vec<Sequence> {
-    let Some(budget) = budget else { return examples.iter().map(|example| document(&[example])).collect() };
+    let Some(budget) = budget else { return examples.iter().map(|example| document(&[vec![example]])).collect() };
     let documents: Vec<Sequence> = shared(examples, budget).iter().map(|group| document(group)).collect();
     let lengths: Vec<usize> = documents.iter().map(|document| document.batch.tokens.len()).collect();
     let mut packs = pack(&lengths, budget);
@@ -33,53 +33,67 @@ pub fn sequences(examples: &[Example], budget: Option<usize>) -> Vec<Sequence> {
     packs.iter().map(joined).collect()
 }
 
+/// Examples of which each goes on where the one before ends, as the turns of a conversation do; computed as the last one.
+type Chain<'a> = Vec<&'a Example>;
+
 /// Neighbours of one Reel that share a beginning and fit the budget together.
-fn shared(examples: &[Example], budget: usize) -> Vec<Vec<&Example>> {
-    let mut groups: Vec<Vec<&Example>> = Vec::new();
+fn shared(examples: &[Example], budget: usize) -> Vec<Vec<Chain<'_>>> {
+    let mut groups: Vec<Vec<Chain>> = Vec::new();
     for example in examples {
-        if let Some(group) = groups.last_mut() {
-            group.push(example);
-            let prefix = prefix(group);
-            let tokens = prefix + group.iter().map(|example| example.tokens.len() - prefix).sum::<usize>();
-            if group[0].reel_id == example.reel_id && prefix > 0 && tokens <= budget {
+        if let Some(group) = groups.last_mut().filter(|group| group[0][0].reel_id == example.reel_id) {
+            let mut longer = group.clone();
+            match longer.last_mut().filter(|chain| example.tokens.starts_with(&last(chain).tokens)) {
+                Some(chain) => chain.push(example),
+                None => longer.push(vec![example]),
+            }
+            let prefix = prefix(&longer);
+            let tokens = prefix + longer.iter().map(|chain| last(chain).tokens.len() - prefix).sum::<usize>();
+            if (prefix > 0 || longer.len() == 1) && tokens <= budget {
+                *group = longer;
                 continue;
             }
-            group.pop();
         }
-        groups.push(vec![example]);
+        groups.push(vec![vec![example]]);
     }
     groups
 }
 
-/// How many tokens several examples have in common before the first answer starts; 0 of one.
-fn prefix(examples: &[&Example]) -> usize {
-    let [first, others @ ..] = examples else { return 0 };
-    let common = |other: &&Example| first.tokens.iter().zip(&other.tokens).take_while(|(a, b)| a == b).count();
-    let answers = examples.iter().map(|example| example.answer_at);
+fn last<'a>(chain: &Chain<'a>) -> &'a Example {
+    chain[chain.len() - 1]
+}
+
+/// How many tokens several chains have in common before the first answer starts; 0 of one.
+fn prefix(chains: &[Chain]) -> usize {
+    let [first, others @ ..] = chains else { return 0 };
+    let first = &last(first).tokens;
+    let common = |other: &Chain| first.iter().zip(&last(other).tokens).take_while(|(a, b)| a == b).count();
+    let answers = chains.iter().map(|chain| chain[0].answer_at);
     others.iter().map(common).min().map_or(0, |common| answers.fold(common, usize::min))
 }
 
-fn document(examples: &[&Example]) -> Sequence {
-    let prefix = prefix(examples);
-    let mut batch = Batch { tokens: examples[0].tokens[..prefix].to_vec(), ..Batch::default() };
-    for example in examples {
+fn document(chains: &[Chain]) -> Sequence {
+    let prefix = prefix(chains);
+    let mut batch = Batch { tokens: last(&chains[0]).tokens[..prefix].to_vec(), ..Batch::default() };
+    for chain in chains {
         let start = batch.tokens.len();
-        batch.tokens.extend(&example.tokens[prefix..]);
-        for at in example.answer_at..example.tokens.len() {
-            // The row before: the last one of the prefix where the answer follows right behind that.
-            let row = if at == prefix { at - 1 } else { start + at - prefix - 1 };
-            batch.rows.push(row as u32);
-            batch.targets.push(example.tokens[at]);
-            batch.weights.push(example.weight);
+        batch.tokens.extend(&last(chain).tokens[prefix..]);
+        for example in chain {
+            for at in example.answer_at..example.tokens.len() {
+                // The row before: the last one of the prefix where the answer follows right behind that.
+                let row = if at == prefix { at - 1 } else { start + at - prefix - 1 };
+                batch.rows.push(row as u32);
+                batch.targets.push(example.tokens[at]);
+                batch.weights.push(example.weight);
+            }
         }
     }
-    let lengths = examples.iter().map(|example| example.tokens.len());
+    let lengths = chains.iter().map(|chain| last(chain).tokens.len());
     let document = match prefix {
         0 => Document::plain(batch.tokens.len()),
-        _ => Document { prefix, branches: lengths.clone().map(|length| length - prefix).collect() },
+        _ => Document { prefix, branches: lengths.map(|length| length - prefix).collect() },
     };
     batch.documents.push(document);
-    Sequence { batch, example_tokens: lengths.sum() }
+    Sequence { batch, example_tokens: chains.iter().flatten().map(|example| example.tokens.len()).sum() }
 }
 
 #[cfg(test)]
@@ -121,5 +135,22 @@ mod tests {
         assert_eq!(tokens, &[1, 2, 5, 7, 6, 7]);
         assert_eq!(documents, &[Document { prefix: 2, branches: vec![2, 2] }]);
         assert_eq!((rows, targets), (&vec![1, 2, 1, 4], &vec![5, 7, 6, 7]));
+    }
+
+    #[test]
+    fn turns_of_a_conversation_are_computed_as_the_last_of_them() {
+        let turns = [example("a", &[1, 2, 3], 2), example("a", &[1, 2, 3, 4, 5, 6], 5), example("a", &[1, 2, 7], 2)];
+        let made = sequences(&turns[..2], Some(6));
+        let Batch { tokens, documents, rows, targets, weights } = &made[0].batch;
+        assert_eq!((made.len(), tokens, documents), (1, &vec![1, 2, 3, 4, 5, 6], &vec![Document::plain(6)]));
+        assert_eq!((rows, targets, weights), (&vec![1, 4], &vec![3, 6], &vec![2.0, 5.0]));
+        assert_eq!(made[0].example_tokens, 9);
+        // Beside another answer to the first turn.
+        let made = sequences(&turns, Some(7));
+        let Batch { tokens, documents, rows, targets, .. } = &made[0].batch;
+        assert_eq!(tokens, &[1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(documents, &[Document { prefix: 2, branches: vec![4, 1] }]);
+        assert_eq!((rows, targets), (&vec![1, 4, 1], &vec![3, 6, 7]));
+        assert_eq!(sequences(&turns[..2], Some(5)).len(), 2);
     }
 }

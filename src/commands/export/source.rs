@@ -179,6 +179,7 @@ impl Source {
             config: &self.config,
             adapter: self.adapter.as_ref(),
             nf4: nf4 || self.stored()?.is_none(),
+            rounded: None,
         })
     }
 

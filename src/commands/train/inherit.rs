@@ -11,7 +11,8 @@ use crate::prompt::PromptSet;
 use crate::run::{machine, sha256_directory, timestamp};
 
 /// Flags that may differ when a run goes on: where it is, and what doesn't change the result. Files are compared by content.
-const FREE: [&str; 8] = ["output", "resume", "max_memory", "base", "data", "dev", "prompts", "init_adapter"];
+const FREE: [&str; 9] =
+    ["output", "resume", "max_memory", "base", "data", "dev", "held_out", "prompts", "init_adapter"];
 
 /// A run that is to go on.
 pub struct Stored {

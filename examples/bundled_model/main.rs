@@ -1,0 +1,39 @@
+//! What `make bundled-model` needs beside the commands of `reels`: texts to train a base on, a tokenizer, random weights, and
+//! variations of Reels.
+//!
+//! ```text
+//! cargo run --example bundled_model -- texts --news F.jsonl --reels F.jsonl -o text.jsonl
+//! cargo run --example bundled_model -- base --texts text.jsonl -o base/
+//! cargo run --example bundled_model -- vary --reels F.jsonl -o varied.jsonl
+//! ```
+
+mod base;
+mod texts;
+mod vary;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "Stages of `make bundled-model` that are no command of reels")]
+enum Stage {
+    /// Records → conversations whose answers are plain text, to learn the language from
+    Texts(texts::Texts),
+    /// A tokenizer and random weights in the shape of a small Qwen2
+    Base(base::Base),
+    /// Records → the same and variations of them, marked synthetic
+    Vary(vary::Vary),
+}
+
+/// Where a stage writes to.
+type Output = PathBuf;
+
+fn main() -> Result<()> {
+    match Stage::parse() {
+        Stage::Texts(stage) => stage.run(),
+        Stage::Base(stage) => stage.run(),
+        Stage::Vary(stage) => stage.run(),
+    }
+}

@@ -1,0 +1,97 @@
+//! Variations of Reels, by rules: what is said stays, how it was said and what is known about it changes.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use reels::reel::Reel;
+use serde_json::json;
+
+/// Words that stand for each other, depending on who speaks.
+const SPOKEN: [&[&str]; 14] = [
+    &["nggak", "gak", "ga", "enggak", "ndak", "tidak", "kagak"],
+    &["banget", "bgt", "sekali", "pisan"],
+    &["aku", "saya", "gue", "gua"],
+    &["kamu", "lu", "lo", "kau"],
+    &["kalian", "klean", "kelen"],
+    &["udah", "sudah", "udh", "dah"],
+    &["kayak", "kaya", "seperti", "kek"],
+    &["cuma", "cuman", "hanya"],
+    &["sama", "ama", "dan"],
+    &["pakai", "pake"],
+    &["kalau", "kalo", "klo"],
+    &["gimana", "bagaimana", "gmn"],
+    &["terus", "trus", "lalu", "abis itu"],
+    &["karena", "soalnya", "karna"],
+];
+const FILLERS: [&str; 8] = ["eee", "nah", "jadi", "ya", "gitu", "hmm", "kan", "anu"];
+
+#[derive(Args)]
+pub struct Vary {
+    #[arg(long)]
+    reels: Vec<PathBuf>,
+    /// Variations of each record
+    #[arg(long, default_value_t = 2)]
+    times: usize,
+    #[arg(short, long)]
+    output: super::Output,
+}
+
+impl Vary {
+    pub fn run(&self) -> Result<()> {
+        let mut random = ChaCha8Rng::seed_from_u64(42);
+        let mut out = BufWriter::new(File::create(&self.output)?);
+        for reel in super::texts::records(&self.reels)? {
+            writeln!(out, "{}", serde_json::to_string(&reel)?)?;
+            for time in 1..=self.times {
+                writeln!(out, "{}", serde_json::to_string(&varied(&reel, time, &mut random))?)?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+fn varied(reel: &Reel, time: usize, random: &mut ChaCha8Rng) -> Reel {
+    let mut varied = reel.clone();
+    varied.id = format!("{}_v{time}", reel.id);
+    varied.synthetic = true;
+    varied.source = Some(json!({"kind": "varied", "of": reel.id}));
+    varied.transcript = reel.transcript.as_deref().map(|text| spoken(text, random));
+    for count in [&mut varied.likes, &mut varied.views, &mut varied.plays, &mut varied.comments] {
+        *count = count
+            .filter(|_| random.random_bool(0.8))
+            .map(|count| (count as f64 * random.random_range(0.5..1.0)) as u64);
+    }
+    if random.random_bool(0.3) {
+        varied.hashtags.clear();
+    }
+    varied
+}
+
+/// Other fillers, other words of the same meaning, without punctuation in half of all cases.
+fn spoken(text: &str, random: &mut ChaCha8Rng) -> String {
+    let plain = random.random_bool(0.5);
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let bare = word.trim_matches(|letter: char| !letter.is_alphanumeric());
+        let lower = bare.to_lowercase();
+        if FILLERS[..6].contains(&lower.as_str()) && random.random_bool(0.5) {
+            continue;
+        }
+        let alike = SPOKEN.iter().find(|alike| alike.contains(&lower.as_str())).filter(|_| random.random_bool(0.5));
+        let word = match alike.and_then(|alike| alike.choose(random)) {
+            Some(other) => word.replace(bare, other),
+            None => word.to_owned(),
+        };
+        words.push(if plain { word.replace([',', '.', '?', '!'], " ").trim().to_lowercase() } else { word });
+        if random.random_bool(0.02) {
+            words.extend(FILLERS.choose(random).map(|filler| (*filler).to_owned()));
+        }
+    }
+    words.join(" ")
+}

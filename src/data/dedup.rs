@@ -1,0 +1,206 @@
+//! Near copies: a text that is another one with small changes, told from a text on the same subject.
+//!
+//! Words are folded first, so that case, spacing, punctuation, accents, zero-width characters and look-alike letters make no
+//! difference. A text is a copy when all of it is the same, when a part of it stands in another one, told by runs of [`RUN`]
+//! words (Brown et al. 2020, appendix C), or when its letters are similar enough: the Jaccard index of their runs of
+//! [`LETTERS`], found by MinHash (Broder 1997) in bands, then computed exactly.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::skeleton;
+
+use crate::reel::Reel;
+
+/// Words in a row that don't come about by chance.
+const RUN: usize = 13;
+/// Texts of fewer letters are alike by chance, and aren't compared.
+const SHORT: usize = 40;
+/// Runs that stand in so many texts are an account's way of ending them, not a copy.
+const COMMON: usize = 3;
+/// Share of a text's words that must stand in another one: less is a quotation.
+const PART: f64 = 0.1;
+/// Letters in a row that are compared as one; words aren't, so that a word split or joined changes little.
+const LETTERS: usize = 5;
+/// Hash functions of a signature, taken two at a time: at a Jaccard index of [`SIMILAR`] 99.9 % of pairs meet.
+const HASHES: usize = 128;
+/// Jaccard index from which on a text is a copy. Four of five words kept leave about 0.5 on average; different news of one
+/// event stay below 0.3.
+const SIMILAR: f64 = 0.31;
+
+/// What of a Reel is compared: what was said, or else what was written.
+pub fn text(reel: &Reel) -> &str {
+    reel.transcript.as_deref().or(reel.caption.as_deref()).unwrap_or_default()
+}
+
+/// How a text resembles another one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Likeness {
+    /// All words are the same, one after the other.
+    Same,
+    /// So many words stand in both, in runs; the first run, folded.
+    Part(usize, String),
+    /// The Jaccard index of their letters.
+    Similar(f64),
+}
+
+/// What a text is a copy of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copy {
+    /// Index of the text in the collection.
+    pub of: usize,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub likeness: Likeness,
+}
+
+impl std::fmt::Display for Likeness {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Likeness::Same => write!(f, "the same words"),
+            Likeness::Part(words, run) => write!(f, "{words} words stand in both, first {run:?}"),
+            Likeness::Similar(share) => write!(f, "{:.0} % of their letters in common", 100.0 * share),
+        }
+    }
+}
+
+/// Texts to find copies of.
+#[derive(Debug, Default)]
+pub struct Collection {
+    /// Of each text, sorted.
+    shingles: Vec<Vec<u64>>,
+    /// Of each text.
+    words: Vec<usize>,
+    wholes: HashMap<u64, usize>,
+    /// With the texts they stand in, up to [`COMMON`].
+    runs: HashMap<u64, Vec<usize>>,
+    bands: HashMap<(usize, u64), Vec<usize>>,
+}
+
+impl Collection {
+    /// Takes the texts in; those of fewer than [`SHORT`] letters have no copies.
+    pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Collection {
+        let mut collection = Collection::default();
+        for (index, text) in texts.into_iter().enumerate() {
+            let words = folded(text);
+            let shingles = shingles(&words);
+            if !words.is_empty() {
+                collection.wholes.entry(hash(&words.concat())).or_insert(index);
+            }
+            for run in words.windows(RUN) {
+                let texts = collection.runs.entry(hash(run)).or_default();
+                if texts.last() != Some(&index) && texts.len() < COMMON {
+                    texts.push(index);
+                }
+            }
+            for band in bands(&shingles) {
+                collection.bands.entry(band).or_default().push(index);
+            }
+            collection.shingles.push(shingles);
+            collection.words.push(words.len());
+        }
+        collection
+    }
+
+    /// What a text is a copy of, if of anything; of several the most alike.
+    pub fn original(&self, text: &str) -> Option<Copy> {
+        let words = folded(text);
+        if let Some(of) = self.wholes.get(&hash(&words.concat())) {
+            return Some(Copy { of: *of, likeness: Likeness::Same });
+        }
+        if let Some(copy) = self.part(&words) {
+            return Some(copy);
+        }
+        let shingles = shingles(&words);
+        let mut met: Vec<usize> =
+            bands(&shingles).filter_map(|band| self.bands.get(&band)).flatten().copied().collect();
+        met.sort_unstable();
+        met.dedup();
+        let alike = met.into_iter().map(|of| (of, jaccard(&self.shingles[of], &shingles)));
+        let (of, share) = alike.max_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, share)| *share >= SIMILAR)?;
+        Some(Copy { of, likeness: Likeness::Similar(share) })
+    }
+
+    /// The text that most of these words stand in.
+    fn part(&self, words: &[String]) -> Option<Copy> {
+        let mut shared: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (at, run) in words.windows(RUN).enumerate() {
+            let texts = self.runs.get(&hash(run)).filter(|texts| texts.len() < COMMON);
+            for of in texts.into_iter().flatten() {
+                shared.entry(*of).or_default().push(at);
+            }
+        }
+        // Runs overlap: each word counts once.
+        let covered = |starts: &[usize]| starts.windows(2).map(|pair| RUN.min(pair[1] - pair[0])).sum::<usize>() + RUN;
+        let counted = shared.iter().map(|(of, starts)| (*of, covered(starts), starts[0]));
+        let (of, count, first) = counted.max_by_key(|(_, count, _)| *count)?;
+        let shorter = words.len().min(self.words[of]);
+        (count as f64 >= PART * shorter as f64)
+            .then(|| Copy { of, likeness: Likeness::Part(count, words[first..first + RUN].join(" ")) })
+    }
+}
+
+/// Words as they are compared; none of a short text.
+fn folded(text: &str) -> Vec<String> {
+    let lower = text.nfkc().collect::<String>().to_lowercase();
+    let mut plain = String::with_capacity(lower.len());
+    let mut buffer = [0; 4];
+    for letter in lower.chars() {
+        if letter.is_ascii() {
+            // Its prototype may be another one: an m looks like rn.
+            plain.push(letter);
+            continue;
+        }
+        // Nothing is left of a mark, or of what has no width.
+        let mut prototype =
+            skeleton(letter.encode_utf8(&mut buffer)).filter(|letter| !is_combining_mark(*letter)).peekable();
+        if letter.is_alphanumeric() {
+            plain.extend(prototype);
+        } else if prototype.peek().is_some() {
+            plain.push(' ');
+        }
+    }
+    // Prototypes may be capitals.
+    let plain = plain.to_lowercase();
+    let words = plain.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    if words.iter().map(|word| word.chars().count()).sum::<usize>() < SHORT { vec![] } else { words }
+}
+
+/// Hashes of all runs of letters, words joined; sorted, each once.
+fn shingles(words: &[String]) -> Vec<u64> {
+    let letters: Vec<char> = words.iter().flat_map(|word| word.chars()).collect();
+    let mut all: Vec<u64> = letters.windows(LETTERS).map(hash).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The smallest hash of two functions a band. Texts that meet in a band may be alike.
+fn bands(shingles: &[u64]) -> impl Iterator<Item = (usize, u64)> {
+    // A text of fewer letters has nothing to be found by.
+    let functions = if shingles.is_empty() { 0 } else { HASHES };
+    let least = |function: usize| shingles.iter().map(|shingle| mixed(*shingle, function as u64)).min().unwrap_or(0);
+    (0..functions / 2).map(move |band| (band, mixed(least(2 * band), least(2 * band + 1))))
+}
+
+/// A hash function for each `function` (the finaliser of SplitMix64, Steele et al. 2014).
+fn mixed(value: u64, function: u64) -> u64 {
+    let mut z = value ^ function.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+/// Shared over all, of sorted sets.
+fn jaccard(a: &[u64], b: &[u64]) -> f64 {
+    let shared = a.iter().filter(|value| b.binary_search(value).is_ok()).count();
+    shared as f64 / (a.len() + b.len() - shared).max(1) as f64
+}
+
+fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,3 @@
+//! Work on records before anything is learned from them.
+
+pub mod dedup;

@@ -1,0 +1,123 @@
+//! What is learned from must hold no copy of what is judged by.
+
+use std::path::Path;
+
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
+use rand::seq::index::sample;
+use rand_chacha::ChaCha8Rng;
+use reels::data::dedup::{Collection, Likeness};
+use reels::lines::Lines;
+use reels::reel::{Reel, read_reels};
+
+fn reels(path: &Path) -> Vec<Reel> {
+    read_reels(&Lines::open(path, "data file").unwrap()).unwrap()
+}
+
+fn bundled(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("eval").join(name);
+    reels(&path).into_iter().filter_map(|reel| reel.transcript).collect()
+}
+
+fn collection(texts: &[String]) -> Collection {
+    Collection::new(texts.iter().map(String::as_str))
+}
+
+/// Each changed in its own way; how many are found.
+fn found(texts: &[String], change: &mut dyn FnMut(&str) -> String) -> usize {
+    let collection = collection(texts);
+    let is_found =
+        |(index, text): (usize, &String)| collection.original(&change(text)).is_some_and(|copy| copy.of == index);
+    texts.iter().enumerate().map(is_found).filter(|found| *found).count()
+}
+
+#[test]
+fn planted_copies_are_found() {
+    let texts = bundled("sample.jsonl");
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let look_alike = |text: &str| {
+        text.chars()
+            .map(|letter| match letter {
+                'a' => 'а',
+                'e' => 'е',
+                'o' => 'ο',
+                'i' => 'і',
+                'p' => 'р',
+                'c' => 'ϲ',
+                other => other,
+            })
+            .collect::<String>()
+    };
+    let zero_width = |text: &str| text.chars().flat_map(|letter| [letter, '\u{200b}']).collect::<String>();
+    let wide = |text: &str| {
+        text.chars()
+            .map(|letter| match letter {
+                '!'..='~' => char::from_u32(letter as u32 + 0xfee0).unwrap(),
+                other => other,
+            })
+            .collect::<String>()
+    };
+    let count = texts.len();
+    assert_eq!(found(&texts, &mut str::to_uppercase), count);
+    assert_eq!(found(&texts, &mut |text| text.replace(' ', "\n\t ")), count);
+    assert_eq!(found(&texts, &mut |text| text.replace(' ', "")), count);
+    assert_eq!(found(&texts, &mut |text| text.replace([',', '.', '?'], " — ")), count);
+    assert_eq!(found(&texts, &mut |text| look_alike(text)), count);
+    assert_eq!(found(&texts, &mut |text| zero_width(text)), count);
+    assert_eq!(found(&texts, &mut |text| wide(text)), count);
+    let words: Vec<String> = texts.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect();
+    // A fifth of each text's words, in places drawn at random.
+    let mut changed = |text: &str| {
+        let mut own: Vec<&str> = text.split_whitespace().collect();
+        for at in sample(&mut random, own.len(), own.len().div_ceil(5)) {
+            own[at] = words.choose(&mut random).unwrap();
+        }
+        own.join(" ")
+    };
+    assert_eq!(found(&texts, &mut changed), count);
+}
+
+#[test]
+fn what_is_alike_is_said() {
+    let text = "nasi uduk subuh di Condet harganya dua belas ribu sudah pakai semur jengkol sama telor balado";
+    let other = "Ini cerita yang lain, soal kucing tetangga di Palembang";
+    let collection = Collection::new([other, text, "halo", "halo"]);
+    let likeness = |text: &str| collection.original(text).map(|copy| (copy.of, copy.likeness.to_string()));
+    assert_eq!(likeness(&other.to_uppercase()), Some((0, "the same words".into())));
+    let run = "nasi uduk subuh di condet harganya dua belas ribu sudah pakai semur jengkol";
+    assert_eq!(
+        likeness(&format!("{run} tapi hari ini tutup")),
+        Some((1, format!("13 words stand in both, first {run:?}")))
+    );
+    assert!(
+        matches!(collection.original(&text.replace("dua", "tiga").replace("semur", "sayur")).unwrap().likeness, Likeness::Similar(share) if share > 0.6 && share < 0.9)
+    );
+    assert_eq!(likeness("soto banjar di Samarinda harganya tiga belas ribu"), None);
+    assert_eq!(likeness("halo"), None);
+    assert_eq!(likeness(""), None);
+}
+
+#[test]
+fn news_of_clean_splits_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/indosum");
+    if !folder.exists() {
+        eprintln!("skipped: {} is not there (IndoSum, which is not part of the repository)", folder.display());
+        return;
+    }
+    let texts = |name: &str| -> Vec<String> {
+        reels(&folder.join(name)).into_iter().filter_map(|reel| reel.transcript).collect()
+    };
+    let train = texts("train.jsonl");
+    let collection = collection(&train);
+    let held_out = [texts("dev.jsonl"), texts("test.jsonl")].concat();
+    let mut alarms = 0;
+    for text in &held_out {
+        if let Some(copy) = collection.original(text) {
+            alarms += 1;
+            let start = |text: &str| text.chars().take(200).collect::<String>();
+            println!("{}\n  {}\n  {}", copy.likeness, start(text), start(&train[copy.of]));
+        }
+    }
+    println!("{alarms} of {}", held_out.len());
+    assert!((alarms as f64) < 0.005 * held_out.len() as f64, "{alarms} of {}", held_out.len());
+}
