@@ -220,7 +220,9 @@ fn a_directory_for_hugging_face_is_proved_and_not_written_over() {
     let folder = Folder::with_run("");
     let said = folder.done("export run --to safetensors -o saved");
     assert!(said.contains("as trained"), "{said}");
-    assert_eq!(folder.json("saved/manifest.json")["verified"], true);
+    let manifest = folder.json("saved/manifest.json");
+    assert_eq!(manifest["verified"], true);
+    assert!(manifest["proof"]["float"]["difference"]["relative"].as_f64().unwrap() < 1e-5, "{manifest}");
     assert!(!folder.files().contains(&"saved.part".to_owned()));
     folder.refused("export run --to safetensors -o saved", 2, "saved is there already");
     folder.done("export saved -o saved.gguf --quant f32");

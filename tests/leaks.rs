@@ -1,5 +1,6 @@
 //! What is learned from must hold no copy of what is judged by.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rand::SeedableRng;
@@ -75,6 +76,28 @@ fn planted_copies_are_found() {
         own.join(" ")
     };
     assert_eq!(found(&texts, &mut changed), count);
+}
+
+#[test]
+fn the_bundled_splits_share_nothing() {
+    let splits = ["sample.jsonl", "dev.jsonl", "train.jsonl"].map(bundled);
+    let accounts = |name: &str| -> BTreeSet<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("eval").join(name);
+        reels(&path).into_iter().filter_map(|reel| reel.account).collect()
+    };
+    for (held_out, name, data) in [
+        ("sample.jsonl", "dev.jsonl", [0, 1]),
+        ("sample.jsonl", "train.jsonl", [0, 2]),
+        ("dev.jsonl", "train.jsonl", [1, 2]),
+    ] {
+        let [originals, texts] = data.map(|split| &splits[split]);
+        let collection = collection(originals);
+        for text in texts {
+            let copy = collection.original(text);
+            assert_eq!(copy, None, "{name}: {text:?} is a copy of {:?}", copy.as_ref().map(|copy| &originals[copy.of]));
+        }
+        assert!(accounts(held_out).is_disjoint(&accounts(name)), "{held_out} and {name} share an account");
+    }
 }
 
 #[test]

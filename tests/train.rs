@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ALWAYS: [&str; 9] =
     ["train", "--base", "base", "--prompts", "prompts", "--max-seq-tokens", "160", "--dev", "dev.jsonl"];
@@ -97,6 +97,30 @@ fn a_run_leaves_all_that_later_stages_read() {
     assert!(folder.text("run/report.html").contains("<title>run – training report</title>"));
     let again = folder.train(&format!("{SHORT} -o run"), 2);
     assert!(again.contains("run holds a run already\nhint: --resume"), "{again}");
+}
+
+#[test]
+fn what_is_held_out_is_not_learned_from() {
+    let folder = Folder::new();
+    let record = |id: &str, transcript: &str| {
+        json!({"id": id, "transcript": transcript, "reference": {"summary": "isi", "ad": "iklan"}}).to_string()
+    };
+    let text = "warung nasi uduk Mpok Leha buka dari jam lima subuh di Condet";
+    let wide = text.replace('a', "а").to_uppercase();
+    std::fs::write(folder.path().join("copies.jsonl"), [record("a", "lain"), record("b", &wide)].join("\n")).unwrap();
+    std::fs::write(folder.path().join("judge.jsonl"), record("r", text)).unwrap();
+    let refused = folder.train("--data copies.jsonl --held-out judge.jsonl -o run", 2);
+    let expected = "copies.jsonl: record \"b\" is a copy of \"r\" in judge.jsonl: the same words\nhint: take out";
+    assert!(refused.contains(expected), "{refused}");
+    assert!(!folder.path().join("run").exists());
+    let messages = json!({"messages": [{"role": "user", "content": "Ucapan"}, {"role": "assistant", "content": text}]});
+    std::fs::write(folder.path().join("talk.jsonl"), messages.to_string()).unwrap();
+    let refused = folder.train("--data talk.jsonl --held-out judge.jsonl -o run", 2);
+    assert!(refused.contains("talk.jsonl: record \"1\" is a copy of \"r\""), "{refused}");
+    // Copies in what decides which step is kept are no reason to stop.
+    std::fs::write(folder.path().join("dev.jsonl"), record("r", text)).unwrap();
+    let said = folder.train("--data copies.jsonl --steps 1 -o run", 0);
+    assert!(said.contains("warning: 1 records of dev.jsonl are copies of training records"), "{said}");
 }
 
 /// The examples of a Reel computed together, apart, and one after the other, are the same training.

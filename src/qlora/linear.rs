@@ -217,3 +217,23 @@ fn start<T: Real>(onto: Option<&Tensor>, len: usize) -> Result<Vec<T>> {
 fn dropped<'a, T: Real>(x: &'a [T], dropout: Option<&Dropout>, name: &str) -> Cow<'a, [T]> {
     dropout.map_or(Cow::Borrowed(x), |dropout| Cow::Owned(dropout.apply(x, name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    #[test]
+    fn an_adapter_is_merged_before_rounding() {
+        let tensor = |values: &[f32], shape: (usize, usize)| Tensor::from_slice(values, shape, &Device::Cpu).unwrap();
+        let adapter = Adapter { a: tensor(&[1.0, 0.5], (1, 2)), b: tensor(&[0.003, -0.2], (2, 1)), scale: 2.0 };
+        let weight = Matrix::Dense(tensor(&[1.0, 1.001, -3.0, 0.7], (2, 2)));
+        let mut linear = Linear { name: "l".into(), weight, bias: None, adapter: Some(adapter), trained: false };
+        linear.round(DType::BF16).unwrap();
+        let Matrix::Dense(rounded) = &linear.weight else { panic!("{:?}", linear.weight) };
+        let expected = [1.006, 1.004, -3.4, 0.5].map(|value| bf16::from_f32(value).to_f32());
+        assert_eq!(rounded.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected);
+        assert!(linear.adapter.is_none());
+    }
+}
