@@ -2,7 +2,7 @@
 # make test: everything a change must pass.
 # Both use one build profile (dev, with optimised dependencies), so that llama.cpp is compiled once.
 
-.PHONY: eval test lint tools
+.PHONY: eval test lint tools bundled-model
 
 eval: tools
 	cargo run --quiet -- eval --model gguf/reels-mini.gguf
@@ -17,3 +17,7 @@ lint: tools
 # What compiling llama.cpp takes beyond Rust, gcc and make.
 tools:
 	@./tools/build-tools.sh
+
+# Rebuilds the bundled model, in some hours: INDOSUM names the folder with train.jsonl and dev.jsonl of IndoSum as records.
+bundled-model: tools
+	./tools/bundled-model.sh

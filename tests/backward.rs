@@ -53,6 +53,7 @@ fn make(shape: Shape) -> Made {
             scale: 1.5,
         }),
         trained: true,
+        input: None,
     };
     let (q, k) = (linear("q", hidden, hidden, true), linear("k", kv * head_size, hidden, true));
     let (v, o) = (linear("v", kv * head_size, hidden, true), linear("o", hidden, hidden, false));
@@ -73,6 +74,7 @@ fn make(shape: Shape) -> Made {
         kv_heads: kv,
         eps: 1e-6,
         trained: true,
+        input: None,
     };
     Made { layer, variables }
 }

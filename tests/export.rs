@@ -226,6 +226,8 @@ fn a_directory_for_hugging_face_is_proved_and_not_written_over() {
     assert!(!folder.files().contains(&"saved.part".to_owned()));
     folder.refused("export run --to safetensors -o saved", 2, "saved is there already");
     folder.done("export saved -o saved.gguf --quant f32");
+    let said = folder.done("export run --to safetensors --quant bf16 -o half");
+    assert!(said.contains("(limit 1.0e-2)") && !said.contains("by 16 bits alone"), "{said}");
 }
 
 #[test]

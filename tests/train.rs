@@ -106,21 +106,35 @@ fn what_is_held_out_is_not_learned_from() {
         json!({"id": id, "transcript": transcript, "reference": {"summary": "isi", "ad": "iklan"}}).to_string()
     };
     let text = "warung nasi uduk Mpok Leha buka dari jam lima subuh di Condet";
-    let wide = text.replace('a', "а").to_uppercase();
-    std::fs::write(folder.path().join("copies.jsonl"), [record("a", "lain"), record("b", &wide)].join("\n")).unwrap();
+    let disguised = text.replace('a', "а").to_uppercase();
+    std::fs::write(folder.path().join("copies.jsonl"), [record("a", "lain"), record("b", &disguised)].join("\n"))
+        .unwrap();
     std::fs::write(folder.path().join("judge.jsonl"), record("r", text)).unwrap();
     let refused = folder.train("--data copies.jsonl --held-out judge.jsonl -o run", 2);
-    let expected = "copies.jsonl: record \"b\" is a copy of \"r\" in judge.jsonl: the same words\nhint: take out";
+    let expected =
+        "copies.jsonl: 1 texts are copies of some in judge.jsonl: \"b\" of \"r\" (the same words)\nhint: take them";
     assert!(refused.contains(expected), "{refused}");
     assert!(!folder.path().join("run").exists());
-    let messages = json!({"messages": [{"role": "user", "content": "Ucapan"}, {"role": "assistant", "content": text}]});
-    std::fs::write(folder.path().join("talk.jsonl"), messages.to_string()).unwrap();
+    // In conversations what is asked again and again is no text.
+    let ask = "Tentukan apakah ini iklan atau bukan, satu kata saja.";
+    let turns = |said: &str| {
+        let user = json!({"role": "user", "content": format!("{said}\n{ask}")});
+        json!({"messages": [user, {"role": "assistant", "content": "iklan"}]}).to_string()
+    };
+    let others: Vec<String> = (0..20).map(|index| turns(&format!("{index} lain"))).collect();
+    let talk = |last: &str| {
+        std::fs::write(folder.path().join("talk.jsonl"), [&others[..], &[turns(last)]].concat().join("\n"))
+    };
+    std::fs::write(folder.path().join("judged-talk.jsonl"), turns(text)).unwrap();
+    talk("kucing hilang").unwrap();
+    folder.train("--data talk.jsonl --held-out judged-talk.jsonl --steps 1 -o other", 0);
+    talk(text).unwrap();
     let refused = folder.train("--data talk.jsonl --held-out judge.jsonl -o run", 2);
-    assert!(refused.contains("talk.jsonl: record \"1\" is a copy of \"r\""), "{refused}");
+    assert!(refused.contains("talk.jsonl: 1 texts are copies of some in judge.jsonl: \"21\" of \"r\""), "{refused}");
     // Copies in what decides which step is kept are no reason to stop.
     std::fs::write(folder.path().join("dev.jsonl"), record("r", text)).unwrap();
     let said = folder.train("--data copies.jsonl --steps 1 -o run", 0);
-    assert!(said.contains("warning: 1 records of dev.jsonl are copies of training records"), "{said}");
+    assert!(said.contains("warning: 1 texts of copies.jsonl are copies of some in dev.jsonl, so the loss on it says less: \"b\" of \"r\""), "{said}");
 }
 
 /// The examples of a Reel computed together, apart, and one after the other, are the same training.

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Rebuilds gguf/reels-mini.gguf: a tokenizer and a base from scratch, an adapter for Reels, a file, its scores.
+# Rebuilds the bundled model: a tokenizer and a base from scratch, an adapter for Reels, a file, its scores.
 #
-#   INDOSUM=DIR tools/bundled-model.sh [WORK]     with train.jsonl and dev.jsonl of IndoSum as records; WORK is target/bundled-model
+#   INDOSUM=DIR tools/bundled-model.sh [WORK]
 #
-# A stage whose result is there is skipped, a stage that was interrupted goes on.
+# DIR holds train.jsonl and dev.jsonl of IndoSum as records, WORK (target/bundled-model) what is made. A stage whose result
+# is there is skipped; training that was interrupted goes on. The file is copied to gguf/reels-mini.gguf by hand, once its
+# scores are what they should be.
 set -eu
 cd "$(dirname "$0")/.."
-news=${INDOSUM:?names the folder of IndoSum as records (train.jsonl, dev.jsonl)}
+news=${INDOSUM:?names the folder with train.jsonl and dev.jsonl of IndoSum as records}
 work=${1:-target/bundled-model}
 mkdir -p "$work"
 
@@ -21,36 +23,48 @@ stage() { # NAME RESULT COMMAND…
     echo "== $name" >&2
     start=$(date +%s)
     "$@"
-    echo "$name	$(($(date +%s) - start)) s" >>"$work/stages.txt"
+    echo "$name: $(($(date +%s) - start)) s" | tee -a "$work/stages.txt" >&2
 }
 
 train() { # RUN FLAGS…
     run=$1
     shift
     if [ -e "$run/manifest.json" ]; then
-        $reels train --resume -o "$run"
+        "$reels" train --resume -o "$run"
     else
-        $reels train -o "$run" --held-out eval/sample.jsonl "$@"
+        "$reels" train -o "$run" --held-out eval/sample.jsonl "$@"
     fi
 }
 
-stage texts "$work/text-dev.jsonl" sh -c "
-    $bundled texts --news $news/train.jsonl --reels eval/train.jsonl -o $work/text.jsonl &&
-    $bundled texts --news $news/dev.jsonl --reels eval/dev.jsonl -o $work/text-dev.jsonl"
-stage start "$work/start/model.safetensors" $bundled base --texts "$work/text.jsonl" -o "$work/start"
+stage texts "$work/text.jsonl" \
+    "$bundled" texts --news "$news/train.jsonl" --reels eval/train.jsonl -o "$work/text.jsonl"
+stage texts-dev "$work/text-dev.jsonl" \
+    "$bundled" texts --news "$news/dev.jsonl" --reels eval/dev.jsonl -o "$work/text-dev.jsonl"
+stage start "$work/start/model.safetensors" "$bundled" base --texts "$work/text.jsonl" -o "$work/start"
 stage base "$work/base/model.safetensors" train "$work/base" --method full --base "$work/start" \
-    --data "$work/text.jsonl" --dev "$work/text-dev.jsonl" --max-seq-tokens 1024 --grad-accum 4 --epochs 3 \
-    --lr 2e-3 --schedule cosine --warmup 60 --weight-decay 0.1 --max-grad-norm 1 --patience 0
-stage variations "$work/varied.jsonl" $bundled vary --reels eval/train.jsonl -o "$work/varied.jsonl"
+    --data "$work/text.jsonl" --dev "$work/text-dev.jsonl" --max-seq-tokens 1024 --grad-accum 2 --epochs 3 \
+    --lr 2e-3 --schedule cosine --warmup 100 --weight-decay 0.1 --max-grad-norm 1 --patience 0
+stage variations "$work/varied.jsonl" "$bundled" vary --reels eval/train.jsonl -o "$work/varied.jsonl"
 stage adapter "$work/tuned/adapter_model.safetensors" train "$work/tuned" --base "$work/base" \
-    --data "$work/varied.jsonl" --dev eval/dev.jsonl --max-seq-tokens 1536 --grad-accum 8 --epochs 4 \
+    --data "$work/varied.jsonl" --dev eval/dev.jsonl --max-seq-tokens 1536 --grad-accum 4 --epochs 4 \
     --rank 64 --lr 2e-3 --schedule cosine --dropout 0.05 --max-grad-norm 1
-stage export "$work/reels-mini.gguf" $reels export "$work/tuned" --quant q8_0 -o "$work/reels-mini.gguf"
-stage base-export "$work/base.gguf" $reels export "$work/base" --quant q8_0 -o "$work/base.gguf"
-stage eval-base "$work/eval-base/scores.json" $reels eval --model "$work/base.gguf" -o "$work/eval-base"
-stage eval "$work/eval/scores.json" $reels eval --model "$work/reels-mini.gguf" -o "$work/eval"
-for name in lead-1 majority tfidf; do
-    stage "eval-$name" "$work/eval-$name/scores.json" $reels eval --model "baseline:$name" --train eval/train.jsonl -o "$work/eval-$name"
+for name in base tuned; do
+    stage "export-$name" "$work/$name.gguf" "$reels" export "$work/$name" --quant q8_0 -o "$work/$name.gguf"
 done
-$reels compare "$work/eval-base" "$work/eval-lead-1" "$work/eval-majority" "$work/eval-tfidf" "$work/eval" -o "$work/compared"
+
+evaluate() { # NAME FLAGS…
+    name=$1
+    shift
+    stage "eval-$name" "$work/eval/$name/scores.json" "$reels" eval -o "$work/eval/$name" "$@"
+}
+
+evaluate majority --model baseline:majority --train eval/train.jsonl
+evaluate tfidf --model baseline:tfidf --train eval/train.jsonl
+evaluate lead-1 --model baseline:lead-1
+evaluate base --model "$work/base.gguf"
+evaluate tuned --model "$work/tuned.gguf"
+for baseline in majority lead-1 base tfidf; do
+    "$reels" compare "$work/eval/$baseline" "$work/eval/tuned" -o "$work/compared/$baseline"
+done
+ls -l "$work/tuned.gguf"
 cat "$work/stages.txt"

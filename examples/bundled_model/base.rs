@@ -43,7 +43,7 @@ pub struct Base {
     #[arg(long, default_value_t = 6)]
     layers: usize,
     #[arg(short, long)]
-    output: super::Output,
+    output: PathBuf,
 }
 
 impl Base {

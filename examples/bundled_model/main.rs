@@ -11,9 +11,11 @@ mod base;
 mod texts;
 mod vary;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 
 #[derive(Parser)]
@@ -27,13 +29,24 @@ enum Stage {
     Vary(vary::Vary),
 }
 
-/// Where a stage writes to.
-type Output = PathBuf;
-
 fn main() -> Result<()> {
     match Stage::parse() {
         Stage::Texts(stage) => stage.run(),
         Stage::Base(stage) => stage.run(),
         Stage::Vary(stage) => stage.run(),
     }
+}
+
+/// Writes a file that is there in whole or not at all.
+fn write_lines(path: &Path, lines: impl Iterator<Item = Result<String>>) -> Result<()> {
+    let part = path.with_extension("part");
+    let write = || -> Result<()> {
+        let mut out = BufWriter::new(File::create(&part)?);
+        for line in lines {
+            writeln!(out, "{}", line?)?;
+        }
+        out.flush()?;
+        Ok(std::fs::rename(&part, path)?)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }

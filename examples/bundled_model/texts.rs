@@ -1,7 +1,5 @@
 //! Plain text as conversations: `reels train` learns what the assistant says, the text itself and then its summary.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -22,29 +20,29 @@ pub struct Texts {
     #[arg(long)]
     reels: Vec<PathBuf>,
     #[arg(short, long)]
-    output: super::Output,
+    output: PathBuf,
 }
 
 impl Texts {
     pub fn run(&self) -> Result<()> {
-        let mut out = BufWriter::new(File::create(&self.output)?);
-        for (reels, asked) in [(records(&self.news)?, "Berita"), (records(&self.reels)?, "Ucapan")] {
-            for reel in reels {
-                let text = reel.transcript.as_deref().map(beginning);
-                let summary = reel.reference.get("summary").cloned();
-                let turns = [(asked, text), ("Keterangan", reel.caption), ("Ringkasan", summary)];
-                let messages: Vec<Value> = turns
-                    .into_iter()
-                    .filter_map(|(asked, text)| Some((asked, text.filter(|text| !text.trim().is_empty())?)))
-                    .flat_map(|(asked, text)| {
-                        [json!({"role": "user", "content": asked}), json!({"role": "assistant", "content": text})]
-                    })
-                    .collect();
-                writeln!(out, "{}", json!({"id": reel.id, "messages": messages}))?;
-            }
-        }
-        Ok(out.flush()?)
+        let of = |reels: Vec<Reel>, asked: &'static str| reels.into_iter().map(move |reel| conversation(reel, asked));
+        let all = of(records(&self.news)?, "Berita").chain(of(records(&self.reels)?, "Ucapan"));
+        super::write_lines(&self.output, all.map(|line| Ok(line.to_string())))
     }
+}
+
+fn conversation(reel: Reel, asked: &str) -> Value {
+    let text = reel.transcript.as_deref().map(beginning);
+    let summary = reel.reference.get("summary").cloned();
+    let turns = [(asked, text), ("Keterangan", reel.caption), ("Ringkasan", summary)];
+    let messages: Vec<Value> = turns
+        .into_iter()
+        .filter_map(|(asked, text)| Some((asked, text.filter(|text| !text.trim().is_empty())?)))
+        .flat_map(|(asked, text)| {
+            [json!({"role": "user", "content": asked}), json!({"role": "assistant", "content": text})]
+        })
+        .collect();
+    json!({"id": reel.id, "messages": messages})
 }
 
 /// Of all files.

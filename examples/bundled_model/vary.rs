@@ -1,7 +1,5 @@
 //! Variations of Reels, by rules: what is said stays, how it was said and what is known about it changes.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -13,7 +11,7 @@ use reels::reel::Reel;
 use serde_json::json;
 
 /// Words that stand for each other, depending on who speaks.
-const SPOKEN: [&[&str]; 14] = [
+const SPOKEN: [&[&str]; 13] = [
     &["nggak", "gak", "ga", "enggak", "ndak", "tidak", "kagak"],
     &["banget", "bgt", "sekali", "pisan"],
     &["aku", "saya", "gue", "gua"],
@@ -22,14 +20,13 @@ const SPOKEN: [&[&str]; 14] = [
     &["udah", "sudah", "udh", "dah"],
     &["kayak", "kaya", "seperti", "kek"],
     &["cuma", "cuman", "hanya"],
-    &["sama", "ama", "dan"],
     &["pakai", "pake"],
     &["kalau", "kalo", "klo"],
     &["gimana", "bagaimana", "gmn"],
     &["terus", "trus", "lalu", "abis itu"],
     &["karena", "soalnya", "karna"],
 ];
-const FILLERS: [&str; 8] = ["eee", "nah", "jadi", "ya", "gitu", "hmm", "kan", "anu"];
+const FILLERS: [&str; 6] = ["eee", "nah", "ya", "gitu", "hmm", "kan"];
 
 #[derive(Args)]
 pub struct Vary {
@@ -39,20 +36,18 @@ pub struct Vary {
     #[arg(long, default_value_t = 2)]
     times: usize,
     #[arg(short, long)]
-    output: super::Output,
+    output: PathBuf,
 }
 
 impl Vary {
     pub fn run(&self) -> Result<()> {
         let mut random = ChaCha8Rng::seed_from_u64(42);
-        let mut out = BufWriter::new(File::create(&self.output)?);
-        for reel in super::texts::records(&self.reels)? {
-            writeln!(out, "{}", serde_json::to_string(&reel)?)?;
-            for time in 1..=self.times {
-                writeln!(out, "{}", serde_json::to_string(&varied(&reel, time, &mut random))?)?;
-            }
-        }
-        Ok(out.flush()?)
+        let reels = super::texts::records(&self.reels)?;
+        let all = reels.iter().flat_map(|reel| {
+            let variations: Vec<Reel> = (1..=self.times).map(|time| varied(reel, time, &mut random)).collect();
+            std::iter::once(reel.clone()).chain(variations)
+        });
+        super::write_lines(&self.output, all.map(|reel| Ok(serde_json::to_string(&reel)?)))
     }
 }
 
@@ -80,7 +75,7 @@ fn spoken(text: &str, random: &mut ChaCha8Rng) -> String {
     for word in text.split_whitespace() {
         let bare = word.trim_matches(|letter: char| !letter.is_alphanumeric());
         let lower = bare.to_lowercase();
-        if FILLERS[..6].contains(&lower.as_str()) && random.random_bool(0.5) {
+        if FILLERS.contains(&lower.as_str()) && random.random_bool(0.5) {
             continue;
         }
         let alike = SPOKEN.iter().find(|alike| alike.contains(&lower.as_str())).filter(|_| random.random_bool(0.5));
@@ -88,7 +83,7 @@ fn spoken(text: &str, random: &mut ChaCha8Rng) -> String {
             Some(other) => word.replace(bare, other),
             None => word.to_owned(),
         };
-        words.push(if plain { word.replace([',', '.', '?', '!'], " ").trim().to_lowercase() } else { word });
+        words.push(if plain { word.trim_matches([',', '.', '?', '!', ':', ';']).to_lowercase() } else { word });
         if random.random_bool(0.02) {
             words.extend(FILLERS.choose(random).map(|filler| (*filler).to_owned()));
         }

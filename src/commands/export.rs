@@ -14,17 +14,17 @@ use serde_json::{Value, json};
 
 use self::source::Source;
 use super::Code;
-use crate::config::{ExportFormat, ExportSettings, MergeBase, Quant};
+use crate::config::{ExportFormat, ExportSettings, Quant};
 use crate::export::imatrix;
 use crate::export::metadata::float_type;
-use crate::export::proof::{Proof, compare, float_limit};
+use crate::export::proof::Proof;
 use crate::export::write::{self, Changes};
 use crate::gguf::FloatType;
 use crate::llama;
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
 use crate::qlora::directory::{copy_texts, write_config};
-use crate::qlora::stream::Streamed;
+use crate::qlora::stream::{Rounded, Streamed};
 use crate::run::{EnvironmentFailure, free_bytes, interrupted, machine, sha256_file, size, timestamp, write_json};
 
 pub(super) fn run(settings: ExportSettings) -> Result<Code> {
@@ -236,11 +236,8 @@ impl Export<'_> {
             let checkpoint = Checkpoint::open(&folder.0, &config)?;
             let written =
                 Streamed { checkpoint: &checkpoint, config: &config, adapter: None, nf4: false, rounded: None };
-            // Rounded as it ought to be, so that little more than the order of additions is left.
-            let merged =
-                Streamed { rounded: Some(stored), ..source.streamed(settings.merge_base == MergeBase::Dequantised)? };
-            let (expected, found) = (self.forward(merged, &probes)?, self.forward(written, &probes)?);
-            proof.float = Some((compare(&expected, &found)?, float_limit(stored)));
+            let found = written.logits(&probes.prompts, &probes.positions)?;
+            self.compare_float(&found, &probes, Rounded::Merged(stored), stored, &mut proof)?;
         }
         if let Some(code) = self.verdict(&proof)? {
             return Ok(code);

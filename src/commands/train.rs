@@ -139,7 +139,7 @@ impl Job {
             .write_to(&prompts)
             .map_err(|error| EnvironmentFailure(format!("{error:#}\nhint: name another --output")))?;
         write_probe(&settings.output, self.dev.as_ref().unwrap_or(&self.data))?;
-        Ok(manifest(settings, overrides, inputs, &self.prompts, self.data.max_prompt_tokens))
+        manifest(settings, overrides, inputs, &self.prompts, self.data.max_prompt_tokens)
     }
 
     fn train(

@@ -19,20 +19,21 @@ const RUN: usize = 13;
 /// Texts of fewer letters are alike by chance, and aren't compared.
 const SHORT: usize = 40;
 /// Runs that stand in so many texts are an account's way of ending them, not a copy.
-const COMMON: usize = 3;
+const COMMON: usize = 10;
 /// Share of a text's words that must stand in another one: less is a quotation.
 const PART: f64 = 0.1;
 /// Letters in a row that are compared as one; words aren't, so that a word split or joined changes little.
 const LETTERS: usize = 5;
-/// Hash functions of a signature, taken two at a time: at a Jaccard index of [`SIMILAR`] 99.9 % of pairs meet.
+/// Hash functions of a signature, taken two at a time: at a Jaccard index of [`SIMILAR`] 99.8 % of pairs meet.
 const HASHES: usize = 128;
 /// Jaccard index from which on a text is a copy. Four of five words kept leave about 0.5 on average; different news of one
 /// event stay below 0.3.
 const SIMILAR: f64 = 0.31;
 
-/// What of a Reel is compared: what was said, or else what was written.
+/// What of a Reel is compared: what was said, or what was written where that is longer.
 pub fn text(reel: &Reel) -> &str {
-    reel.transcript.as_deref().or(reel.caption.as_deref()).unwrap_or_default()
+    let texts = [&reel.caption, &reel.transcript].map(|text| text.as_deref().unwrap_or_default());
+    if texts[0].len() > texts[1].len() { texts[0] } else { texts[1] }
 }
 
 /// How a text resembles another one.
@@ -42,13 +43,13 @@ pub enum Likeness {
     Same,
     /// So many words stand in both, in runs; the first run, folded.
     Part(usize, String),
-    /// The Jaccard index of their letters.
+    /// The Jaccard index of their runs of letters.
     Similar(f64),
 }
 
 /// What a text is a copy of.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Copy {
+pub struct NearDuplicate {
     /// Index of the text in the collection.
     pub of: usize,
     #[expect(missing_docs, reason = "the type says it")]
@@ -60,7 +61,9 @@ impl std::fmt::Display for Likeness {
         match self {
             Likeness::Same => write!(f, "the same words"),
             Likeness::Part(words, run) => write!(f, "{words} words stand in both, first {run:?}"),
-            Likeness::Similar(share) => write!(f, "{:.0} % of their letters in common", 100.0 * share),
+            Likeness::Similar(share) => {
+                write!(f, "{:.0} % of their runs of {LETTERS} letters are the same", 100.0 * share)
+            }
         }
     }
 }
@@ -103,11 +106,11 @@ impl Collection {
         collection
     }
 
-    /// What a text is a copy of, if of anything; of several the most alike.
-    pub fn original(&self, text: &str) -> Option<Copy> {
+    /// What a text is a copy of, if of anything: the same words before a part, a part before what is similar.
+    pub fn original(&self, text: &str) -> Option<NearDuplicate> {
         let words = folded(text);
         if let Some(of) = self.wholes.get(&hash(&words.concat())) {
-            return Some(Copy { of: *of, likeness: Likeness::Same });
+            return Some(NearDuplicate { of: *of, likeness: Likeness::Same });
         }
         if let Some(copy) = self.part(&words) {
             return Some(copy);
@@ -119,11 +122,11 @@ impl Collection {
         met.dedup();
         let alike = met.into_iter().map(|of| (of, jaccard(&self.shingles[of], &shingles)));
         let (of, share) = alike.max_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, share)| *share >= SIMILAR)?;
-        Some(Copy { of, likeness: Likeness::Similar(share) })
+        Some(NearDuplicate { of, likeness: Likeness::Similar(share) })
     }
 
     /// The text that most of these words stand in.
-    fn part(&self, words: &[String]) -> Option<Copy> {
+    fn part(&self, words: &[String]) -> Option<NearDuplicate> {
         let mut shared: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (at, run) in words.windows(RUN).enumerate() {
             let texts = self.runs.get(&hash(run)).filter(|texts| texts.len() < COMMON);
@@ -134,10 +137,10 @@ impl Collection {
         // Runs overlap: each word counts once.
         let covered = |starts: &[usize]| starts.windows(2).map(|pair| RUN.min(pair[1] - pair[0])).sum::<usize>() + RUN;
         let counted = shared.iter().map(|(of, starts)| (*of, covered(starts), starts[0]));
-        let (of, count, first) = counted.max_by_key(|(_, count, _)| *count)?;
-        let shorter = words.len().min(self.words[of]);
-        (count as f64 >= PART * shorter as f64)
-            .then(|| Copy { of, likeness: Likeness::Part(count, words[first..first + RUN].join(" ")) })
+        let enough =
+            |(of, count, _): &(usize, usize, usize)| *count as f64 >= PART * words.len().min(self.words[*of]) as f64;
+        let (of, count, first) = counted.filter(enough).max_by_key(|(_, count, _)| *count)?;
+        Some(NearDuplicate { of, likeness: Likeness::Part(count, words[first..first + RUN].join(" ")) })
     }
 }
 

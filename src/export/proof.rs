@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::Quant;
 use crate::generator::{Answer, Ask, Generator, Job, LabelTokens, Outcome, Want, Workload};
+use crate::gguf::FloatType;
 use crate::lines::Lines;
 use crate::llama;
 use crate::prompt::{ChatFormat, HubTokenizer, Prompt, Tokenizer};
@@ -133,8 +134,14 @@ pub struct Limits {
 }
 
 /// Of [`Difference::relative`] of a file in floats, against the forward pass it was made from.
-pub fn float_limit(stored: crate::gguf::FloatType) -> f64 {
-    if stored == crate::gguf::FloatType::F32 { 1e-3 } else { 1e-2 }
+pub fn float_limit(stored: FloatType) -> f64 {
+    if stored == FloatType::F32 { 1e-3 } else { 1e-2 }
+}
+
+/// The same of a deep model, which passes on more of what rounding does: our own forward pass was repeated with it. Twice
+/// that, as the largest of many differences varies.
+pub fn rounding_limit(stored: FloatType, rounding: &Difference) -> f64 {
+    float_limit(stored).max(2.0 * rounding.relative)
 }
 
 /// Of a quantised file against the one in floats. Five times what llama.cpp measured on a model of 8B (tools/perplexity's
@@ -243,7 +250,7 @@ fn shorten(text: &str) -> String {
 pub struct Proof {
     /// The file in floats against our forward pass, with its limit.
     pub float: Option<(Difference, f64)>,
-    /// Our forward pass with weights rounded to 16 bits against that with the ones in floats; where the first limit is missed.
+    /// Our forward pass as a file in 16 bits computes it against the one in 32, where [`float_limit`] is missed.
     pub rounding: Option<Difference>,
     /// The quantised file against the one in floats.
     pub quantised: Option<(Difference, Limits)>,
@@ -260,7 +267,7 @@ impl Proof {
             && found.relative > *limit
         {
             return Some(format!(
-                "logits are off by {:.1e} of the largest, at most {limit:.0e} is allowed: what was written is not what was trained",
+                "logits are off by {:.1e} of the largest, at most {limit:.1e} is allowed: what was written is not what was trained",
                 found.relative
             ));
         }
@@ -286,13 +293,13 @@ impl Proof {
         let mut lines = Vec::new();
         if let Some((found, limit)) = &self.float {
             lines.push(format!(
-                "as trained      logits off by {:.1e} of the largest (limit {limit:.0e}), {} of {} likeliest tokens changed",
+                "as trained      logits off by {:.1e} of the largest (limit {limit:.1e}), {} of {} likeliest tokens changed",
                 found.relative, found.changed_tokens, found.positions
             ));
         }
         if let Some(found) = &self.rounding {
             lines.push(format!(
-                "rounded         logits off by {:.1e} of the largest by rounding the weights alone, {} of {} likeliest tokens changed",
+                "rounded         logits off by {:.1e} of the largest by 16 bits alone, {} of {} likeliest tokens changed",
                 found.relative, found.changed_tokens, found.positions
             ));
         }
@@ -363,13 +370,20 @@ mod tests {
         };
         assert_eq!(proof(0.99e-2, 0.99 * limits.kl, (1, 10)).failure(), None);
         for (proof, expected) in [
-            (proof(1.01e-2, 0.0, (0, 10)), "logits are off by 1.0e-2 of the largest, at most 1e-2"),
+            (proof(1.01e-2, 0.0, (0, 10)), "logits are off by 1.0e-2 of the largest, at most 1.0e-2"),
             (proof(0.0, 1.01 * limits.kl, (0, 10)), "quantising moves the distributions by 0.0071 nats"),
             (proof(0.0, 0.0, (2, 10)), "quantising changes 2 of 10 labels"),
         ] {
             let failure = proof.failure().unwrap();
             assert!(failure.contains(expected), "{failure}");
         }
+    }
+
+    #[test]
+    fn rounding_widens_the_limit_of_16_bits_only_as_far_as_it_goes() {
+        let rounding = |relative| Difference { positions: 8, relative, kl: 0.0, changed_tokens: 0 };
+        assert_eq!(rounding_limit(FloatType::Bf16, &rounding(1e-3)), 1e-2);
+        assert_eq!(rounding_limit(FloatType::Bf16, &rounding(0.02)), 0.04);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Linear {
     pub adapter: Option<Adapter>,
     /// Whether weight and bias are trained.
     pub trained: bool,
+    /// What x is rounded to first, as llama.cpp does where weights are stored so.
+    pub input: Option<DType>,
 }
 
 /// `[out, in]`
@@ -97,6 +99,8 @@ impl Matrix {
 impl Linear {
     /// `x` is `[tokens, in]`, the result `[tokens, out]`; added to `onto`.
     pub fn forward(&self, x: &Tensor, dropout: Option<&Dropout>, onto: Option<&Tensor>) -> Result<Tensor> {
+        let rounded = self.input.map(|to| x.to_dtype(to)?.to_dtype(x.dtype())).transpose()?;
+        let x = rounded.as_ref().unwrap_or(x);
         by_type!(x, forward(self, x, dropout, onto))
     }
 
@@ -114,18 +118,26 @@ impl Linear {
 }
 
 impl Linear {
-    /// Merges the adapter in and rounds, so that the weights are those of a file that stores them so.
-    pub fn round(&mut self, to: DType) -> Result<()> {
-        let weight = match &self.weight {
-            Matrix::Dense(tensor) => tensor.clone(),
-            Matrix::Nf4 { weight, shape } => Tensor::from_vec(weight.dequantise(), *shape, &Device::Cpu)?,
-        };
-        let merged = match self.adapter.take() {
-            Some(Adapter { a, b, scale }) => (weight + (b.matmul(&a)? * scale)?)?,
-            None => weight,
-        };
-        self.weight = Matrix::Dense(merged.to_dtype(to)?.to_dtype(DType::F32)?);
+    /// Merges the adapter into the weight.
+    pub fn merge(&mut self) -> Result<()> {
+        if let Some(Adapter { a, b, scale }) = self.adapter.take() {
+            self.weight = Matrix::Dense((self.dense()? + (b.matmul(&a)? * scale)?)?);
+        }
         Ok(())
+    }
+
+    /// Rounds the weight, and from now on what it is multiplied with.
+    pub fn round(&mut self, to: DType) -> Result<()> {
+        self.weight = Matrix::Dense(self.dense()?.to_dtype(to)?.to_dtype(DType::F32)?);
+        self.input = Some(to);
+        Ok(())
+    }
+
+    fn dense(&self) -> Result<Tensor> {
+        match &self.weight {
+            Matrix::Dense(tensor) => Ok(tensor.clone()),
+            Matrix::Nf4 { weight, shape } => Tensor::from_vec(weight.dequantise(), *shape, &Device::Cpu),
+        }
     }
 }
 
@@ -225,15 +237,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_adapter_is_merged_before_rounding() {
+    fn what_a_file_in_16_bits_computes_is_computed() {
         let tensor = |values: &[f32], shape: (usize, usize)| Tensor::from_slice(values, shape, &Device::Cpu).unwrap();
         let adapter = Adapter { a: tensor(&[1.0, 0.5], (1, 2)), b: tensor(&[0.003, -0.2], (2, 1)), scale: 2.0 };
         let weight = Matrix::Dense(tensor(&[1.0, 1.001, -3.0, 0.7], (2, 2)));
-        let mut linear = Linear { name: "l".into(), weight, bias: None, adapter: Some(adapter), trained: false };
+        let (bias, input) = (None, None);
+        let mut linear = Linear { name: "l".into(), weight, bias, adapter: Some(adapter), trained: false, input };
+        linear.merge().unwrap();
         linear.round(DType::BF16).unwrap();
-        let Matrix::Dense(rounded) = &linear.weight else { panic!("{:?}", linear.weight) };
-        let expected = [1.006, 1.004, -3.4, 0.5].map(|value| bf16::from_f32(value).to_f32());
-        assert_eq!(rounded.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected);
         assert!(linear.adapter.is_none());
+        let round = |value: f32| bf16::from_f32(value).to_f32();
+        let [a, b, c, d] = [1.006, 1.004, -3.4, 0.5].map(round);
+        let [x, y] = [0.123456, -7.891];
+        let found = linear.forward(&tensor(&[x, y], (1, 2)), None, None).unwrap();
+        let [x, y] = [x, y].map(round);
+        let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (found, expected) in found.into_iter().zip([a * x + b * y, c * x + d * y]) {
+            assert!((found - expected).abs() < 1e-5, "{found} and {expected}");
+        }
     }
 }

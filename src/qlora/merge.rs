@@ -155,7 +155,7 @@ fn part(
     Ok(change)
 }
 
-/// The sum of all squares; in lanes, because a plain sum is one long chain of additions.
+/// The sum of all squares, of at most a block; in lanes, because a plain sum is one long chain of additions.
 fn squares(values: &[f32]) -> f64 {
     let mut lanes = [0f32; 16];
     let (chunks, rest) = values.as_chunks::<16>();

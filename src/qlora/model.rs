@@ -110,7 +110,7 @@ impl Model {
                 &mut layer.up,
                 &mut layer.down,
             ];
-            for Linear { name, weight, bias, adapter, trained } in linears {
+            for Linear { name, weight, bias, adapter, trained, .. } in linears {
                 if let (true, Matrix::Dense(weight)) = (*trained, weight) {
                     parameters.push((format!("{name}.weight"), weight));
                     parameters.extend(bias.as_mut().map(|bias| (format!("{name}.bias"), bias)));
@@ -296,7 +296,7 @@ impl Loader<'_> {
             Some(shape) => Some(self.adapter(shape, &name, (out, into))?),
             None => None,
         };
-        Ok(Linear { name, weight, bias, adapter, trained: *self.method == Method::Full })
+        Ok(Linear { name, weight, bias, adapter, trained: *self.method == Method::Full, input: None })
     }
 
     /// A is uniform within ±1/√in, which is what PEFT's default comes to; B is 0.

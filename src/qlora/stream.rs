@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
 
 use super::adapter::AdapterWeights;
 use super::checkpoint::Checkpoint;
@@ -31,8 +32,36 @@ pub struct Streamed<'a> {
     pub adapter: Option<&'a AdapterWeights>,
     /// Linear maps are quantised to four bits first, as in training.
     pub nf4: bool,
-    /// Linear maps are merged with their adapters and rounded first, as in a file.
-    pub rounded: Option<FloatType>,
+    /// As a file with weights of fewer bits computes it under llama.cpp.
+    pub rounded: Option<Rounded>,
+}
+
+/// Weights are rounded, and what goes into their products.
+#[derive(Debug, Clone, Copy)]
+pub enum Rounded {
+    /// The adapter is merged in before.
+    Merged(FloatType),
+    /// The adapter stays beside it, in 32 bits.
+    Beside(FloatType),
+}
+
+impl Rounded {
+    fn dtype(self) -> DType {
+        let (Rounded::Merged(stored) | Rounded::Beside(stored)) = self;
+        match stored {
+            FloatType::F32 => DType::F32,
+            FloatType::F16 => DType::F16,
+            FloatType::Bf16 => DType::BF16,
+        }
+    }
+
+    fn values(self, values: &mut [f32]) {
+        match self.dtype() {
+            DType::F16 => values.iter_mut().for_each(|value| *value = f16::from_f32(*value).to_f32()),
+            DType::BF16 => values.iter_mut().for_each(|value| *value = bf16::from_f32(*value).to_f32()),
+            _ => (),
+        }
+    }
 }
 
 /// Sums of squares of what each linear map saw, by the map's name and column, and over how many tokens.
@@ -66,8 +95,9 @@ impl Streamed<'_> {
         let normed = self.run(prompts, &rows, None)?;
         let count: usize = rows.iter().map(Vec::len).sum();
         let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);
-        let inputs =
+        let mut inputs =
             normed.iter().map(|x| Ok(values(x)?.slice::<f32>()?.to_vec())).collect::<Result<Vec<_>>>()?.concat();
+        self.rounded.iter().for_each(|rounded| rounded.values(&mut inputs));
         let mut logits = vec![vec![0.0; vocabulary]; count];
         let mut weight = Vec::new();
         let mut some = Vec::new();
@@ -115,13 +145,13 @@ impl Streamed<'_> {
             if let Some(adapter) = self.adapter {
                 layer.linears_mut().into_iter().for_each(|linear| adapter.attach(linear));
             }
-            if let Some(stored) = self.rounded {
-                let to = match stored {
-                    FloatType::F32 => DType::F32,
-                    FloatType::F16 => DType::F16,
-                    FloatType::Bf16 => DType::BF16,
-                };
-                layer.linears_mut().into_iter().try_for_each(|linear| linear.round(to))?;
+            if let Some(rounded) = self.rounded {
+                for linear in layer.linears_mut() {
+                    if matches!(rounded, Rounded::Merged(_)) {
+                        linear.merge()?;
+                    }
+                    linear.round(rounded.dtype())?;
+                }
             }
             let last = index + 1 == self.config.layers;
             for (x, rows) in states.iter_mut().zip(rows) {
@@ -163,6 +193,7 @@ impl Streamed<'_> {
         let stored = stored.with_context(|| format!("{name} is in four bits\nhint: use a base in 16 bits"))?;
         let bytes = self.checkpoint.bytes(name)?;
         super::checkpoint::widen(&bytes[first * self.config.hidden * stored.bytes()..], stored, values);
+        self.rounded.iter().for_each(|rounded| rounded.values(values));
         Ok(())
     }
 }

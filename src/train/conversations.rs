@@ -1,5 +1,7 @@
 //! Conversations as OpenAI's fine-tuning takes them: `{"messages": [{"role": …, "content": …}, …]}` a line.
 
+use std::collections::{HashMap, HashSet};
+
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
@@ -43,12 +45,13 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
-/// What user and assistant say, with the conversation's id.
+/// What user and assistant say, with the conversation's id. Lines that very many turns have are left out: they are
+/// instructions, and would make everything alike.
 ///
 /// # Errors
 /// Names the line that is no conversation.
 pub fn texts(lines: &Lines) -> Result<Vec<(String, String)>> {
-    let mut texts = Vec::new();
+    let mut texts: Vec<(String, String)> = Vec::new();
     lines.each(|line| {
         if !line.bytes.trim_ascii().is_empty() {
             let (_, id, conversation) = parsed(lines, &line)?;
@@ -57,7 +60,15 @@ pub fn texts(lines: &Lines) -> Result<Vec<(String, String)>> {
         }
         Ok(())
     })?;
-    Ok(texts)
+    let mut turns: HashMap<&str, usize> = HashMap::new();
+    for (_, text) in &texts {
+        for line in text.lines().collect::<HashSet<&str>>() {
+            *turns.entry(line).or_default() += 1;
+        }
+    }
+    let often = (texts.len() / 100).max(10);
+    let own = |text: &str| text.lines().filter(|line| turns[line] <= often).collect::<Vec<&str>>().join("\n");
+    Ok(texts.iter().map(|(id, text)| (id.clone(), own(text))).collect())
 }
 
 /// With its place and id.

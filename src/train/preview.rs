@@ -46,7 +46,7 @@ pub fn data(name: &str, made: &Examples, sequences: &[Sequence], max_tokens: usi
     if computed < total {
         let _ = write!(
             text,
-            " ({:.2} times fewer: examples of one Reel share their beginning)",
+            " ({:.2} times fewer: examples of one record share their beginning)",
             total as f64 / computed as f64
         );
     }

@@ -1,5 +1,5 @@
-//! From examples to the sequences that are computed: those of one Reel share their beginning, and a sequence is filled up
-//! with several Reels.
+//! From examples to the sequences that are computed: those of one record share their beginning, and a sequence is
+//! filled up with several records.
 
 use super::examples::Example;
 use super::pack::pack;

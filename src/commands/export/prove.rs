@@ -8,15 +8,13 @@ use super::source::Source;
 use super::{Export, spinner};
 use crate::commands::{Code, data};
 use crate::config::{EngineSettings, KvType, MergeBase, Quant, Sampling};
-use crate::export::proof::{LabelProbes, Probes, Proof, compare, float_limit, quantised_limits, same_tokens};
+use crate::export::proof::{
+    LabelProbes, Probes, Proof, compare, float_limit, quantised_limits, rounding_limit, same_tokens,
+};
 use crate::export::write::Changes;
 use crate::gguf::FloatType;
 use crate::llama;
-use crate::qlora::stream::Streamed;
-
-/// A file in 16 bits may be this many times as far off as rounding its weights makes our own forward pass. llama.cpp rounds
-/// what goes into each product to the same 16 bits, which weighs as much again; and the largest of many differences varies.
-const ROUNDINGS: f64 = 3.0;
+use crate::qlora::stream::{Rounded, Streamed};
 
 impl Export<'_> {
     /// An adapter that changes nothing was lost on the way, or never trained.
@@ -57,7 +55,7 @@ impl Export<'_> {
         same_tokens(file, &texts, chat, tokenizer)
     }
 
-    pub(super) fn forward(&self, streamed: Streamed, probes: &Probes) -> Result<Vec<Vec<f32>>> {
+    fn forward(&self, streamed: Streamed, probes: &Probes) -> Result<Vec<Vec<f32>>> {
         let bar = spinner(format!("forward pass of {} prompts", probes.prompts.len()));
         let logits = self.timed("forward", || streamed.logits(&probes.prompts, &probes.positions));
         bar.finish_and_clear();
@@ -83,23 +81,36 @@ impl Export<'_> {
         proof: &mut Proof,
     ) -> Result<Vec<Vec<f32>>> {
         let dequantised = self.settings.merge_base == MergeBase::Dequantised;
-        let streamed = self.source.streamed(dequantised)?;
-        let ours = self.forward(streamed, probes)?;
         let found = self.llama_logits(file, adapter, probes)?;
-        let difference = compare(&ours, &found)?;
-        let mut limit = float_limit(stored);
-        if difference.relative > limit && stored != FloatType::F32 {
-            let rounded = self.forward(Streamed { rounded: Some(stored), ..streamed }, probes)?;
-            let rounding = compare(&ours, &rounded)?;
-            limit = limit.max(ROUNDINGS * rounding.relative);
-            proof.rounding = Some(rounding);
-        }
-        proof.float = Some((difference, limit));
+        let rounded = if adapter.is_some() { Rounded::Beside } else { Rounded::Merged };
+        self.compare_float(&found, probes, rounded(stored), stored, proof)?;
         if self.source.is_qlora() && !dequantised && self.source.stored()?.is_some() {
-            drop(ours);
             proof.trainer = Some(compare(&found, &self.forward(self.source.streamed(true)?, probes)?)?);
         }
         Ok(found)
+    }
+
+    /// Logits of what was written against those of base and adapter.
+    pub(super) fn compare_float(
+        &self,
+        found: &[Vec<f32>],
+        probes: &Probes,
+        rounded: Rounded,
+        stored: FloatType,
+        proof: &mut Proof,
+    ) -> Result<()> {
+        let streamed = self.source.streamed(self.settings.merge_base == MergeBase::Dequantised)?;
+        let ours = self.forward(streamed, probes)?;
+        let difference = compare(&ours, found)?;
+        let mut limit = float_limit(stored);
+        if difference.relative > limit && stored != FloatType::F32 {
+            let rounded = self.forward(Streamed { rounded: Some(rounded), ..streamed }, probes)?;
+            let rounding = compare(&ours, &rounded)?;
+            limit = rounding_limit(stored, &rounding);
+            proof.rounding = Some(rounding);
+        }
+        proof.float = Some((difference, limit));
+        Ok(())
     }
 
     pub(super) fn prove_quantised(

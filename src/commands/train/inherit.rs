@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::super::folder;
 use crate::config::{TrainOverrides, TrainSettings};
 use crate::prompt::PromptSet;
-use crate::run::{machine, sha256_directory, timestamp};
+use crate::run::{machine, sha256_directory, sha256_file, timestamp};
 
-/// Flags that may differ when a run goes on: where it is, and what doesn't change the result. Files are compared by content.
+/// Flags that may differ when a run goes on: where it is, and what doesn't change the result. What is learned is compared by content.
 const FREE: [&str; 9] =
     ["output", "resume", "max_memory", "base", "data", "dev", "held_out", "prompts", "init_adapter"];
 
@@ -94,8 +94,9 @@ pub fn manifest(
     inputs: Value,
     prompts: &PromptSet,
     max_prompt_tokens: Option<usize>,
-) -> Value {
-    json!({
+) -> Result<Value> {
+    let held_out = settings.held_out.as_ref().map(|path| anyhow::Ok((path, sha256_file(path)?))).transpose()?;
+    Ok(json!({
         "v": 1,
         "command": "train",
         "crate_version": env!("CARGO_PKG_VERSION"),
@@ -104,11 +105,12 @@ pub fn manifest(
         "base": {"path": settings.base, "sha256": inputs["base_sha256"]},
         "data": {"path": settings.data, "sha256": inputs["data_sha256"]},
         "dev": settings.dev.as_ref().map(|path| json!({"path": path, "sha256": inputs["dev_sha256"]})),
+        "held_out": held_out.map(|(path, sha256)| json!({"path": path, "sha256": sha256})),
         "prompts": {"source": prompts.source.to_string(), "sha256": inputs["prompts_sha256"]},
         "max_prompt_tokens": max_prompt_tokens,
         "settings": overrides,
         "seed": settings.seed,
         "machine": machine(),
         "inputs": inputs,
-    })
+    }))
 }

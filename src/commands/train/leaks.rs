@@ -3,49 +3,71 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use rayon::prelude::*;
 
 use super::super::data::Records;
-use crate::data::dedup::{Collection, Copy, text};
+use crate::data::dedup::{Collection, Likeness, NearDuplicate, text};
 use crate::train::conversations;
 
 /// # Errors
-/// Names a record of `data` that is a copy of one that is held out.
+/// Names the texts of `data` that are copies of what is held out.
 pub fn refuse(data: &Path, held_out: &Path) -> Result<()> {
-    let (originals, copies) = (texts(held_out)?, copies(data, held_out)?);
-    let Some((id, copy)) = copies.first() else { return Ok(()) };
+    const SHOWN: usize = 10;
+    let copies = copies(data, held_out)?;
+    if copies.is_empty() {
+        return Ok(());
+    }
+    let mut named: Vec<String> = copies.iter().take(SHOWN).map(ToString::to_string).collect();
+    named.extend((copies.len() > SHOWN).then(|| format!("and {} more", copies.len() - SHOWN)));
     bail!(
-        "{}: record {id:?} is a copy of {:?} in {}: {}{}\nhint: take out what is to be held out, or the scores on it mean nothing",
+        "{}: {} texts are copies of some in {}: {}\nhint: take them out, or the scores on what is held out mean nothing",
         data.display(),
-        originals[copy.of].0,
+        copies.len(),
         held_out.display(),
-        copy.likeness,
-        if copies.len() > 1 { format!("; and {} more are copies", copies.len() - 1) } else { String::new() }
+        named.join("; ")
     )
 }
 
-/// Says how much of the data that decides what is kept was learned from.
+/// Says how much of the data that decides which step is kept was learned from.
 ///
 /// # Errors
 /// When a file can't be read.
 pub fn warn(data: &Path, dev: &Path) -> Result<()> {
-    let copies = copies(dev, data)?;
-    if let Some((id, copy)) = copies.first() {
+    let copies = copies(data, dev)?;
+    if let Some(first) = copies.first() {
         eprintln!(
-            "warning: {} records of {} are copies of training records, so its loss says little; the first is {id:?} ({})",
+            "warning: {} texts of {} are copies of some in {}, so the loss on it says less: {first}{}",
             copies.len(),
+            data.display(),
             dev.display(),
-            copy.likeness
+            if copies.len() > 1 { "; …" } else { "" }
         );
     }
     Ok(())
 }
 
-/// What of `data` is a copy of something in `originals`, by id.
-fn copies(data: &Path, originals: &Path) -> Result<Vec<(String, Copy)>> {
+/// A text of the data, and what it is a copy of.
+struct Found {
+    id: String,
+    original: String,
+    likeness: Likeness,
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{:?} of {:?} ({})", self.id, self.original, self.likeness)
+    }
+}
+
+/// What of `data` is a copy of something in `originals`.
+fn copies(data: &Path, originals: &Path) -> Result<Vec<Found>> {
     let originals = texts(originals)?;
     let collection = Collection::new(originals.iter().map(|(_, text)| text.as_str()));
-    let copy = |(id, text): (String, String)| Some((id, collection.original(&text)?));
-    Ok(texts(data)?.into_iter().filter_map(copy).collect())
+    let found = |(id, text): (String, String)| {
+        let NearDuplicate { of, likeness } = collection.original(&text)?;
+        Some(Found { id, original: originals[of].0.clone(), likeness })
+    };
+    Ok(texts(data)?.into_par_iter().filter_map(found).collect())
 }
 
 /// With their ids.
