@@ -74,7 +74,6 @@ fn make(shape: Shape) -> Made {
         kv_heads: kv,
         eps: 1e-6,
         trained: true,
-        input: None,
     };
     Made { layer, variables }
 }
