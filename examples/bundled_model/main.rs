@@ -1,12 +1,14 @@
-//! What `make bundled-model` needs beside the commands of `reels`: texts to train a base on, a tokenizer, random weights, and
-//! variations of Reels.
+//! What `make bundled-model` needs beside the commands of `reels`: texts to train a base on, a tokenizer, random weights,
+//! variations of Reels, and a check.
 //!
 //! ```text
 //! cargo run --example bundled_model -- texts --news F.jsonl --reels F.jsonl -o text.jsonl
 //! cargo run --example bundled_model -- base --texts text.jsonl -o base/
 //! cargo run --example bundled_model -- vary --reels F.jsonl -o varied.jsonl
+//! cargo run --example bundled_model -- agree --run RUN --base base/ --reels F.jsonl --predictions predictions.jsonl
 //! ```
 
+mod agree;
 mod base;
 mod texts;
 mod vary;
@@ -27,6 +29,8 @@ enum Stage {
     Base(base::Base),
     /// Records → the same and variations of them, marked synthetic
     Vary(vary::Vary),
+    /// Whether files made of a run choose the labels that our own forward pass chooses
+    Agree(agree::Agree),
 }
 
 fn main() -> Result<()> {
@@ -34,6 +38,7 @@ fn main() -> Result<()> {
         Stage::Texts(stage) => stage.run(),
         Stage::Base(stage) => stage.run(),
         Stage::Vary(stage) => stage.run(),
+        Stage::Agree(stage) => stage.run(),
     }
 }
 

@@ -86,7 +86,7 @@ pub struct TrainOverrides {
     /// Tokens of a sequence; a longer transcript loses its middle [default: 2048]
     #[arg(long, env = "REELS_MAX_SEQ_TOKENS", value_name = "N", help_heading = "Sequences")]
     pub max_seq_tokens: Option<usize>,
-    /// One example a sequence; otherwise a sequence is filled with several, and those of one Reel share their beginning
+    /// One example a sequence; otherwise a sequence is filled with several, and those of one record share their beginning
     #[arg(long, env = "REELS_NO_PACKING", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Sequences")]
     pub no_packing: Option<bool>,
     /// Go through the sequences in another order every epoch [default: true]

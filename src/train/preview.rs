@@ -116,7 +116,7 @@ mod tests {
             text,
             "a.jsonl, 3 records, 2 examples, 1 too long and left out (\"b\" for one)\n         \
              tokens an example: 10 at 10 %, 100 at 50 %, 100 at 90 %, 100 at most; 3.6 % of 110 learned\n         \
-             1 sequences of at most 102 tokens; 102 tokens computed (1.08 times fewer: examples of one Reel share their beginning)"
+             1 sequences of at most 102 tokens; 100 tokens computed (1.10 times fewer: examples of one record share their beginning)"
         );
     }
 
