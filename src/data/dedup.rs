@@ -106,7 +106,7 @@ impl Collection {
         collection
     }
 
-    /// What a text is a copy of, if of anything: the same words before a part, a part before what is similar.
+    /// What a text shares with one of the collection, if with any: the same words before a part, a part before what is similar.
     pub fn original(&self, text: &str) -> Option<NearDuplicate> {
         let words = folded(text);
         if let Some(of) = self.wholes.get(&hash(&words.concat())) {

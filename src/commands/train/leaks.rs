@@ -13,16 +13,16 @@ use crate::train::conversations;
 /// Names the texts of `data` that are copies of what is held out.
 pub fn refuse(data: &Path, held_out: &Path) -> Result<()> {
     const SHOWN: usize = 10;
-    let copies = copies(data, held_out)?;
-    if copies.is_empty() {
+    let copied = copied(data, held_out)?;
+    if copied.is_empty() {
         return Ok(());
     }
-    let mut named: Vec<String> = copies.iter().take(SHOWN).map(ToString::to_string).collect();
-    named.extend((copies.len() > SHOWN).then(|| format!("and {} more", copies.len() - SHOWN)));
+    let mut named: Vec<String> = copied.iter().take(SHOWN).map(ToString::to_string).collect();
+    named.extend((copied.len() > SHOWN).then(|| format!("and {} more", copied.len() - SHOWN)));
     bail!(
-        "{}: {} texts are copies of some in {}: {}\nhint: take them out, or the scores on what is held out mean nothing",
+        "{}: there are copies in it of {} texts of {}: {}\nhint: take them out, or the scores on what is held out mean nothing",
         data.display(),
-        copies.len(),
+        copied.len(),
         held_out.display(),
         named.join("; ")
     )
@@ -33,41 +33,41 @@ pub fn refuse(data: &Path, held_out: &Path) -> Result<()> {
 /// # Errors
 /// When a file can't be read.
 pub fn warn(data: &Path, dev: &Path) -> Result<()> {
-    let copies = copies(data, dev)?;
-    if let Some(first) = copies.first() {
+    let copied = copied(data, dev)?;
+    if let Some(first) = copied.first() {
         eprintln!(
-            "warning: {} texts of {} are copies of some in {}, so the loss on it says less: {first}{}",
-            copies.len(),
+            "warning: {} has copies of {} texts of {}, so the loss on it says less: {first}{}",
             data.display(),
+            copied.len(),
             dev.display(),
-            if copies.len() > 1 { "; …" } else { "" }
+            if copied.len() > 1 { "; …" } else { "" }
         );
     }
     Ok(())
 }
 
 /// A text of the data, and what it is a copy of.
-struct Found {
+struct Copied {
     id: String,
     original: String,
     likeness: Likeness,
 }
 
-impl std::fmt::Display for Found {
+impl std::fmt::Display for Copied {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "{:?} of {:?} ({})", self.id, self.original, self.likeness)
     }
 }
 
-/// What of `data` is a copy of something in `originals`.
-fn copies(data: &Path, originals: &Path) -> Result<Vec<Found>> {
-    let originals = texts(originals)?;
-    let collection = Collection::new(originals.iter().map(|(_, text)| text.as_str()));
-    let found = |(id, text): (String, String)| {
+/// Which of `originals` have a copy in `data`. What is common is told by the data, which is the larger of the two.
+fn copied(data: &Path, originals: &Path) -> Result<Vec<Copied>> {
+    let data = texts(data)?;
+    let collection = Collection::new(data.iter().map(|(_, text)| text.as_str()));
+    let found = |(original, text): (String, String)| {
         let NearDuplicate { of, likeness } = collection.original(&text)?;
-        Some(Found { id, original: originals[of].0.clone(), likeness })
+        Some(Copied { id: data[of].0.clone(), original, likeness })
     };
-    Ok(texts(data)?.into_par_iter().filter_map(found).collect())
+    Ok(texts(originals)?.into_par_iter().filter_map(found).collect())
 }
 
 /// With their ids.
