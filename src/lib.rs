@@ -16,9 +16,9 @@
 //!   [`indonesian`] knows words and sentences; [`generator`] is what every engine does, [`learner`] what one that
 //!   trains does.
 //! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` trains Qwen2 models.
-//! * Stages: [`data`] (what must not be learned from), [`predict`] (records × tasks → predictions), [`mod@score`] (predictions → rows and scores), [`report`] (scores
-//!   → a table and a page), `train` (records → an adapter), `export` (an adapter and its base → a model file, proved to
-//!   answer the same), [`doctor`] (will this work here).
+//! * Stages: [`data`] (what must not be learned from), [`predict`] (records × tasks → predictions), [`mod@score`]
+//!   (predictions → rows and scores), [`report`] (scores → a table and a page), `train` (records → an adapter), `export` (an
+//!   adapter and its base → a model file, proved to answer the same), [`doctor`] (will this work here).
 //! * [`commands`] has one file a command; [`cli`] is what can be typed.
 //!
 //! Imports point down this list's reverse: commands → stages → engines → shared → nouns. A test holds that.

@@ -42,7 +42,7 @@ stage texts-dev "$work/text-dev.jsonl" \
     "$bundled" texts --news "$news/dev.jsonl" --reels eval/dev.jsonl -o "$work/text-dev.jsonl"
 stage start "$work/start/model.safetensors" "$bundled" base --texts "$work/text.jsonl" -o "$work/start"
 stage base "$work/base/model.safetensors" train "$work/base" --method full --base "$work/start" \
-    --data "$work/text.jsonl" --dev "$work/text-dev.jsonl" --max-seq-tokens 1024 --grad-accum 2 --epochs 3 \
+    --data "$work/text.jsonl" --dev "$work/text-dev.jsonl" --max-seq-tokens 1280 --grad-accum 2 --epochs 3 \
     --lr 2e-3 --schedule cosine --warmup 100 --weight-decay 0.1 --max-grad-norm 1 --patience 0
 stage variations "$work/varied.jsonl" "$bundled" vary --reels eval/train.jsonl -o "$work/varied.jsonl"
 stage adapter "$work/tuned/adapter_model.safetensors" train "$work/tuned" --base "$work/base" \

@@ -12,7 +12,7 @@ use reels::lines::Lines;
 use reels::reel::{Reel, read_reels};
 use serde_json::{Value, json};
 
-/// Words of a text at most, so that it fits into a sequence of 1,024 tokens with its summary; few articles are longer.
+/// Words of a text at most, so that it fits into a sequence of 1,280 tokens with all its turns; few articles are longer.
 const WORDS: usize = 500;
 
 const NEWS: &str = "Berita";
@@ -73,7 +73,7 @@ fn conversation(reel: &Reel, asked: &str, rare: &Rare, random: &mut ChaCha8Rng) 
     json!({"id": reel.id, "messages": messages})
 }
 
-/// Parts of a text to say again, each asked for by its first words: what teaches a small model soonest to look back.
+/// Parts of a text to say again, each asked for by its first words, so that looking back pays.
 fn continued(text: &str, random: &mut ChaCha8Rng) -> Vec<(String, Option<String>)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let some = |_| {

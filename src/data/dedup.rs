@@ -26,8 +26,8 @@ const PART: f64 = 0.1;
 const LETTERS: usize = 5;
 /// Hash functions of a signature, taken two at a time: at a Jaccard index of [`SIMILAR`] 99.8 % of pairs meet.
 const HASHES: usize = 128;
-/// Jaccard index from which on a text is a copy. Four of five words kept leave about 0.5 on average; different news of one
-/// event stay below 0.3.
+/// Jaccard index from which on a text is a copy. With a fifth of its words changed, every text of the bundled sample stays
+/// above; of 450 news texts none comes as close to 2,513 others, the nearest 0.30 (tests/leaks.rs).
 const SIMILAR: f64 = 0.31;
 
 /// What of a Reel is compared: what was said, or what was written where that is longer.
@@ -106,7 +106,8 @@ impl Collection {
         collection
     }
 
-    /// What a text shares with one of the collection, if with any: the same words before a part, a part before what is similar.
+    /// What a text shares with one of the collection, if with any: the same words before a part, a part before what is
+    /// similar.
     pub fn original(&self, text: &str) -> Option<NearDuplicate> {
         let words = folded(text);
         if let Some(of) = self.wholes.get(&hash(&words.concat())) {

@@ -39,7 +39,7 @@ pub struct Linear {
     pub adapter: Option<Adapter>,
     /// Whether weight and bias are trained.
     pub trained: bool,
-    /// What x is rounded to first, as llama.cpp does where weights are stored so.
+    /// What x is rounded to before it meets the weight, as llama.cpp does where weights are stored so.
     pub input: Option<DType>,
 }
 
@@ -99,8 +99,6 @@ impl Matrix {
 impl Linear {
     /// `x` is `[tokens, in]`, the result `[tokens, out]`; added to `onto`.
     pub fn forward(&self, x: &Tensor, dropout: Option<&Dropout>, onto: Option<&Tensor>) -> Result<Tensor> {
-        let rounded = self.input.map(|to| x.to_dtype(to)?.to_dtype(x.dtype())).transpose()?;
-        let x = rounded.as_ref().unwrap_or(x);
         by_type!(x, forward(self, x, dropout, onto))
     }
 
@@ -115,9 +113,7 @@ impl Linear {
     ) -> Result<Tensor> {
         by_type!(x, backward(self, x, dy, dropout, onto, gradients))
     }
-}
 
-impl Linear {
     /// Merges the adapter into the weight.
     pub fn merge(&mut self) -> Result<()> {
         if let Some(Adapter { a, b, scale }) = self.adapter.take() {
@@ -160,7 +156,8 @@ fn forward<T: Real>(linear: &Linear, x: &Tensor, dropout: Option<&Dropout>, onto
         y.chunks_mut(out).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, bias)| *y += *bias));
     }
     let to = Into { accumulate: onto.is_some() || linear.bias.is_some(), ..Into::new(&mut y, out) };
-    linear.weight.product(to, xs.slice()?, true)?;
+    let rounded = linear.input.map(|to| x.to_dtype(to)?.to_dtype(x.dtype())).transpose()?;
+    linear.weight.product(to, values(rounded.as_ref().unwrap_or(x))?.slice()?, true)?;
     if let Some(Adapter { a, b, scale }) = &linear.adapter {
         let (rank, a, b) = (a.dim(0)?, values(a)?, values(b)?);
         let x = dropped::<T>(xs.slice()?, dropout, &linear.name);
