@@ -29,7 +29,7 @@ pub struct Agree {
     #[arg(long)]
     reels: PathBuf,
     /// What files made of the run answered
-    #[arg(long, required = true)]
+    #[arg(long, required = true, num_args = 1..)]
     predictions: Vec<PathBuf>,
 }
 

@@ -6,16 +6,27 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reels::lines::Lines;
 use reels::reel::{Reel, read_reels};
 use serde_json::{Value, json};
 
-/// Words of a text at most, so that it fits into a sequence of 1,280 tokens with all its turns; few articles are longer.
-const WORDS: usize = 500;
+/// Words of a text at most: about what the longest Reels have.
+const WORDS: usize = 250;
+/// How much a token of a text, of what repeats it, or of a caption counts against one of a label.
+const WEIGHT: f64 = 0.25;
+/// Words of a passage that stands for a summary: about as many as those have.
+const PASSAGE: usize = 40;
+/// Words that it may start later for each that it has in common with the summary.
+const DELAY: usize = 4;
+
+/// The same beside labels alone.
+const PASSAGE_WEIGHT: f64 = 0.03;
 
 const NEWS: &str = "Berita";
+const SPEECH: &str = "Ucapan";
 
 /// Parts of a text that are asked for again, and words of each: those it is asked for by, and all.
 const PARTS: usize = 2;
@@ -33,6 +44,12 @@ pub struct Texts {
     /// Records of speech, with captions and summaries
     #[arg(long)]
     reels: Vec<PathBuf>,
+    /// How often each record of speech comes, the first time as it is, then varied
+    #[arg(long, default_value_t = 1)]
+    times: usize,
+    /// Only labels are to be learned, and a passage a little
+    #[arg(long)]
+    labels: bool,
     #[arg(short, long)]
     output: PathBuf,
 }
@@ -42,44 +59,109 @@ impl Texts {
         let (news, reels) = (records(&self.news)?, records(&self.reels)?);
         let rare = Rare::new(news.iter().chain(&reels).filter_map(|reel| reel.transcript.as_deref()));
         let mut random = ChaCha8Rng::seed_from_u64(42);
-        let asked = news.iter().map(|reel| (reel, NEWS)).chain(reels.iter().map(|reel| (reel, "Ucapan")));
-        let lines = asked.map(|(reel, asked)| Ok(conversation(reel, asked, &rare, &mut random).to_string()));
+        let mut asked: Vec<(Reel, &str)> = news.into_iter().map(|reel| (reel, NEWS)).collect();
+        for time in 0..self.times {
+            asked.extend(reels.iter().map(|reel| (super::vary::varied(reel, time, &mut random), SPEECH)));
+        }
+        let lines = asked.iter().map(|(reel, asked)| {
+            let (mut turns, mut questions) = match self.labels {
+                true => (known(reel, asked), labels(reel)),
+                false => (vec![(asked.to_string(), text(reel), WEIGHT)], questions(reel, asked, &rare, &mut random)),
+            };
+            questions.shuffle(&mut random);
+            turns.extend(questions);
+            Ok(conversation(&reel.id, &turns).to_string())
+        });
         super::write_lines(&self.output, lines)
     }
 }
 
-fn conversation(reel: &Reel, asked: &str, rare: &Rare, random: &mut ChaCha8Rng) -> Value {
-    let text = reel.transcript.as_deref().map(beginning);
-    let tags: Vec<String> = reel.hashtags.iter().map(|tag| format!("#{tag}")).collect();
-    let reference = |task: &str| reel.reference.get(task).cloned();
-    // What a newspaper files a text under; the categories of Reels are left to the adapter.
-    let section = reference("category").filter(|_| asked == NEWS);
-    let mut turns = vec![
-        (asked.to_owned(), text.clone()),
-        ("Keterangan".to_owned(), reel.caption.clone()),
-        ("Tagar".to_owned(), Some(tags.join(" "))),
-        ("Rubrik".to_owned(), section),
+/// What is asked, the answer, and what a token of it counts.
+type Turn = (String, String, f64);
+
+/// All that can be asked about a text.
+fn questions(reel: &Reel, asked: &str, rare: &Rare, random: &mut ChaCha8Rng) -> Vec<Turn> {
+    let text = text(reel);
+    let kind = if asked == NEWS { "Rubrik" } else { "Kategori" };
+    let mut turns: Vec<Turn> = vec![
+        (kind.into(), reference(reel, "category"), 1.0),
+        ("Iklan?".into(), reference(reel, "ad"), 1.0),
+        ("Tagar".into(), tags(reel), 1.0),
+        ("Keterangan".into(), caption(reel), WEIGHT),
+        ("Kata penting".into(), rare.of(&text), WEIGHT),
+        ("Kutipan".into(), passage(&text, &reference(reel, "summary")), WEIGHT),
     ];
-    turns.extend(text.iter().flat_map(|text| continued(text, random)));
-    turns.extend(text.iter().map(|text| ("Kata penting".to_owned(), Some(rare.of(text)))));
-    turns.push(("Ringkasan".to_owned(), reference("summary")));
-    let messages: Vec<Value> = turns
-        .into_iter()
-        .filter_map(|(asked, text)| Some((asked, text.filter(|text| !text.trim().is_empty())?)))
-        .flat_map(|(asked, text)| {
-            [json!({"role": "user", "content": asked}), json!({"role": "assistant", "content": text})]
-        })
-        .collect();
-    json!({"id": reel.id, "messages": messages})
+    turns.extend(continued(&text, random).into_iter().map(|(asked, answer)| (asked, answer, WEIGHT)));
+    turns
+}
+
+/// What a prompt tells of a Reel, of which nothing is learned: embeddings hardly follow labels while they do text.
+fn known(reel: &Reel, asked: &str) -> Vec<Turn> {
+    vec![("Keterangan".into(), caption(reel), 0.0), ("Tagar".into(), tags(reel), 0.0), (asked.into(), text(reel), 0.0)]
+}
+
+/// Labels, and a passage, which keeps repeating alive.
+fn labels(reel: &Reel) -> Vec<Turn> {
+    vec![
+        ("Kategori".into(), reference(reel, "category"), 1.0),
+        ("Iklan?".into(), reference(reel, "ad"), 1.0),
+        ("Kutipan".into(), passage(&text(reel), &reference(reel, "summary")), PASSAGE_WEIGHT),
+    ]
+}
+
+fn caption(reel: &Reel) -> String {
+    reel.caption.clone().unwrap_or_default()
+}
+
+fn tags(reel: &Reel) -> String {
+    reel.hashtags.iter().map(|tag| format!("#{tag}")).collect::<Vec<String>>().join(" ")
+}
+
+fn text(reel: &Reel) -> String {
+    reel.transcript.as_deref().map(beginning).unwrap_or_default()
+}
+
+fn reference(reel: &Reel, task: &str) -> String {
+    reel.reference.get(task).cloned().unwrap_or_default()
+}
+
+fn conversation(id: &str, turns: &[Turn]) -> Value {
+    let said = turns.iter().filter(|(_, answer, _)| !answer.trim().is_empty());
+    let messages = said.flat_map(|(asked, answer, weight)| {
+        [json!({"role": "user", "content": asked}), json!({"role": "assistant", "content": answer, "weight": weight})]
+    });
+    json!({"id": id, "messages": messages.collect::<Vec<Value>>()})
+}
+
+/// The words in a row that have the most in common with a summary, the sooner the better.
+pub fn passage(text: &str, summary: &str) -> String {
+    let spoken: Vec<&str> = text.split_whitespace().collect();
+    let mut wanted: HashMap<String, usize> = HashMap::new();
+    words(summary).for_each(|word| *wanted.entry(word).or_default() += 1);
+    let common = |window: &[&str]| {
+        let mut left = wanted.clone();
+        words(&window.join(" "))
+            .filter(|word| match left.get_mut(word) {
+                Some(count) if *count > 0 => {
+                    *count -= 1;
+                    true
+                }
+                _ => false,
+            })
+            .count()
+    };
+    let windows = spoken.windows(PASSAGE.min(spoken.len()).max(1)).enumerate();
+    let best = windows.rev().max_by_key(|(start, window)| (DELAY * common(window)).saturating_sub(*start));
+    best.map_or_else(String::new, |(_, window)| window.join(" "))
 }
 
 /// Parts of a text to say again, each asked for by its first words, so that looking back pays.
-fn continued(text: &str, random: &mut ChaCha8Rng) -> Vec<(String, Option<String>)> {
+fn continued(text: &str, random: &mut ChaCha8Rng) -> Vec<(String, String)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let some = |_| {
         let start = random.random_range(0..words.len().checked_sub(PART).filter(|last| *last > 0)?);
         let (asked, answer) = words[start..start + PART].split_at(ASKED);
-        Some((format!("Lanjutkan: {}", asked.join(" ")), Some(answer.join(" "))))
+        Some((format!("Lanjutkan: {}", asked.join(" ")), answer.join(" ")))
     };
     (0..PARTS).filter_map(some).collect()
 }
@@ -128,12 +210,13 @@ pub fn records(paths: &[PathBuf]) -> Result<Vec<Reel>> {
     Ok(paths.iter().map(of).collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// What is to be learned of a line that [`Texts`] wrote.
-pub fn answers(line: &str) -> Result<Vec<String>> {
+/// What stands in a line that [`Texts`] wrote, with its roles.
+pub fn contents(line: &str) -> Result<Vec<String>> {
     let line: Value = serde_json::from_str(line)?;
     let messages = line["messages"].as_array().context("a line without messages")?;
-    let answers = messages.iter().filter(|message| message["role"] == "assistant");
-    answers.map(|answer| Ok(answer["content"].as_str().context("an answer without text")?.to_owned())).collect()
+    let text = |message: &Value, key: &str| Some(message[key].as_str()?.to_owned());
+    let both = |message: &Value| Some(format!("{}\n{}", text(message, "role")?, text(message, "content")?));
+    messages.iter().map(|message| both(message).context("a message without role or content")).collect()
 }
 
 /// Whole paragraphs as long as they fit, and the first one.

@@ -26,14 +26,16 @@ const SPOKEN: [&[&str]; 13] = [
     &["terus", "trus", "lalu", "abis itu"],
     &["karena", "soalnya", "karna"],
 ];
+/// Share of words that the recogniser misses.
+const MISSED: f64 = 0.15;
 const FILLERS: [&str; 6] = ["eee", "nah", "ya", "gitu", "hmm", "kan"];
 
 #[derive(Args)]
 pub struct Vary {
     #[arg(long)]
     reels: Vec<PathBuf>,
-    /// Variations of each record
-    #[arg(long, default_value_t = 2)]
+    /// How often each record comes, the first time as it is
+    #[arg(long, default_value_t = 3)]
     times: usize,
     #[arg(short, long)]
     output: PathBuf,
@@ -44,15 +46,29 @@ impl Vary {
         let mut random = ChaCha8Rng::seed_from_u64(42);
         let reels = super::texts::records(&self.reels)?;
         let all = reels.iter().flat_map(|reel| {
-            let variations: Vec<Reel> = (1..=self.times).map(|time| varied(reel, time, &mut random)).collect();
-            std::iter::once(reel.clone()).chain(variations)
+            (0..self.times).map(|time| quoting(varied(reel, time, &mut random))).collect::<Vec<Reel>>()
         });
         super::write_lines(&self.output, all.map(|reel| Ok(serde_json::to_string(&reel)?)))
     }
 }
 
-fn varied(reel: &Reel, time: usize, random: &mut ChaCha8Rng) -> Reel {
+/// With a passage of what is said for a summary.
+fn quoting(mut reel: Reel) -> Reel {
+    let text = reel.transcript.as_deref().unwrap_or_default();
+    if let Some(summary) = reel.reference.get_mut("summary") {
+        *summary = super::texts::passage(text, summary);
+    }
+    reel.reference.retain(|_, answer| !answer.is_empty());
+    reel.synthetic = true;
+    reel
+}
+
+/// As it is, the first time.
+pub fn varied(reel: &Reel, time: usize, random: &mut ChaCha8Rng) -> Reel {
     let mut varied = reel.clone();
+    if time == 0 {
+        return varied;
+    }
     varied.id = format!("{}_v{time}", reel.id);
     varied.synthetic = true;
     varied.source = Some(json!({"kind": "varied", "of": reel.id}));
@@ -73,6 +89,9 @@ fn spoken(text: &str, random: &mut ChaCha8Rng) -> String {
     let plain = random.random_bool(0.5);
     let mut words: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
+        if random.random_bool(MISSED) {
+            continue;
+        }
         let bare = word.trim_matches(|letter: char| !letter.is_alphanumeric());
         let lower = bare.to_lowercase();
         if FILLERS.contains(&lower.as_str()) && random.random_bool(0.5) {
