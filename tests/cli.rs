@@ -275,12 +275,12 @@ fn a_budget_beyond_the_models_context_is_refused_with_the_numbers() {
     let prompts = folder.path().join("p");
     reels(folder.path()).args(["prompt", "eject", "p"]).assert().success();
     let tasks = std::fs::read_to_string(prompts.join("tasks.toml")).unwrap();
-    std::fs::write(prompts.join("tasks.toml"), tasks.replace("max_tokens = 128", "max_tokens = 2000")).unwrap();
+    std::fs::write(prompts.join("tasks.toml"), tasks.replace("max_tokens = 128", "max_tokens = 1000")).unwrap();
     let model = model();
-    let args = ["eval", "--model", model.to_str().unwrap(), "--prompts", "p", "--max-prompt-tokens", "4000"];
+    let args = ["eval", "--model", model.to_str().unwrap(), "--prompts", "p", "--max-prompt-tokens", "2000"];
     let message = folder.fails(&args, 2);
     assert!(
-        message.contains("--max-prompt-tokens 4000 and an answer of 2000 are more than the 4096 positions"),
+        message.contains("--max-prompt-tokens 2000 and an answer of 1000 are more than the 2048 positions"),
         "{message}"
     );
 }

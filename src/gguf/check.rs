@@ -123,9 +123,10 @@ fn tokenizer(gguf: &Gguf, problems: &mut Vec<Problem>) {
         ));
     }
     let ids = ["eos", "eot", "bos", "padding"].map(|which| format!("tokenizer.ggml.{which}_token_id"));
-    if ids[..2].iter().all(|key| gguf.number(key).is_none()) {
+    // Beside an eot_token_id too: llama.cpp would also end answers at the token that it assumes then.
+    if gguf.number(&ids[0]).is_none() {
         let hint = "convert it with its generation_config.json";
-        problems.push(Problem::fatal(format!("{} is missing", ids[0]), "answers would have no end", hint));
+        problems.push(Problem::fatal(format!("{} is missing", ids[0]), "answers would end elsewhere", hint));
     }
     for key in ids.iter().filter(|key| gguf.number(key).is_some_and(|id| id >= tokens)) {
         let what = format!("{key} is {}, the vocabulary has {tokens} tokens", gguf.number(key).unwrap_or_default());
