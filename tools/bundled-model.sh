@@ -1,9 +1,10 @@
 #!/bin/sh
 # Rebuilds the bundled model: a tokenizer and a base from scratch, an adapter for Reels, a file, its scores.
 #
-#   INDOSUM=DIR tools/bundled-model.sh [WORK]
+#   INDOSUM=DIR [SAMPLE=F.jsonl] tools/bundled-model.sh [WORK]
 #
-# DIR holds train.jsonl and dev.jsonl of IndoSum as records, WORK (target/bundled-model) what is made. A stage whose result
+# DIR holds train.jsonl and dev.jsonl of IndoSum as records, WORK (target/bundled-model) what is made, SAMPLE
+# (eval/sample.jsonl; eval/dev.jsonl while settings are being chosen) what it is judged by. A stage whose result
 # is there is skipped; training that was interrupted goes on. The file is copied to gguf/reels-mini.gguf by hand, once its
 # scores are what they should be.
 set -eu

@@ -25,9 +25,15 @@ use tokenizers::{AddedToken, SplitDelimiterBehavior, TokenizerBuilder, Tokenizer
 const SPLIT: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const CHATML: &str = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-/// How often a text of prompts counts for the tokenizer.
+const VOCABULARY: usize = 12288;
+const HIDDEN: usize = 256;
+const LAYERS: usize = 4;
+const HEADS: usize = 4;
+const KV_HEADS: usize = 2;
+/// How often a file of prompts counts for the tokenizer.
 const PROMPTS: usize = 30;
-/// Root of how much more the token before scores than far ones, times the root of a head's size.
+/// Each component of the query's and the key's bias in the head that looks at the token before: their product over the root of
+/// a head's size scores distances.
 const BEFORE: f64 = 7.0;
 /// By this queries and keys are larger than what they compare.
 const SAME: f64 = 3.0;
@@ -41,14 +47,6 @@ pub struct Base {
     /// Files whose words shall be tokens too
     #[arg(long, num_args = 1..)]
     prompts: Vec<PathBuf>,
-    #[arg(long, default_value_t = 12288)]
-    vocabulary: usize,
-    #[arg(long, default_value_t = 256)]
-    hidden: usize,
-    #[arg(long, default_value_t = 768)]
-    intermediate: usize,
-    #[arg(long, default_value_t = 4)]
-    layers: usize,
     #[arg(short, long)]
     output: PathBuf,
 }
@@ -71,9 +69,9 @@ impl Base {
             "config.json",
             &json!({
                 "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_act": "silu", "dtype": "bfloat16",
-                "vocab_size": vocabulary, "hidden_size": self.hidden, "intermediate_size": self.intermediate,
-                "num_hidden_layers": self.layers, "num_attention_heads": self.hidden / 64,
-                "num_key_value_heads": self.hidden / 128, "max_position_embeddings": 2048, "rope_theta": 1000000.0,
+                "vocab_size": vocabulary, "hidden_size": HIDDEN, "intermediate_size": 3 * HIDDEN,
+                "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
+                "num_key_value_heads": KV_HEADS, "max_position_embeddings": 2048, "rope_theta": 1000000.0,
                 "rms_norm_eps": 1e-6, "tie_word_embeddings": true, "initializer_range": 0.02,
                 "bos_token_id": vocabulary - 3, "eos_token_id": vocabulary - 1, "use_sliding_window": false,
             }),
@@ -105,7 +103,7 @@ impl Base {
             .map_err(failed)?;
         let mut trainer = BpeTrainer::builder()
             .show_progress(false)
-            .vocab_size(self.vocabulary - CONTROL.len())
+            .vocab_size(VOCABULARY - CONTROL.len())
             .min_frequency(2)
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
             .build();
@@ -117,7 +115,7 @@ impl Base {
 
     fn weights(&self, config: &Config) -> Result<usize> {
         let mut random = ChaCha8Rng::seed_from_u64(42);
-        let scale = 1.0 / (self.hidden as f64).sqrt();
+        let scale = 1.0 / (HIDDEN as f64).sqrt();
         let mut tensors = Tensors::new();
         for (name, shape) in config.tensors() {
             let deviation = match shape[..] {
@@ -131,7 +129,7 @@ impl Base {
             let values = (0..shape.iter().product()).map(|_| mean + deviation * normal(&mut random)).collect();
             tensors.insert(name, (shape, values));
         }
-        look_back(&mut tensors, config);
+        look_back(&mut tensors, config.rope_theta);
         let parameters = tensors.values().map(|(_, values)| values.len()).sum();
         let bytes = |values: &[f64]| values.iter().flat_map(|value| bf16::from_f64(*value).to_le_bytes()).collect();
         let tensors: Vec<(String, Vec<usize>, Vec<u8>)> =
@@ -153,10 +151,10 @@ type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
 ///
 /// Of the hidden state the first 64 dimensions are what tokens are told apart by, the next 64 hold those of the token
 /// before, and the last 128 are what is repeated.
-fn look_back(tensors: &mut Tensors, config: &Config) {
-    let head = config.hidden / config.heads;
-    let (half, embedding) = (head / 2, 1.0 / (config.hidden as f64).sqrt());
-    let angle = |pair: usize| config.rope_theta.powf(-(pair as f64) / half as f64);
+fn look_back(tensors: &mut Tensors, rope_theta: f64) {
+    let head = HIDDEN / HEADS;
+    let (half, embedding) = (head / 2, 1.0 / (HIDDEN as f64).sqrt());
+    let angle = |pair: usize| rope_theta.powf(-(pair as f64) / half as f64);
 
     // Score of a distance d: a sum of cos((d - 1) × angle), largest at 1, whatever the tokens are.
     for pair in 0..half {
@@ -175,15 +173,15 @@ fn look_back(tensors: &mut Tensors, config: &Config) {
     // Tokens are compared in dimensions that turn by little over some hundred tokens.
     let still = (0..half).filter(|pair| angle(*pair) <= 1e-3).flat_map(|pair| [pair, pair + half]);
     let still: Vec<usize> = still.collect();
-    for group in 0..config.kv_heads {
-        let query = group * config.heads / config.kv_heads;
+    for group in 0..KV_HEADS {
+        let query = group * HEADS / KV_HEADS;
         for (index, dimension) in still.iter().enumerate() {
             let told = group * still.len() + index;
             only(tensors, 1, "q", query * head + dimension, told, SAME);
             only(tensors, 1, "k", group * head + dimension, head + told, SAME);
         }
         for row in 0..head {
-            let repeated = config.hidden / 2 + group * head + row;
+            let repeated = HIDDEN / 2 + group * head + row;
             only(tensors, 1, "v", group * head + row, repeated, 1.0);
             let output = "model.layers.1.self_attn.o_proj.weight";
             entry(tensors, output, repeated, query * head + row, 3.0 * embedding);
