@@ -45,7 +45,7 @@ stage texts "$work/text.jsonl" \
 stage texts-dev "$work/text-dev.jsonl" \
     "$bundled" texts --news "$news/dev.jsonl" --reels eval/dev.jsonl -o "$work/text-dev.jsonl"
 stage labels "$work/labels.jsonl" \
-    "$bundled" texts --reels eval/train.jsonl --times 4 --labels -o "$work/labels.jsonl"
+    "$bundled" texts --reels eval/train.jsonl --times 6 --labels -o "$work/labels.jsonl"
 stage labels-dev "$work/labels-dev.jsonl" \
     "$bundled" texts --reels eval/dev.jsonl --labels -o "$work/labels-dev.jsonl"
 stage start "$work/start/model.safetensors" \

@@ -1,4 +1,4 @@
-//! A model to train from scratch: tokenizer, configuration, random weights.
+//! A model to train from scratch: tokenizer, configuration, first weights.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,6 +21,8 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::processors::byte_level::ByteLevel as Processor;
 use tokenizers::{AddedToken, SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl};
 
+use super::topics::topics;
+
 /// As Qwen2 splits text before merging.
 const SPLIT: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -30,14 +32,21 @@ const HIDDEN: usize = 256;
 const LAYERS: usize = 4;
 const HEADS: usize = 4;
 const KV_HEADS: usize = 2;
+/// Dimensions of the hidden state that one head fills. In the first weights, the first part is what tokens are told apart by,
+/// the second holds that of the token before, the third tells them apart too, and the last is what they are about.
+const PART: usize = HIDDEN / HEADS;
+/// Size of an embedding's components: one over the root of their number.
+const EMBEDDING: f64 = 0.0625;
 /// How often a file of prompts counts for the tokenizer.
 const PROMPTS: usize = 30;
 /// Each component of the query's and the key's bias in the head that looks at the token before: their product over the root of
 /// a head's size scores distances.
 const BEFORE: f64 = 7.0;
 /// By this queries and keys are larger than what they compare.
-const SAME: f64 = 3.0;
+const SAME: f64 = 3.5;
 const CONTROL: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
+
+type Tokenizer = TokenizerImpl<BPE, NFC, Sequence, Processor, Decoder>;
 
 #[derive(Args)]
 pub struct Base {
@@ -77,15 +86,26 @@ impl Base {
             }),
         )?;
         let config = Config::read(&self.output)?;
-        let parameters = self.weights(&config)?;
+        let parameters = self.weights(&config, &topics(&self.documents(&tokenizer)?, vocabulary))?;
         eprintln!("{}: {vocabulary} tokens, {parameters} parameters", self.output.display());
         Ok(())
     }
 
-    fn tokenizer(&self) -> Result<TokenizerImpl<BPE, NFC, Sequence, Processor, Decoder>> {
+    /// What is said in each line.
+    fn contents(&self) -> Result<Vec<Vec<String>>> {
         let text = fs::read_to_string(&self.texts).with_context(|| format!("cannot read {}", self.texts.display()))?;
         let contents = text.lines().map(super::texts::contents).collect::<Result<Vec<_>>>();
-        let mut texts = contents.with_context(|| self.texts.display().to_string())?.concat();
+        contents.with_context(|| self.texts.display().to_string())
+    }
+
+    fn documents(&self, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>> {
+        let lines: Vec<String> = self.contents()?.iter().map(|contents| contents.join("\n")).collect();
+        let encoded = tokenizer.encode_batch_fast(lines, false).map_err(|error| anyhow!(error))?;
+        Ok(encoded.iter().map(|document| document.get_ids().to_vec()).collect())
+    }
+
+    fn tokenizer(&self) -> Result<Tokenizer> {
+        let mut texts = self.contents()?.concat();
         for file in &self.prompts {
             let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             texts.extend(std::iter::repeat_n(text, PROMPTS));
@@ -113,16 +133,17 @@ impl Base {
         Ok(tokenizer)
     }
 
-    fn weights(&self, config: &Config) -> Result<usize> {
+    fn weights(&self, config: &Config, topics: &[[f64; PART]]) -> Result<usize> {
         let mut random = ChaCha8Rng::seed_from_u64(42);
-        let scale = 1.0 / (HIDDEN as f64).sqrt();
         let mut tensors = Tensors::new();
         for (name, shape) in config.tensors() {
             let deviation = match shape[..] {
                 [_] => 0.0,
-                _ if name.contains("embed") => scale,
+                _ if name.contains("embed") => EMBEDDING,
                 // What a layer adds is no larger than what it adds to.
-                [_, inputs] if name.contains("o_proj") || name.contains("down_proj") => scale / (inputs as f64).sqrt(),
+                [_, inputs] if name.contains("o_proj") || name.contains("down_proj") => {
+                    EMBEDDING / (inputs as f64).sqrt()
+                }
                 _ => 1.0 / (shape[1] as f64).sqrt(),
             };
             let mean = if name.contains("norm") { 1.0 } else { 0.0 };
@@ -130,6 +151,7 @@ impl Base {
             tensors.insert(name, (shape, values));
         }
         look_back(&mut tensors, config.rope_theta);
+        gather(&mut tensors, topics);
         let parameters = tensors.values().map(|(_, values)| values.len()).sum();
         let bytes = |values: &[f64]| values.iter().flat_map(|value| bf16::from_f64(*value).to_le_bytes()).collect();
         let tensors: Vec<(String, Vec<usize>, Vec<u8>)> =
@@ -148,44 +170,74 @@ type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
 /// Lets the first two layers start out with what repeating a text takes, which small models are slow to find: a head that
 /// looks at the token before, and heads that look behind an earlier place of the present token, for what followed there
 /// (induction heads, Olsson et al. 2022). Written as blocks of the unit matrix (after Trockman and Kolter 2023).
-///
-/// Of the hidden state the first 64 dimensions are what tokens are told apart by, the next 64 hold those of the token
-/// before, and the last 128 are what is repeated.
 fn look_back(tensors: &mut Tensors, rope_theta: f64) {
-    let head = HIDDEN / HEADS;
-    let (half, embedding) = (head / 2, 1.0 / (HIDDEN as f64).sqrt());
+    let half = PART / 2;
     let angle = |pair: usize| rope_theta.powf(-(pair as f64) / half as f64);
 
-    // Score of a distance d: a sum of cos((d - 1) × angle), largest at 1, whatever the tokens are.
+    // Score of a distance: a sum of cos((distance - back) × angle), largest where it is `back`, whatever the tokens are.
     for pair in 0..half {
         let [query, key] = ["q", "k"].map(|name| format!("model.layers.0.self_attn.{name}_proj.bias"));
-        entry(tensors, &query, pair, 0, BEFORE * angle(pair).cos());
-        entry(tensors, &query, pair + half, 0, -BEFORE * angle(pair).sin());
+        for (head, back) in [(0, 1.0), (1, 2.0)] {
+            entry(tensors, &query, head * PART + pair, 0, BEFORE * (back * angle(pair)).cos());
+            entry(tensors, &query, head * PART + pair + half, 0, -BEFORE * (back * angle(pair)).sin());
+        }
         entry(tensors, &key, pair, 0, BEFORE);
     }
-    for row in 0..head {
-        only(tensors, 0, "q", row, 0, 0.0);
+    for row in 0..PART {
+        [0, PART].into_iter().for_each(|head| only(tensors, 0, "q", head + row, 0, 0.0));
         only(tensors, 0, "k", row, 0, 0.0);
-        only(tensors, 0, "v", row, row, 1.0);
-        entry(tensors, "model.layers.0.self_attn.o_proj.weight", head + row, row, 2.0 * embedding);
     }
+    carry(tensors, 0, [0, 0], [0, PART], half, 2.0);
+    carry(tensors, 0, [0, 1], [0, PART + half], half, 2.0);
 
-    // Tokens are compared in dimensions that turn by little over some hundred tokens.
+    // Tokens are compared in dimensions that turn by little over some hundred tokens: the present one with those before, and
+    // the one before it with those two before.
     let still = (0..half).filter(|pair| angle(*pair) <= 1e-3).flat_map(|pair| [pair, pair + half]);
     let still: Vec<usize> = still.collect();
     for group in 0..KV_HEADS {
         let query = group * HEADS / KV_HEADS;
         for (index, dimension) in still.iter().enumerate() {
-            let told = group * still.len() + index;
-            only(tensors, 1, "q", query * head + dimension, told, SAME);
-            only(tensors, 1, "k", group * head + dimension, head + told, SAME);
+            let (before, told) = (index % 2, group * still.len() / 2 + index / 2);
+            let [now, then] = [[0, PART], [PART, PART + half]][before];
+            only(tensors, 1, "q", query * PART + dimension, now + told, SAME);
+            only(tensors, 1, "k", group * PART + dimension, then + told, SAME);
         }
-        for row in 0..head {
-            let repeated = HIDDEN / 2 + group * head + row;
-            only(tensors, 1, "v", group * head + row, repeated, 1.0);
-            let output = "model.layers.1.self_attn.o_proj.weight";
-            entry(tensors, output, repeated, query * head + row, 3.0 * embedding);
+        carry(tensors, 1, [group, 0], [2 * group * PART; 2], PART, 3.0);
+    }
+}
+
+/// Lets embeddings start out with what tokens are about, and a head of the third layer with the mean of it: labels follow from
+/// a bag of words, and are slow to reach embeddings that follow the text.
+fn gather(tensors: &mut Tensors, topics: &[[f64; PART]]) {
+    let about = HIDDEN - PART;
+    let length = EMBEDDING * (PART as f64).sqrt();
+    for (token, topic) in topics.iter().enumerate() {
+        for (index, value) in topic.iter().enumerate() {
+            entry(tensors, "model.embed_tokens.weight", token, about + index, length * value);
         }
+    }
+    for row in 0..PART {
+        only(tensors, 2, "q", row, 0, 0.0);
+    }
+    carry(tensors, 2, [0, 0], [about; 2], PART, 3.0);
+}
+
+/// A head of a group takes a part of what it looks at and adds the first of it, so many times, to a part.
+fn carry(
+    tensors: &mut Tensors,
+    layer: usize,
+    [group, head]: [usize; 2],
+    [from, to]: [usize; 2],
+    size: usize,
+    times: f64,
+) {
+    let head = group * HEADS / KV_HEADS + head;
+    for row in 0..PART {
+        only(tensors, layer, "v", group * PART + row, from + row, 1.0);
+    }
+    for row in 0..size {
+        let output = format!("model.layers.{layer}.self_attn.o_proj.weight");
+        entry(tensors, &output, to + row, head * PART + row, times * EMBEDDING);
     }
 }
 
@@ -204,7 +256,7 @@ fn only(tensors: &mut Tensors, layer: usize, projection: &str, row: usize, colum
 }
 
 /// Box and Muller (1958).
-fn normal(random: &mut ChaCha8Rng) -> f64 {
+pub fn normal(random: &mut ChaCha8Rng) -> f64 {
     let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
     (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }

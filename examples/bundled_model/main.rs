@@ -1,4 +1,4 @@
-//! What `make bundled-model` needs beside the commands of `reels`: texts to train a base on, a tokenizer, random weights,
+//! What `make bundled-model` needs beside the commands of `reels`: texts to train a base on, a tokenizer, first weights,
 //! variations of Reels, and a check.
 //!
 //! ```text
@@ -11,6 +11,7 @@
 mod agree;
 mod base;
 mod texts;
+mod topics;
 mod vary;
 
 use std::fs::File;
@@ -25,7 +26,7 @@ use clap::Parser;
 enum Stage {
     /// Records → conversations whose answers are plain text, to learn the language from
     Texts(texts::Texts),
-    /// A tokenizer and random weights in the shape of a small Qwen2
+    /// A tokenizer and first weights in the shape of a small Qwen2
     Base(base::Base),
     /// Records → the same and variations of them, marked synthetic
     Vary(vary::Vary),

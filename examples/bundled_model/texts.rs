@@ -15,15 +15,12 @@ use serde_json::{Value, json};
 
 /// Words of a text at most: about what the longest Reels have.
 const WORDS: usize = 250;
-/// How much a token of a text, of what repeats it, or of a caption counts against one of a label.
+/// How much a token of a text or of a caption counts against one of a label or of what repeats a text.
 const WEIGHT: f64 = 0.25;
-/// Words of a passage that stands for a summary: about as many as those have.
-const PASSAGE: usize = 40;
-/// Words that it may start later for each that it has in common with the summary.
-const DELAY: usize = 4;
-
-/// The same beside labels alone.
-const PASSAGE_WEIGHT: f64 = 0.03;
+/// The same of what is quoted beside labels alone.
+const QUOTED_WEIGHT: f64 = 0.03;
+/// Words from the beginning that stand for a summary: about as many as those have.
+const QUOTED: usize = 45;
 
 const NEWS: &str = "Berita";
 const SPEECH: &str = "Ucapan";
@@ -47,7 +44,7 @@ pub struct Texts {
     /// How often each record of speech comes, the first time as it is, then varied
     #[arg(long, default_value_t = 1)]
     times: usize,
-    /// Only labels are to be learned, and a passage a little
+    /// Only labels are to be learned, and quoting a little
     #[arg(long)]
     labels: bool,
     #[arg(short, long)]
@@ -89,9 +86,9 @@ fn questions(reel: &Reel, asked: &str, rare: &Rare, random: &mut ChaCha8Rng) -> 
         ("Tagar".into(), tags(reel), 1.0),
         ("Keterangan".into(), caption(reel), WEIGHT),
         ("Kata penting".into(), rare.of(&text), WEIGHT),
-        ("Kutipan".into(), passage(&text, &reference(reel, "summary")), WEIGHT),
+        ("Kutipan".into(), quoted(&text), 1.0),
     ];
-    turns.extend(continued(&text, random).into_iter().map(|(asked, answer)| (asked, answer, WEIGHT)));
+    turns.extend(continued(&text, random).into_iter().map(|(asked, answer)| (asked, answer, 1.0)));
     turns
 }
 
@@ -100,12 +97,12 @@ fn known(reel: &Reel, asked: &str) -> Vec<Turn> {
     vec![("Keterangan".into(), caption(reel), 0.0), ("Tagar".into(), tags(reel), 0.0), (asked.into(), text(reel), 0.0)]
 }
 
-/// Labels, and a passage, which keeps repeating alive.
+/// Labels, and a quotation, which keeps repeating alive.
 fn labels(reel: &Reel) -> Vec<Turn> {
     vec![
         ("Kategori".into(), reference(reel, "category"), 1.0),
         ("Iklan?".into(), reference(reel, "ad"), 1.0),
-        ("Kutipan".into(), passage(&text(reel), &reference(reel, "summary")), PASSAGE_WEIGHT),
+        ("Kutipan".into(), quoted(&text(reel)), QUOTED_WEIGHT),
     ]
 }
 
@@ -133,26 +130,9 @@ fn conversation(id: &str, turns: &[Turn]) -> Value {
     json!({"id": id, "messages": messages.collect::<Vec<Value>>()})
 }
 
-/// The words in a row that have the most in common with a summary, the sooner the better.
-pub fn passage(text: &str, summary: &str) -> String {
-    let spoken: Vec<&str> = text.split_whitespace().collect();
-    let mut wanted: HashMap<String, usize> = HashMap::new();
-    words(summary).for_each(|word| *wanted.entry(word).or_default() += 1);
-    let common = |window: &[&str]| {
-        let mut left = wanted.clone();
-        words(&window.join(" "))
-            .filter(|word| match left.get_mut(word) {
-                Some(count) if *count > 0 => {
-                    *count -= 1;
-                    true
-                }
-                _ => false,
-            })
-            .count()
-    };
-    let windows = spoken.windows(PASSAGE.min(spoken.len()).max(1)).enumerate();
-    let best = windows.rev().max_by_key(|(start, window)| (DELAY * common(window)).saturating_sub(*start));
-    best.map_or_else(String::new, |(_, window)| window.join(" "))
+/// The first words, as they stand.
+pub fn quoted(text: &str) -> String {
+    text.split_whitespace().take(QUOTED).collect::<Vec<&str>>().join(" ")
 }
 
 /// Parts of a text to say again, each asked for by its first words, so that looking back pays.
