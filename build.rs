@@ -1,8 +1,12 @@
-//! Compiles the hook that puts our kernels into llama.cpp, against the very headers llama.cpp is built from.
+//! Compiles the hook that puts our kernels into llama.cpp, against the very headers llama.cpp is built from, and the kernels
+//! of training on a GPU.
 
 use std::path::{Path, PathBuf};
 
 fn main() {
+    if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
+        compile_cuda();
+    }
     println!("cargo:rerun-if-changed=src/llama/kernels/hook.cpp");
     let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|target| target == "x86_64");
     if !x86 || std::env::var_os("CARGO_FEATURE_INFER").is_none() {
@@ -16,6 +20,23 @@ fn main() {
         .includes([ggml.join("include"), ggml.join("src"), ggml.join("src/ggml-cpu")])
         .warnings(false)
         .compile("reels_hook");
+}
+
+/// PTX for compute capability 8.0, which the driver compiles for any later GPU.
+fn compile_cuda() {
+    println!("cargo:rerun-if-changed=src/qlora/cuda/kernels");
+    println!("cargo:rerun-if-env-changed=CUDA_HOME");
+    let nvcc = std::env::var_os("CUDA_HOME").map_or_else(|| "nvcc".into(), |home| Path::new(&home).join("bin/nvcc"));
+    let out = std::env::var_os("OUT_DIR").expect("cargo names a directory");
+    let mut command = std::process::Command::new(&nvcc);
+    command.args(["-std=c++17", "-O3", "-ptx", "-arch=compute_80", "src/qlora/cuda/kernels/kernels.cu", "-o"]);
+    let status = command.arg(Path::new(&out).join("kernels.ptx")).status().unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}\nhint: the feature cuda needs the CUDA toolkit; CUDA_HOME names its directory",
+            nvcc.display()
+        )
+    });
+    assert!(status.success(), "{} failed", nvcc.display());
 }
 
 /// The source folder that llama-cpp-sys-2 gave to cmake, as cmake noted it in its cache.

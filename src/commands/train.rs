@@ -2,6 +2,8 @@
 
 mod base;
 mod data;
+mod device;
+mod gpu;
 mod inherit;
 mod leaks;
 mod show;
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 
 use self::base::Base;
 use self::data::{Data, write_probe};
+use self::device::Device;
 use self::inherit::{Stored, inputs, manifest};
 use super::Code;
 use crate::config::{TrainMethod, TrainOverrides, TrainSettings, with_file};
@@ -20,8 +23,8 @@ use crate::gguf::FloatType;
 use crate::learner::Learner;
 use crate::prompt::PromptSet;
 use crate::qlora::directory::{copy_texts, write_config};
-use crate::qlora::memory::{Largest, Plan};
-use crate::run::{EnvironmentFailure, available_memory, timestamp, write_json};
+use crate::qlora::memory::Largest;
+use crate::run::{EnvironmentFailure, timestamp, write_json};
 use crate::train::preview;
 use crate::train::run_folder::{RunFolder, last_checkpoint};
 use crate::train::schedule::Schedule;
@@ -57,7 +60,7 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
         "{} is what training starts from, and would be overwritten\nhint: name another --output",
         output.display()
     );
-    let job = Job::prepare(&settings)?;
+    let (job, device) = Job::prepare(&settings)?;
     let inputs = inputs(&settings, &job.prompts, &job.data.sha256, job.dev.as_ref().map(|dev| dev.sha256.as_str()))?;
     let going_on = match &stored {
         Some(stored) => {
@@ -66,14 +69,14 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
         }
         None => None,
     };
-    job.announce(&settings);
+    job.announce(&settings, &device);
 
     std::fs::create_dir_all(output).map_err(|error| {
         EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", output.display()))
     })?;
     let mut state = going_on.as_ref().map_or_else(State::default, |(_, state)| state.clone());
     let run = RunFolder::open(output, state.step)?;
-    let mut learner = job.base.load(&settings, job.plan.recomputed)?;
+    let mut learner = device.load(&settings, &job.base)?;
     if let Some((checkpoint, _)) = &going_on {
         learner.restore(checkpoint)?;
         eprintln!("going on from {}: {} of {} steps are done", checkpoint.display(), state.step, job.schedule.steps);
@@ -83,7 +86,7 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
         None => job.begin(&settings, &overrides, inputs)?,
     };
     write_json(&output.join("manifest.json"), &manifest)?;
-    job.train(&settings, run, &mut learner, &mut state, manifest)
+    job.train(&settings, run, learner.as_mut(), &mut state, manifest)
 }
 
 /// All that a run works on, checked.
@@ -93,11 +96,10 @@ struct Job {
     data: Data,
     dev: Option<Data>,
     schedule: Schedule,
-    plan: Plan,
 }
 
 impl Job {
-    fn prepare(settings: &TrainSettings) -> Result<Job> {
+    fn prepare(settings: &TrainSettings) -> Result<(Job, Device)> {
         let base = Base::open(settings)?;
         let prompts = PromptSet::find(settings.prompts.as_deref())?;
         let read = |path: &PathBuf| Data::read(path, settings, &prompts, &base);
@@ -110,12 +112,12 @@ impl Job {
             leaks::warn(&settings.data, dev)?;
         }
         let schedule = Schedule::new(data.sequences.len(), settings.optimisation, settings.seed);
-        let plan = plan(settings, &base, &data, dev.as_ref())?;
-        Ok(Job { base, prompts, data, dev, schedule, plan })
+        let device = Device::choose(settings, &base, largest(settings, &data, dev.as_ref()))?;
+        Ok((Job { base, prompts, data, dev, schedule }, device))
     }
 
-    fn announce(&self, settings: &TrainSettings) {
-        let Job { base, prompts, data, dev, schedule, plan } = self;
+    fn announce(&self, settings: &TrainSettings, device: &Device) {
+        let Job { base, prompts, data, dev, schedule } = self;
         base.announce(settings);
         eprintln!("prompts  {}", prompts.source);
         data.announce("data", settings.max_seq_tokens);
@@ -123,7 +125,7 @@ impl Job {
             dev.announce("dev", settings.max_seq_tokens);
         }
         eprintln!("steps    {}", preview::steps(schedule, &settings.optimisation));
-        eprintln!("memory   {plan}; {} of {} layers are computed twice", plan.recomputed, base.config.layers);
+        device.announce(base.config.layers);
         eprintln!("example  {}", preview::example(&data.examples.examples[0], |token| base.tokenizer.piece(token)));
     }
 
@@ -183,7 +185,8 @@ impl Job {
     }
 }
 
-fn plan(settings: &TrainSettings, base: &Base, data: &Data, dev: Option<&Data>) -> Result<Plan> {
+/// What the largest batch needs.
+fn largest(settings: &TrainSettings, data: &Data, dev: Option<&Data>) -> Largest {
     let at_once = settings.optimisation.batch_size;
     let most = |value: fn(&Sequence) -> usize| {
         let mut values: Vec<usize> = data.sequences.iter().map(value).collect();
@@ -191,15 +194,9 @@ fn plan(settings: &TrainSettings, base: &Base, data: &Data, dev: Option<&Data>) 
         let dev = dev.into_iter().flat_map(|dev| &dev.sequences).map(value).max().unwrap_or(0);
         values.iter().take(at_once).sum::<usize>().max(dev)
     };
-    let largest = Largest {
+    Largest {
         tokens: most(|sequence| sequence.batch.tokens.len()),
         rows: most(|sequence| sequence.batch.rows.len()),
-    };
-    if let Some(most) = settings.max_memory {
-        return Plan::new(&base.config, &base.method, largest, most);
+        parts: most(|sequence| sequence.batch.documents.iter().map(|document| 1 + document.branches.len()).sum()),
     }
-    // Other programs, and what the plan doesn't know of, need some.
-    let available = available_memory().map_or(u64::MAX, |free| free / 10 * 9);
-    Plan::new(&base.config, &base.method, largest, available)
-        .map_err(|error| EnvironmentFailure(format!("{error:#}")).into())
 }

@@ -101,8 +101,11 @@ pub struct TrainOverrides {
     /// Stop when so many checkpoints in a row were not better on --dev; 0 never stops early [default: 3]
     #[arg(long, env = "REELS_PATIENCE", value_name = "N", help_heading = "Checkpoints")]
     pub patience: Option<usize>,
+    /// Where it is computed [default: auto, an NVIDIA GPU if there is one and this build can use it]
+    #[arg(long, env = "REELS_DEVICE", help_heading = "Machine")]
+    pub device: Option<TrainDevice>,
     /// Memory to use at most, such as 8G; what is left over saves computing [default: what is free]
-    #[arg(long, env = "REELS_MAX_MEMORY", value_name = "SIZE", help_heading = "Checkpoints")]
+    #[arg(long, env = "REELS_MAX_MEMORY", value_name = "SIZE", help_heading = "Machine")]
     pub max_memory: Option<String>,
 }
 
@@ -116,6 +119,18 @@ pub enum TrainMethod {
     Lora,
     /// All weights; for small models
     Full,
+}
+
+/// Where training is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainDevice {
+    /// An NVIDIA GPU, else the CPU
+    Auto,
+    /// The CPU, in 32 bits
+    Cpu,
+    /// The first NVIDIA GPU, in 16 bits
+    Cuda,
 }
 
 /// How the learning rate goes on after the warm-up.
@@ -163,6 +178,8 @@ pub struct TrainSettings {
     pub packing: bool,
     /// Of everything random.
     pub seed: u64,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub device: TrainDevice,
     /// To use at most; `None` is what is free.
     pub max_memory: Option<u64>,
 }
@@ -259,6 +276,7 @@ impl TrainOverrides {
         self.shuffle.get_or_insert(true);
         self.seed.get_or_insert(DEFAULT_SEED);
         self.patience.get_or_insert(3);
+        self.device.get_or_insert(TrainDevice::Auto);
         self
     }
 
@@ -338,6 +356,7 @@ impl TrainOverrides {
             max_seq_tokens: filled.max_seq_tokens.context(required)?,
             packing: filled.no_packing != Some(true),
             seed: filled.seed.context(required)?,
+            device: filled.device.context(required)?,
             max_memory: filled.max_memory.as_deref().map(bytes).transpose()?,
         })
     }

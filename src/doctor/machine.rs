@@ -7,7 +7,10 @@ use crate::run::{available_memory, free_bytes, size};
 
 /// What is found on this machine, and on the disk of a folder.
 pub fn machine(folder: &Path) -> Vec<Finding> {
-    [Some(instructions()), Some(cores()), memory(), disk(folder), Some(gpu())].into_iter().flatten().collect()
+    [Some(instructions()), Some(cores()), memory(), disk(folder), Some(super::gpu::gpu())]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Instruction sets that the CPU has: their name, and whether this build uses them.
@@ -81,15 +84,6 @@ fn disk(folder: &Path) -> Option<Finding> {
         ));
     }
     Some(Finding::ok("disk", what))
-}
-
-fn gpu() -> Finding {
-    let version = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
-    let driver = version.split_whitespace().find(|word| word.starts_with(|char: char| char.is_ascii_digit()));
-    match driver {
-        Some(driver) => Finding::ok("gpu", format!("NVIDIA driver {driver}; this build computes on the CPU")),
-        None => Finding::ok("gpu", "none: all is computed on the CPU"),
-    }
 }
 
 /// Bytes a second that all threads read together, about.

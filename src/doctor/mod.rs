@@ -5,6 +5,11 @@ mod directory;
 #[cfg(not(feature = "train"))]
 #[path = "directory_disabled.rs"]
 mod directory;
+#[cfg(feature = "cuda")]
+mod gpu;
+#[cfg(not(feature = "cuda"))]
+#[path = "gpu_disabled.rs"]
+mod gpu;
 mod machine;
 mod model;
 

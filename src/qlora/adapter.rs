@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 
 use super::config::Config;
@@ -21,12 +21,18 @@ const WEIGHTS: &str = "adapter_model.safetensors";
 const CONFIG: &str = "adapter_config.json";
 const WAY_OUT: &str = "plain LoRA of one rank and alpha on linear maps can be read; merge this one with PEFT (merge_and_unload) and name the directory it is saved in";
 
-/// Writes a model's adapter; `base` is what its configuration names as the base model.
+/// Writes an adapter; `base` is what its configuration names as the base model.
 ///
 /// # Errors
 /// [`EnvironmentFailure`] that names the file.
-pub fn save(model: &mut Model, shape: &AdapterShape, dropout: f64, base: &Path, directory: &Path) -> Result<()> {
-    let tensors = model.parameters().into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor.clone()));
+pub fn save(
+    parameters: impl IntoIterator<Item = (String, Tensor)>,
+    shape: &AdapterShape,
+    dropout: f64,
+    base: &Path,
+    directory: &Path,
+) -> Result<()> {
+    let tensors = parameters.into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor));
     save_tensors(tensors, &directory.join(WEIGHTS))?;
     let config = json!({
         "peft_type": "LORA",
@@ -104,24 +110,35 @@ pub fn shape(directory: &Path) -> Result<AdapterShape> {
 /// Puts a stored adapter into a model that has one of the same shape.
 ///
 /// # Errors
-/// Names the parameter that is missing or of another shape.
+/// As [`read`].
 pub fn load(model: &mut Model, directory: &Path) -> Result<()> {
+    let parameters = model.parameters();
+    let shapes = parameters.iter().map(|(name, parameter)| (name.as_str(), parameter.dims().to_vec()));
+    let stored = read(directory, shapes)?;
+    parameters.into_iter().zip(stored).for_each(|((_, parameter), stored)| *parameter = stored);
+    Ok(())
+}
+
+/// The parameters of a stored adapter that have these names and shapes, in 32 bits.
+///
+/// # Errors
+/// Names the parameter that is missing or of another shape, or that isn't asked for.
+pub fn read<'a>(directory: &Path, shapes: impl Iterator<Item = (&'a str, Vec<usize>)>) -> Result<Vec<Tensor>> {
     let path = directory.join(WEIGHTS);
-    let device = model.embedding.device().clone();
-    let mut stored = candle_core::safetensors::load(&path, &device)
+    let mut stored = candle_core::safetensors::load(&path, &Device::Cpu)
         .with_context(|| format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display()))?;
-    for (name, parameter) in model.parameters() {
+    let mut found = Vec::new();
+    for (name, shape) in shapes {
         let tensor = stored.remove(&format!("{PREFIX}{name}")).with_context(|| {
             format!("{} lacks {PREFIX}{name}\nhint: it has other targets, or is of another model", path.display())
         })?;
         ensure!(
-            tensor.dims() == parameter.dims(),
-            "{}: {name} has the shape {:?}, and this model's {:?}\nhint: the adapter is of another rank or model",
+            tensor.dims() == shape,
+            "{}: {name} has the shape {:?}, and this model's {shape:?}\nhint: the adapter is of another rank or model",
             path.display(),
-            tensor.dims(),
-            parameter.dims()
+            tensor.dims()
         );
-        *parameter = tensor.to_dtype(DType::F32)?;
+        found.push(tensor.to_dtype(DType::F32)?);
     }
     ensure!(
         stored.is_empty(),
@@ -130,7 +147,7 @@ pub fn load(model: &mut Model, directory: &Path) -> Result<()> {
         stored.len(),
         stored.keys().next().map_or("", String::as_str)
     );
-    Ok(())
+    Ok(found)
 }
 
 /// The low-rank changes of a stored adapter, by the name of the linear map.
@@ -151,7 +168,7 @@ impl AdapterWeights {
     pub fn read(directory: &Path, config: &Config) -> Result<AdapterWeights> {
         let shape = shape(directory)?;
         let path = directory.join(WEIGHTS);
-        let mut stored = candle_core::safetensors::load(&path, &candle_core::Device::Cpu).with_context(|| {
+        let mut stored = candle_core::safetensors::load(&path, &Device::Cpu).with_context(|| {
             format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display())
         })?;
         let file = path.display();

@@ -15,10 +15,20 @@ pub struct Dropout {
 impl Dropout {
     /// Leaves out elements; which ones depends on `place`, the name of a linear map.
     pub fn apply<T: Real>(&self, x: &[T], place: &str) -> Vec<T> {
-        let seed = place.bytes().fold(self.seed, |hash, byte| mix(hash ^ u64::from(byte)));
-        // 16 bits an element: the share is met to 10⁻⁵.
-        let bound = (self.share * 65_536.0).round() as u64;
-        rows::drop_out(x, seed, bound, T::from_f64(1.0 / (1.0 - bound as f64 / 65_536.0)))
+        let (bound, kept) = self.bound();
+        rows::drop_out(x, self.seed_of(place), bound, T::from_f64(kept))
+    }
+
+    /// The seed of a place in the model.
+    pub fn seed_of(&self, place: &str) -> u64 {
+        place.bytes().fold(self.seed, |hash, byte| mix(hash ^ u64::from(byte)))
+    }
+
+    /// An element is left out where 16 bits are below the first, which meets the share to 10⁻⁵; others are multiplied by the
+    /// second.
+    pub fn bound(&self) -> (u64, f64) {
+        let bound = (self.share * 65_536.0).round();
+        (bound as u64, 1.0 / (1.0 - bound / 65_536.0))
     }
 }
 

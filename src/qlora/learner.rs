@@ -1,10 +1,9 @@
 //! candle as a learner.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use candle_core::{DType, Device, Tensor};
+use anyhow::Result;
+use candle_core::{DType, Device};
 
 use super::adapter::{self, AdapterShape, save_tensors};
 use super::checkpoint::Checkpoint;
@@ -12,10 +11,9 @@ use super::config::Config;
 use super::dropout::Dropout;
 use super::linear::Gradients;
 use super::model::{Method, Model};
-use super::optimizer::AdamW;
+use super::optimizer::{AdamW, read_moments, read_stored, save_moments, take};
 use crate::learner::{Batch, Learner, Update};
 
-const OPTIMIZER: &str = "optimizer.safetensors";
 const WEIGHTS: &str = "model.safetensors";
 
 /// A model with its gradients and the optimizer's state.
@@ -78,18 +76,13 @@ impl Learner for CandleLearner {
     }
 
     fn save(&mut self, directory: &Path) -> Result<()> {
+        let parameters = self.model.parameters().into_iter().map(|(name, tensor)| (name, tensor.clone()));
         match &self.adapter {
-            Some(shape) => adapter::save(&mut self.model, shape, self.dropout, &self.base, directory)?,
-            None => {
-                let parameters = self.model.parameters().into_iter();
-                save_tensors(parameters.map(|(name, tensor)| (name, tensor.clone())), &directory.join(WEIGHTS))?;
-            }
+            Some(shape) => adapter::save(parameters, shape, self.dropout, &self.base, directory)?,
+            None => save_tensors(parameters, &directory.join(WEIGHTS))?,
         }
-        let moments = self.optimizer.moments.iter().flat_map(|(name, [first, second])| {
-            [(format!("{name}.first"), first.clone()), (format!("{name}.second"), second.clone())]
-        });
-        let steps = Tensor::new(self.optimizer.steps as i64, self.model.embedding.device())?;
-        save_tensors(moments.chain([("steps".to_owned(), steps)]), &directory.join(OPTIMIZER))
+        let moments = self.optimizer.moments.iter().map(|(name, moments)| (name.clone(), moments.clone()));
+        save_moments(moments, self.optimizer.steps, directory)
     }
 
     fn restore(&mut self, directory: &Path) -> Result<()> {
@@ -97,20 +90,17 @@ impl Learner for CandleLearner {
             Some(_) => adapter::load(&mut self.model, directory)?,
             None => {
                 let path = directory.join(WEIGHTS);
-                let mut stored = self.stored(&path)?;
+                let mut stored = read_stored(&path)?;
                 for (name, parameter) in self.model.parameters() {
                     *parameter = take(&mut stored, &name, parameter.dims(), &path)?;
                 }
             }
         }
-        let path = directory.join(OPTIMIZER);
-        let mut stored = self.stored(&path)?;
-        self.optimizer.steps = take(&mut stored, "steps", &[], &path)?.to_scalar::<i64>()? as u64;
-        self.optimizer.moments.clear();
-        for (name, parameter) in self.model.parameters() {
-            let mut moment = |which: &str| take(&mut stored, &format!("{name}.{which}"), parameter.dims(), &path);
-            self.optimizer.moments.insert(name.clone(), [moment("first")?, moment("second")?]);
-        }
+        let parameters = self.model.parameters();
+        let shapes = parameters.iter().map(|(name, parameter)| (name.as_str(), parameter.dims().to_vec()));
+        let (steps, moments) = read_moments(directory, shapes)?;
+        self.optimizer.steps = steps;
+        self.optimizer.moments = parameters.into_iter().map(|(name, _)| name).zip(moments).collect();
         Ok(())
     }
 
@@ -123,18 +113,4 @@ impl Learner for CandleLearner {
 /// half as long on small models.
 fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| work())
-}
-
-impl CandleLearner {
-    fn stored(&self, path: &Path) -> Result<HashMap<String, Tensor>> {
-        candle_core::safetensors::load(path, self.model.embedding.device()).with_context(|| {
-            format!("cannot read {}\nhint: delete this checkpoint, and go on from another", path.display())
-        })
-    }
-}
-
-fn take(stored: &mut HashMap<String, Tensor>, name: &str, dims: &[usize], path: &Path) -> Result<Tensor> {
-    let tensor = stored.remove(name).with_context(|| format!("{} lacks {name}", path.display()))?;
-    ensure!(tensor.dims() == dims, "{}: {name} has the shape {:?}, not {dims:?}", path.display(), tensor.dims());
-    Ok(tensor)
 }

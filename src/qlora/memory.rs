@@ -21,6 +21,8 @@ pub struct Largest {
     pub tokens: usize,
     /// Rows whose next token is learned.
     pub rows: usize,
+    /// Prefixes and continuations of its documents.
+    pub parts: usize,
 }
 
 /// Memory by part, and how it was made to fit.

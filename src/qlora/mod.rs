@@ -7,6 +7,7 @@ pub mod adapter;
 pub mod checkpoint;
 pub mod config;
 pub mod cpu;
+pub mod cuda;
 pub mod directory;
 pub mod dropout;
 pub mod layer;

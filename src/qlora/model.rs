@@ -46,6 +46,17 @@ impl AdapterShape {
     pub fn scale(&self) -> f64 {
         self.alpha / if self.rank_stabilised { (self.rank as f64).sqrt() } else { self.rank as f64 }
     }
+
+    /// What a parameter starts with: A uniform within ±1/√in, which is what PEFT's default comes to, and B 0.
+    pub fn first_values(&self, parameter: &str, [rows, columns]: [usize; 2]) -> Vec<f32> {
+        let Some(linear) = parameter.strip_suffix(".lora_A.weight") else { return vec![0.0; rows * columns] };
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        // By name, so that other targets change nothing here.
+        random
+            .set_stream(linear.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(1_099_511_628_211) ^ u64::from(byte)));
+        let bound = 1.0 / (columns as f32).sqrt();
+        (0..rows * columns).map(|_| random.random_range(-bound..bound)).collect()
+    }
 }
 
 /// The weights.
@@ -299,17 +310,14 @@ impl Loader<'_> {
         Ok(Linear { name, weight, bias, adapter, trained: *self.method == Method::Full, input: None })
     }
 
-    /// A is uniform within ±1/√in, which is what PEFT's default comes to; B is 0.
     fn adapter(&self, shape: &AdapterShape, name: &str, (out, into): (usize, usize)) -> Result<Adapter> {
-        let mut random = ChaCha8Rng::seed_from_u64(shape.seed);
-        // By name, so that other targets change nothing here.
-        let stream = name.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(1_099_511_628_211) ^ u64::from(byte));
-        random.set_stream(stream);
-        let bound = 1.0 / (into as f32).sqrt();
-        let values: Vec<f32> = (0..shape.rank * into).map(|_| random.random_range(-bound..bound)).collect();
+        let tensor = |half: &str, rows: usize, columns: usize| {
+            let values = shape.first_values(&format!("{name}.{half}.weight"), [rows, columns]);
+            Tensor::from_vec(values, (rows, columns), self.device)
+        };
         Ok(Adapter {
-            a: Tensor::from_vec(values, (shape.rank, into), self.device)?,
-            b: Tensor::zeros((out, shape.rank), DType::F32, self.device)?,
+            a: tensor("lora_A", shape.rank, into)?,
+            b: tensor("lora_B", out, shape.rank)?,
             scale: shape.scale(),
         })
     }

@@ -1,15 +1,69 @@
 //! AdamW (Loshchilov and Hutter 2019) with 32-bit state, as torch computes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
-use anyhow::{Context, Result};
-use candle_core::{DType, Tensor};
+use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Device, Tensor};
 
+use super::adapter::save_tensors;
 use super::linear::Gradients;
 
 /// torch's defaults, but for the weight decay.
-const BETAS: [f64; 2] = [0.9, 0.999];
-const EPSILON: f64 = 1e-8;
+pub const BETAS: [f64; 2] = [0.9, 0.999];
+/// Keeps the quotient finite.
+pub const EPSILON: f64 = 1e-8;
+
+const FILE: &str = "optimizer.safetensors";
+
+/// Writes moments by parameter name, and the steps taken.
+///
+/// # Errors
+/// As [`save_tensors`].
+pub fn save_moments(moments: impl Iterator<Item = (String, [Tensor; 2])>, steps: u64, directory: &Path) -> Result<()> {
+    let moments = moments
+        .flat_map(|(name, [first, second])| [(format!("{name}.first"), first), (format!("{name}.second"), second)]);
+    let steps = Tensor::new(steps as i64, &Device::Cpu)?;
+    save_tensors(moments.chain([("steps".to_owned(), steps)]), &directory.join(FILE))
+}
+
+/// The steps taken, and the moments of parameters of these names and shapes.
+///
+/// # Errors
+/// As [`read_stored`] and [`take`].
+pub fn read_moments<'a>(
+    directory: &Path,
+    shapes: impl Iterator<Item = (&'a str, Vec<usize>)>,
+) -> Result<(u64, Vec<[Tensor; 2]>)> {
+    let path = directory.join(FILE);
+    let mut stored = read_stored(&path)?;
+    let steps = take(&mut stored, "steps", &[], &path)?.to_scalar::<i64>()? as u64;
+    let moments = shapes.map(|(name, shape)| {
+        let mut moment = |which: &str| take(&mut stored, &format!("{name}.{which}"), &shape, &path);
+        Ok([moment("first")?, moment("second")?])
+    });
+    Ok((steps, moments.collect::<Result<_>>()?))
+}
+
+/// All tensors of a checkpoint's file.
+///
+/// # Errors
+/// Names the file.
+pub fn read_stored(path: &Path) -> Result<HashMap<String, Tensor>> {
+    candle_core::safetensors::load(path, &Device::Cpu).with_context(|| {
+        format!("cannot read {}\nhint: delete this checkpoint, and go on from another", path.display())
+    })
+}
+
+/// One of them.
+///
+/// # Errors
+/// Names the file, and the tensor that is missing or of another shape.
+pub fn take(stored: &mut HashMap<String, Tensor>, name: &str, dims: &[usize], path: &Path) -> Result<Tensor> {
+    let tensor = stored.remove(name).with_context(|| format!("{} lacks {name}", path.display()))?;
+    ensure!(tensor.dims() == dims, "{}: {name} has the shape {:?}, not {dims:?}", path.display(), tensor.dims());
+    Ok(tensor)
+}
 
 /// Moments by parameter name.
 #[derive(Debug, Default)]

@@ -7,13 +7,12 @@ use crate::prompt::{ChatFormat, HubTokenizer};
 use crate::qlora::adapter::{self, AdapterShape};
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
-use crate::qlora::learner::CandleLearner;
 use crate::qlora::model::Method;
 
 /// What training starts from; weights are checked, not read.
 pub struct Base {
     pub config: Config,
-    checkpoint: Checkpoint,
+    pub checkpoint: Checkpoint,
     pub tokenizer: HubTokenizer,
     pub chat: ChatFormat,
     pub method: Method,
@@ -60,16 +59,6 @@ impl Base {
             ),
         };
         eprintln!("base     {} ({:.1} M parameters): {what}", settings.base.display(), parameters as f64 / 1e6);
-    }
-
-    pub fn load(&self, settings: &TrainSettings, recomputed: usize) -> Result<CandleLearner> {
-        let mut learner = CandleLearner::load(&self.checkpoint, &self.config, &self.method, &settings.base)?;
-        if let Some(init) = &settings.adapter.init {
-            adapter::load(&mut learner.model, init)?;
-        }
-        learner.dropout = settings.adapter.dropout;
-        learner.recomputed = recomputed;
-        Ok(learner)
     }
 }
 

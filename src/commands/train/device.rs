@@ -1,0 +1,62 @@
+//! What a run trains on: the CPU or a GPU, and whether it fits there.
+
+use anyhow::Result;
+
+use super::base::Base;
+use super::gpu::Gpu;
+use crate::config::{TrainDevice, TrainMethod, TrainSettings};
+use crate::learner::Learner;
+use crate::qlora::adapter;
+use crate::qlora::cuda::driver::describe;
+use crate::qlora::learner::CandleLearner;
+use crate::qlora::memory::{Largest, Plan};
+use crate::run::{EnvironmentFailure, available_memory};
+
+/// With the memory that is used.
+pub enum Device {
+    Cpu(Plan),
+    Gpu(Box<Gpu>),
+}
+
+impl Device {
+    pub fn choose(settings: &TrainSettings, base: &Base, largest: Largest) -> Result<Device> {
+        let gpu = match settings.device {
+            TrainDevice::Cpu => false,
+            TrainDevice::Cuda => true,
+            TrainDevice::Auto => settings.method != TrainMethod::Full && describe().is_ok(),
+        };
+        if gpu {
+            return Ok(Device::Gpu(Box::new(Gpu::open(settings, base, largest)?)));
+        }
+        if let Some(most) = settings.max_memory {
+            return Ok(Device::Cpu(Plan::new(&base.config, &base.method, largest, most)?));
+        }
+        // Other programs, and what the plan doesn't know of, need some.
+        let available = available_memory().map_or(u64::MAX, |free| free / 10 * 9);
+        let plan = Plan::new(&base.config, &base.method, largest, available);
+        Ok(Device::Cpu(plan.map_err(|error| EnvironmentFailure(format!("{error:#}")))?))
+    }
+
+    pub fn announce(&self, layers: usize) {
+        match self {
+            Device::Cpu(plan) => {
+                eprintln!("memory   {plan}; {} of {layers} layers are computed twice", plan.recomputed)
+            }
+            Device::Gpu(gpu) => gpu.announce(layers),
+        }
+    }
+
+    pub fn load(self, settings: &TrainSettings, base: &Base) -> Result<Box<dyn Learner>> {
+        let plan = match self {
+            Device::Cpu(plan) => plan,
+            Device::Gpu(gpu) => return gpu.load(settings, base),
+        };
+        let mut learner = CandleLearner::load(&base.checkpoint, &base.config, &base.method, &settings.base)?;
+        if let Some(init) = &settings.adapter.init {
+            adapter::load(&mut learner.model, init)?;
+        }
+        learner.dropout = settings.adapter.dropout;
+        learner.recomputed = plan.recomputed;
+        Ok(Box::new(learner))
+    }
+}

@@ -1,0 +1,54 @@
+//! Training on an NVIDIA GPU.
+
+use anyhow::Result;
+
+use super::base::Base;
+use crate::config::TrainSettings;
+use crate::learner::Learner;
+use crate::qlora::cuda::driver::{Driver, describe};
+use crate::qlora::cuda::gpu::Gpu as _;
+use crate::qlora::cuda::learner::GpuLearner;
+use crate::qlora::cuda::plan::{Job, Plan};
+use crate::qlora::memory::Largest;
+use crate::run::EnvironmentFailure;
+
+/// The GPU, and how its memory is used.
+pub struct Gpu {
+    driver: Driver,
+    plan: Plan,
+    name: String,
+}
+
+fn job<'a>(settings: &TrainSettings, base: &'a Base, largest: Largest) -> Job<'a> {
+    Job { config: &base.config, method: &base.method, largest, dropout: settings.adapter.dropout }
+}
+
+impl Gpu {
+    pub fn open(settings: &TrainSettings, base: &Base, largest: Largest) -> Result<Gpu> {
+        let job = job(settings, base, largest);
+        job.adapters()?;
+        let environment = |error: anyhow::Error| EnvironmentFailure(format!("{error:#}"));
+        let name = describe().map_err(environment)?;
+        let driver = Driver::open().map_err(environment)?;
+        let plan = match settings.max_memory {
+            Some(most) => Plan::new(&job, most)?,
+            None => Plan::new(&job, driver.free()?).map_err(environment)?,
+        };
+        Ok(Gpu { driver, plan, name })
+    }
+
+    pub fn announce(&self, layers: usize) {
+        let Gpu { plan, name, .. } = self;
+        eprintln!("device   {name}");
+        eprintln!("memory   {plan}; {} of {layers} layers are computed twice", layers - plan.kept);
+    }
+
+    pub fn load(self, settings: &TrainSettings, base: &Base) -> Result<Box<dyn Learner>> {
+        let job = job(settings, base, self.plan.largest);
+        let mut learner = GpuLearner::load(self.driver, &base.checkpoint, &job, &self.plan, &settings.base)?;
+        if let Some(init) = &settings.adapter.init {
+            learner.load_adapter(init)?;
+        }
+        Ok(Box::new(learner))
+    }
+}

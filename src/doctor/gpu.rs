@@ -1,0 +1,12 @@
+//! The GPU that training may use.
+
+use super::Finding;
+use crate::qlora::cuda::driver::describe;
+
+/// What is found.
+pub fn gpu() -> Finding {
+    match describe() {
+        Ok(name) => Finding::ok("gpu", format!("{name}; training uses it")),
+        Err(error) => Finding::ok("gpu", format!("none: {error:#}").split('\n').next().unwrap_or_default().to_owned()),
+    }
+}

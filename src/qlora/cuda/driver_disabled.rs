@@ -1,0 +1,59 @@
+//! A build without CUDA.
+
+use anyhow::{Result, bail};
+
+use super::gpu::{Address, Gpu, Launch, Product};
+
+const MISSING: &str = "this build can't compute on a GPU\nhint: build it with --features cuda, on a machine with the CUDA toolkit; or use --device cpu";
+
+/// None.
+#[derive(Debug)]
+pub enum Driver {}
+
+/// Says that this build can't tell.
+///
+/// # Errors
+/// Always.
+pub fn describe() -> Result<String> {
+    bail!(MISSING)
+}
+
+impl Driver {
+    /// Says that this build has none.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open() -> Result<Driver> {
+        bail!(MISSING)
+    }
+}
+
+impl Gpu for Driver {
+    fn free(&self) -> Result<u64> {
+        match *self {}
+    }
+
+    fn allocate(&self, _: usize) -> Result<Address> {
+        match *self {}
+    }
+
+    fn write(&self, _: Address, _: &[u8]) -> Result<()> {
+        match *self {}
+    }
+
+    fn read(&self, _: Address, _: &mut [u8]) -> Result<()> {
+        match *self {}
+    }
+
+    fn clear(&self, _: Address, _: usize) -> Result<()> {
+        match *self {}
+    }
+
+    fn launch(&self, _: &Launch) -> Result<()> {
+        match *self {}
+    }
+
+    fn multiply(&self, _: &Product) -> Result<()> {
+        match *self {}
+    }
+}

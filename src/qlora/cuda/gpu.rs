@@ -1,0 +1,256 @@
+//! What training asks of a GPU: memory, kernels, matrix products. The driver answers, and in tests an emulator.
+
+use anyhow::{Result, ensure};
+
+/// A place in the GPU's memory, in bytes; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Address(pub u64);
+
+impl Address {
+    /// So many values of `size` bytes further on.
+    #[must_use]
+    pub fn plus(self, values: usize, size: usize) -> Address {
+        Address(self.0 + (values * size) as u64)
+    }
+}
+
+/// What a kernel is given, in the order of its parameters.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the types say it")]
+pub enum Argument {
+    At(Address),
+    Int(i32),
+    Long(i64),
+    Word(u32),
+    Seed(u64),
+    Float(f32),
+}
+
+macro_rules! argument {
+    ($($type:ty => $variant:ident),*) => {
+        $(impl From<$type> for Argument {
+            fn from(value: $type) -> Argument {
+                Argument::$variant(value)
+            }
+        })*
+    };
+}
+impl Argument {
+    /// As the kernel reads it, from the first byte on.
+    pub fn bytes(&self) -> [u8; 8] {
+        let four = |bytes: [u8; 4]| [bytes, [0; 4]].concat().try_into().unwrap_or_default();
+        match self {
+            Argument::At(address) => address.0.to_le_bytes(),
+            Argument::Int(value) => four(value.to_le_bytes()),
+            Argument::Long(value) => value.to_le_bytes(),
+            Argument::Word(value) => four(value.to_le_bytes()),
+            Argument::Seed(value) => value.to_le_bytes(),
+            Argument::Float(value) => four(value.to_le_bytes()),
+        }
+    }
+}
+
+argument!(Address => At, i32 => Int, i64 => Long, u32 => Word, u64 => Seed, f32 => Float);
+
+/// A kernel over blocks of threads.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Launch<'a> {
+    pub kernel: &'a str,
+    pub blocks: [u32; 2],
+    pub threads: u32,
+    /// Bytes that the threads of a block share.
+    pub shared: u32,
+    pub arguments: &'a [Argument],
+}
+
+/// Rows of values in the GPU's memory, `stride` values apart.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(missing_docs, reason = "the type says it")]
+pub struct Rows {
+    pub at: Address,
+    pub stride: usize,
+}
+
+/// Bytes of a bf16.
+pub const HALF: usize = 2;
+/// Bytes of a float.
+pub const FLOAT: usize = 4;
+
+impl Rows {
+    /// bf16 values from a row and column on.
+    #[must_use]
+    pub fn from(self, row: usize, column: usize) -> Rows {
+        Rows { at: self.at.plus(row * self.stride + column, HALF), ..self }
+    }
+}
+
+/// A factor of a product, in bf16.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Factor {
+    pub rows: Rows,
+    pub transposed: bool,
+}
+
+impl From<Rows> for Factor {
+    fn from(rows: Rows) -> Factor {
+        Factor { rows, transposed: false }
+    }
+}
+
+impl Rows {
+    /// The other way round.
+    #[must_use]
+    pub fn transposed(self) -> Factor {
+        Factor { rows: self, transposed: true }
+    }
+}
+
+/// `to = alpha · left · right + beta · to`, summed in floats.
+#[derive(Debug, Clone, Copy)]
+pub struct Product {
+    /// Rows and columns of the result.
+    pub shape: [usize; 2],
+    /// Columns of the left factor.
+    pub inner: usize,
+    /// `[rows, inner]`
+    pub left: Factor,
+    /// `[inner, columns]`
+    pub right: Factor,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub to: Rows,
+    /// Whether the result is in floats rather than bf16.
+    pub floats: bool,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub alpha: f32,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub beta: f32,
+}
+
+impl Product {
+    /// `to = left · right`, in bf16.
+    pub fn new(
+        shape: [usize; 2],
+        inner: usize,
+        left: impl Into<Factor>,
+        right: impl Into<Factor>,
+        to: Rows,
+    ) -> Product {
+        Product { shape, inner, left: left.into(), right: right.into(), to, floats: false, alpha: 1.0, beta: 0.0 }
+    }
+
+    /// In floats, added to what is there.
+    #[must_use]
+    pub fn added(self, alpha: f32) -> Product {
+        Product { floats: true, alpha, beta: 1.0, ..self }
+    }
+}
+
+/// A GPU. What is asked for happens in order; only reading waits for it.
+pub trait Gpu {
+    /// Bytes that are free.
+    ///
+    /// # Errors
+    /// Of the driver.
+    fn free(&self) -> Result<u64>;
+
+    /// Memory, until the GPU is dropped. Its contents are left over.
+    ///
+    /// # Errors
+    /// When there isn't as much.
+    fn allocate(&self, bytes: usize) -> Result<Address>;
+
+    /// # Errors
+    /// Of the driver.
+    fn write(&self, to: Address, bytes: &[u8]) -> Result<()>;
+
+    /// # Errors
+    /// Of the driver, and of what was asked for before.
+    fn read(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
+
+    /// Sets bytes to 0.
+    ///
+    /// # Errors
+    /// Of the driver.
+    fn clear(&self, at: Address, bytes: usize) -> Result<()>;
+
+    /// # Errors
+    /// Of the driver.
+    fn launch(&self, launch: &Launch) -> Result<()>;
+
+    /// # Errors
+    /// Of cuBLAS.
+    fn multiply(&self, product: &Product) -> Result<()>;
+}
+
+/// Hands out parts of memory one behind the other. From 0 on it only counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Arena {
+    next: Address,
+    end: u64,
+}
+
+/// What every part begins at a multiple of.
+const ALIGNMENT: u64 = 256;
+
+impl Arena {
+    /// Counts.
+    pub fn counting() -> Arena {
+        Arena { next: Address(0), end: u64::MAX }
+    }
+
+    /// So many bytes from an address on.
+    pub fn new(start: Address, bytes: usize) -> Arena {
+        Arena { next: start, end: start.0 + bytes as u64 }
+    }
+
+    /// Bytes handed out, where it counts.
+    pub fn used(&self) -> usize {
+        self.next.0 as usize
+    }
+
+    /// Room for so many values of `size` bytes.
+    ///
+    /// # Panics
+    /// When more is taken than was counted.
+    pub fn take(&mut self, values: usize, size: usize) -> Address {
+        let taken = self.next;
+        self.next = Address((taken.0 + (values * size) as u64).next_multiple_of(ALIGNMENT));
+        assert!(self.next.0 <= self.end, "more GPU memory is taken than was counted");
+        taken
+    }
+
+    /// Rows of bf16 values.
+    pub fn rows(&mut self, rows: usize, stride: usize) -> Rows {
+        Rows { at: self.take(rows * stride, HALF), stride }
+    }
+}
+
+/// Reads values of four bytes.
+///
+/// # Errors
+/// As [`Gpu::read`].
+pub fn read_floats(gpu: &impl Gpu, from: Address, count: usize) -> Result<Vec<f32>> {
+    let mut bytes = vec![0; count * FLOAT];
+    gpu.read(from, &mut bytes)?;
+    let (floats, rest) = bytes.as_chunks::<FLOAT>();
+    ensure!(rest.is_empty(), "floats are of four bytes");
+    Ok(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+}
+
+/// Writes values of four bytes.
+///
+/// # Errors
+/// As [`Gpu::write`].
+pub fn write_floats(gpu: &impl Gpu, to: Address, values: &[f32]) -> Result<()> {
+    gpu.write(to, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+/// Writes values of four bytes.
+///
+/// # Errors
+/// As [`Gpu::write`].
+pub fn write_words(gpu: &impl Gpu, to: Address, values: &[u32]) -> Result<()> {
+    gpu.write(to, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+}

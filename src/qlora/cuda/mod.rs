@@ -1,0 +1,17 @@
+//! QLoRA on an NVIDIA GPU: the passes of `qlora::layer` in bf16 with sums in floats, by kernels of our own and cuBLAS. All room
+//! is planned before the first step. Everything but [`driver`] is tested on a CPU: an emulator runs the kernels.
+
+pub mod batch;
+#[cfg(feature = "cuda")]
+pub mod driver;
+#[cfg(not(feature = "cuda"))]
+#[path = "driver_disabled.rs"]
+pub mod driver;
+pub mod engine;
+pub mod gpu;
+pub mod learner;
+pub mod ops;
+pub mod plan;
+pub mod room;
+pub mod weights;
+pub mod work;

@@ -1,0 +1,195 @@
+//! How a GPU's memory is used: what doesn't fit is an error before anything is loaded; what is free buys speed.
+
+use anyhow::{Result, bail};
+
+use super::gpu::{FLOAT, HALF};
+use super::room::{Needs, Room};
+use super::weights::{Groups, Parameter};
+use crate::qlora::config::Config;
+use crate::qlora::memory::Largest;
+use crate::qlora::model::{AdapterShape, Method};
+use crate::qlora::nf4::{BLOCK, NESTED_BLOCK};
+use crate::run::size;
+
+/// Of the driver, cuBLAS and its workspaces.
+const OTHER: u64 = 800 << 20;
+
+/// Memory by part, and how it was made to fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Name and bytes.
+    pub parts: Vec<(&'static str, u64)>,
+    /// Layers whose values are kept for the way back; the others are computed twice.
+    pub kept: usize,
+    /// Whether dense weights are kept rather than made for each use.
+    pub panels: bool,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub largest: Largest,
+    /// Of what adapters see.
+    pub dropout: f64,
+}
+
+/// What a run is about.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Job<'a> {
+    pub config: &'a Config,
+    pub method: &'a Method,
+    pub largest: Largest,
+    pub dropout: f64,
+}
+
+impl Job<'_> {
+    /// The adapters, and whether weights are in four bits.
+    ///
+    /// # Errors
+    /// When all weights are to be trained, or the model's shape is none that kernels are made for.
+    pub fn adapters(&self) -> Result<(&AdapterShape, bool)> {
+        let size = self.config.head_size();
+        if ![64, 128].contains(&size) {
+            bail!("heads have {size} values, and the GPU kernels are for 64 and 128\nhint: use --device cpu")
+        }
+        if !self.config.hidden.is_multiple_of(8) || !self.config.intermediate.is_multiple_of(8) {
+            bail!("hidden_size and intermediate_size must be multiples of 8 on a GPU\nhint: use --device cpu")
+        }
+        match self.method {
+            Method::Qlora(shape) => Ok((shape, true)),
+            Method::Lora(shape) => Ok((shape, false)),
+            Method::Full => {
+                bail!("--method full trains on the CPU only\nhint: use --method qlora or lora, or --device cpu")
+            }
+        }
+    }
+
+    /// What the room depends on.
+    pub fn needs(&self, shape: &AdapterShape, kept: usize, panels: bool) -> Needs<'_> {
+        let groups = Groups::new(self.config, shape, 0, &mut Vec::new());
+        let largest_panel = groups.all().map(|group| group.panel_values(shape.rank)).into_iter().max().unwrap_or(0);
+        Needs {
+            config: self.config,
+            largest: self.largest,
+            rank: shape.rank,
+            dropout: self.dropout > 0.0,
+            kept,
+            panel: if panels { 0 } else { largest_panel },
+        }
+    }
+}
+
+impl Plan {
+    /// As few layers as possible are computed twice within `available` bytes, then dense weights are kept.
+    ///
+    /// # Errors
+    /// When it doesn't fit, with what would help; and as [`Job::adapters`].
+    pub fn new(job: &Job, available: u64) -> Result<Plan> {
+        let (shape, four_bits) = job.adapters()?;
+        let layers = job.config.layers;
+        let make = |kept: usize, panels: bool| {
+            let parts = parts(job, shape, (four_bits, panels), kept);
+            Plan { parts, kept, panels, largest: job.largest, dropout: job.dropout }
+        };
+        let least = make(1, !four_bits);
+        if least.bytes() > available {
+            bail!(
+                "training needs {} of GPU memory, and {} may be used: {}\nhint: lower --batch-size or --max-seq-tokens{}",
+                size(least.bytes()),
+                size(available),
+                list(&least.parts),
+                if four_bits { "" } else { ", or use --method qlora" }
+            );
+        }
+        if layers > 1 {
+            let layer = make(2, !four_bits).bytes() - least.bytes();
+            let kept = ((available - least.bytes()) / layer.max(1)) as usize + 1;
+            if kept < layers {
+                return Ok(make(kept, !four_bits));
+            }
+        }
+        let all = make(layers, true);
+        Ok(if all.bytes() <= available { all } else { make(layers, !four_bits) })
+    }
+
+    /// In all.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} on the GPU: {}", size(self.bytes()), list(&self.parts))
+    }
+}
+
+fn list(parts: &[(&'static str, u64)]) -> String {
+    let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
+    parts.join(", ")
+}
+
+fn parts(job: &Job, shape: &AdapterShape, (four_bits, panels): (bool, bool), kept: usize) -> Vec<(&'static str, u64)> {
+    let config = job.config;
+    let mut parameters: Vec<Parameter> = Vec::new();
+    let groups = Groups::new(config, shape, 0, &mut parameters);
+    let layers = config.layers as u64;
+    let linears: usize = groups.all().iter().map(|group| group.out() * group.into).sum();
+    let linears = linears as u64 * layers;
+    let all: u64 = config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+    // A code of four bits; of a block's maximum eight bits, of 256 blocks 32.
+    let packed = linears / 2 + linears / BLOCK as u64 + linears * FLOAT as u64 / (BLOCK * NESTED_BLOCK) as u64;
+    let panel: usize = groups.all().iter().map(|group| group.panel_values(shape.rank)).sum();
+    let trained: usize = parameters.iter().map(Parameter::values).sum();
+    let room = |kept: usize| Room::bytes(&job.needs(shape, kept, panels)) as u64;
+    vec![
+        ("weights", (all - linears) * HALF as u64 + if four_bits && !panels { packed } else { 0 }),
+        ("what is trained, with gradients and moments", 4 * (trained * FLOAT) as u64 * layers),
+        ("passing values", room(0)),
+        ("kept layers", room(kept) - room(0)),
+        ("dense weights", if panels { (panel * HALF) as u64 * layers } else { 0 }),
+        ("else", OTHER),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Qwen2.5-7B, rank 16 on all linear maps.
+    fn plan(sequences: usize, available: u64) -> Result<Plan> {
+        let config = Config {
+            vocabulary: 152_064,
+            hidden: 3584,
+            intermediate: 18_944,
+            layers: 28,
+            heads: 28,
+            kv_heads: 4,
+            rope_theta: 1e6,
+            rms_norm_eps: 1e-6,
+            max_positions: 32_768,
+            tied: false,
+        };
+        let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+        let targets = targets.map(str::to_owned).to_vec();
+        let method = Method::Qlora(AdapterShape { rank: 16, alpha: 32.0, rank_stabilised: false, targets, seed: 0 });
+        let largest = Largest { tokens: sequences * 1024, rows: sequences * 1024, parts: sequences };
+        Plan::new(&Job { config: &config, method: &method, largest, dropout: 0.0 }, available)
+    }
+
+    #[test]
+    fn memory_that_is_free_buys_speed() {
+        let used = |sequences, gigabytes: u64| {
+            let plan = plan(sequences, gigabytes * 1_000_000_000).unwrap();
+            assert!(plan.bytes() <= gigabytes * 1_000_000_000);
+            (plan.kept, plan.panels)
+        };
+        assert!(!used(8, 12).1);
+        assert!(used(8, 12).0 < used(8, 24).0);
+        assert_eq!((used(8, 40), used(8, 80)), ((28, false), (28, true)));
+        assert!(used(1, 9).0 > 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_says_what_would() {
+        let error = plan(8, 8_000_000_000).unwrap_err().to_string();
+        assert!(error.contains("GPU memory") && error.contains("lower --batch-size"), "{error}");
+    }
+}
