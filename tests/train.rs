@@ -363,3 +363,11 @@ fn what_cannot_be_trained_is_refused_before_weights_are_read() {
         assert!(!path.join("run").exists(), "{base} {flags}: something was written");
     }
 }
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_build_without_cuda_says_so() {
+    let folder = Folder::new();
+    let stderr = folder.train("--data train.jsonl --device cuda -o run", 5);
+    assert!(stderr.contains("this build can't compute on a GPU\nhint: build it with --features cuda"), "{stderr}");
+}

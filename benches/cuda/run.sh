@@ -1,26 +1,28 @@
 #!/bin/sh
 # Training a 7B on the GPU of this machine: ours and peers, the same shape, batch and adapter.
 #
-#   benches/cuda/run.sh REELS TOKENIZER_DIR [WORK]
+#   benches/cuda/run.sh REELS CONFIG.json TOKENIZER_DIR [WORK]
 #
-# REELS is a build with --features cuda; libcublas.so.13 must be on LD_LIBRARY_PATH.
+# CONFIG.json is Qwen2.5-7B's. REELS is a build with --features cuda; libcublas.so.13 must be on LD_LIBRARY_PATH.
 set -eu
-reels=$1 tokenizer=$2 work=${3:-/tmp/cuda-bench}
+reels=$1 config=$2 tokenizer=$3 work=${4:-/tmp/cuda-bench}
 here=$(dirname "$0")
+mkdir -p "$work"
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-[ -e "$work/7b/model.safetensors.index.json" ] || python3 "$here/checkpoint.py" "$tokenizer" "$work/7b"
+[ -e "$work/7b/model.safetensors.index.json" ] || python3 "$here/../peers/random_checkpoint.py" --config "$config" --tokenizer "$tokenizer" -o "$work/7b"
+python3 "$here/texts.py" "$tokenizer/tokenizer.json" "$work/texts.jsonl"
 cat "$work"/7b/*.safetensors > /dev/null # into the page cache
 ours() { # NAME FLAGS…
     name=$1
     shift
     rm -rf "$work/$name"
     echo "== reels, $name"
-    "$reels" train --device cuda --base "$work/7b" --data "$work/7b/data.jsonl" -o "$work/$name" --rank 16 --dropout 0 \
+    "$reels" train --device cuda --base "$work/7b" --data "$work/texts.jsonl" -o "$work/$name" --rank 16 --dropout 0 \
         --grad-accum 1 --max-seq-tokens 1024 --warmup 0 "$@" 2>&1 | grep -E "^(device|memory|trained)"
 }
-ours recomputed --batch-size 8 --steps 30 --max-memory 12G
+ours recomputed --batch-size 8 --steps 30 --max-memory 11440M
 ours free --batch-size 8 --steps 40
-ours one --batch-size 1 --steps 100 --max-memory 8500M
+ours one --batch-size 1 --steps 100 --max-memory 8100M
 for peer in peft unsloth; do
     python3 "$here/peers.py" "$peer" "$work/7b" 8 9 2>&1 | tail -1
 done

@@ -46,6 +46,7 @@ def main():
         if source.exists():
             shutil.copyfile(source, output / name)
     torch.manual_seed(1)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     shard, size, number, weight_map = {}, 0, 1, {}
 
     def write():
@@ -56,8 +57,8 @@ def main():
         shard, size, number = {}, 0, number + 1
 
     for name, shape in tensors(config):
-        values = torch.ones(shape) if "norm" in name else torch.randn(shape) * 0.02
-        shard[name] = values.to(torch.bfloat16)
+        values = torch.ones(shape) if "norm" in name else torch.randn(shape, device=device) * 0.02
+        shard[name] = values.to(torch.bfloat16).cpu()
         size += 2 * values.numel()
         if size > 1 << 30:
             write()

@@ -4,10 +4,9 @@ use anyhow::Result;
 
 use super::base::Base;
 use super::gpu::Gpu;
-use crate::config::{TrainDevice, TrainMethod, TrainSettings};
+use crate::config::{TrainDevice, TrainSettings};
 use crate::learner::Learner;
 use crate::qlora::adapter;
-use crate::qlora::cuda::driver::describe;
 use crate::qlora::learner::CandleLearner;
 use crate::qlora::memory::{Largest, Plan};
 use crate::run::{EnvironmentFailure, available_memory};
@@ -23,7 +22,7 @@ impl Device {
         let gpu = match settings.device {
             TrainDevice::Cpu => false,
             TrainDevice::Cuda => true,
-            TrainDevice::Auto => settings.method != TrainMethod::Full && describe().is_ok(),
+            TrainDevice::Auto => Gpu::suits(settings, base, largest),
         };
         if gpu {
             return Ok(Device::Gpu(Box::new(Gpu::open(settings, base, largest)?)));

@@ -24,11 +24,16 @@ fn job<'a>(settings: &TrainSettings, base: &'a Base, largest: Largest) -> Job<'a
 }
 
 impl Gpu {
+    /// Whether there is one, and it can train this.
+    pub fn suits(settings: &TrainSettings, base: &Base, largest: Largest) -> bool {
+        describe().is_ok() && job(settings, base, largest).adapters().is_ok()
+    }
+
     pub fn open(settings: &TrainSettings, base: &Base, largest: Largest) -> Result<Gpu> {
         let job = job(settings, base, largest);
-        job.adapters()?;
         let environment = |error: anyhow::Error| EnvironmentFailure(format!("{error:#}"));
         let name = describe().map_err(environment)?;
+        job.adapters()?;
         let driver = Driver::open().map_err(environment)?;
         let plan = match settings.max_memory {
             Some(most) => Plan::new(&job, most)?,

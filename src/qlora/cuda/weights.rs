@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use half::bf16;
+use rayon::prelude::*;
 
 use super::gpu::{Address, FLOAT, Gpu, HALF, Rows, write_floats};
 use super::ops::Packed;
@@ -184,7 +185,13 @@ impl<'a, G: Gpu> Memory<'a, G> {
 
 /// bf16, as bytes.
 fn rounded(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect()
+    const AT_ONCE: usize = 1 << 14;
+    let mut bytes = vec![0; values.len() * HALF];
+    bytes.par_chunks_mut(AT_ONCE * HALF).zip(values.par_chunks(AT_ONCE)).for_each(|(bytes, values)| {
+        let (halves, _) = bytes.as_chunks_mut::<HALF>();
+        halves.iter_mut().zip(values).for_each(|(half, value)| *half = bf16::from_f32(*value).to_le_bytes());
+    });
+    bytes
 }
 
 fn float_bytes(values: &[f32]) -> Vec<u8> {
