@@ -18,6 +18,6 @@ lint: tools
 tools:
 	@./tools/build-tools.sh
 
-# Rebuilds the bundled model, in some hours: INDOSUM names the folder with train.jsonl and dev.jsonl of IndoSum as records.
+# Rebuilds the bundled model, in about 75 minutes: INDOSUM names the folder with train.jsonl and dev.jsonl of IndoSum as records.
 bundled-model: tools
 	./tools/bundled-model.sh
