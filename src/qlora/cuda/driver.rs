@@ -70,7 +70,9 @@ impl Driver {
         let blas = CudaBlas::new(stream.clone())?;
         // SAFETY: the text ends with a zero byte.
         let module =
-            unsafe { result::module::load_data(KERNELS.as_ptr().cast()) }.context("our kernels can't be loaded")?;
+            unsafe { result::module::load_data(KERNELS.as_ptr().cast()) }.context(
+            "the driver can't load our kernels\nhint: it is older than the CUDA toolkit of this build; update it, or use --device cpu",
+        )?;
         Ok(Driver { context, stream, blas, module, kernels: RefCell::default(), taken: RefCell::default() })
     }
 
