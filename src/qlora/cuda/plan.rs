@@ -91,11 +91,11 @@ impl Plan {
         let least = make(1, !four_bits);
         if least.bytes() > available {
             bail!(
-                "training needs {} of GPU memory, and {} may be used: {}\nhint: lower --batch-size or --max-seq-tokens{}",
+                "training needs {} of GPU memory, and {} may be used: {}\nhint: {}",
                 size(least.bytes()),
                 size(available),
                 list(&least.parts),
-                if four_bits { "" } else { ", or use --method qlora" }
+                what_fits(job, (shape, four_bits), available)
             );
         }
         if layers > 1 {
@@ -118,6 +118,26 @@ impl Plan {
 impl std::fmt::Display for Plan {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} on the GPU: {}", size(self.bytes()), list(&self.parts))
+    }
+}
+
+/// The largest batch that would fit, or what else helps.
+fn what_fits(job: &Job, (shape, four_bits): (&AdapterShape, bool), available: u64) -> String {
+    let tokens = job.largest.tokens;
+    let fits = |tokens: usize| {
+        let largest = Largest { tokens, rows: job.largest.rows.min(tokens), ..job.largest };
+        let parts = parts(&Job { largest, ..*job }, shape, (four_bits, !four_bits), 1);
+        parts.iter().map(|(_, bytes)| bytes).sum::<u64>() <= available
+    };
+    let (mut most, mut too_many) = (0, tokens);
+    while too_many - most > 1 {
+        let middle = (most + too_many) / 2;
+        *if fits(middle) { &mut most } else { &mut too_many } = middle;
+    }
+    match most {
+        0 if !four_bits => "use --method qlora".to_owned(),
+        0 => "the weights alone don't fit; use a smaller base".to_owned(),
+        most => format!("{most} of the {tokens} tokens of a batch would fit; lower --batch-size or --max-seq-tokens"),
     }
 }
 
@@ -189,7 +209,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_says_what_would() {
-        let error = plan(8, 8_000_000_000).unwrap_err().to_string();
-        assert!(error.contains("GPU memory") && error.contains("lower --batch-size"), "{error}");
+        let error = plan(8, 9_000_000_000).unwrap_err().to_string();
+        let tokens = error.split("hint: ").nth(1).and_then(|hint| hint.split(' ').next()?.parse::<usize>().ok());
+        let tokens = tokens.unwrap_or_else(|| panic!("{error}"));
+        assert!(error.contains("of the 8192 tokens of a batch would fit; lower --batch-size"), "{error}");
+        assert!((1024..8192).contains(&tokens), "{error}");
+        let error = plan(8, 5_000_000_000).unwrap_err().to_string();
+        assert!(error.contains("hint: the weights alone don't fit"), "{error}");
     }
 }
