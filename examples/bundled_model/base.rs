@@ -33,13 +33,14 @@ const LAYERS: usize = 4;
 const HEADS: usize = 4;
 const KV_HEADS: usize = 2;
 /// Dimensions of the hidden state that one head fills. In the first weights, the first part is what tokens are told apart by,
-/// the second holds that of the token before, the third tells them apart too, and the last is what they are about.
+/// the second holds half of that for each of the two tokens before, the third tells them apart too, and the last is what they
+/// are about.
 const PART: usize = HIDDEN / HEADS;
 /// Size of an embedding's components: one over the root of their number.
 const EMBEDDING: f64 = 0.0625;
 /// How often a file of prompts counts for the tokenizer.
 const PROMPTS: usize = 30;
-/// Each component of the query's and the key's bias in the head that looks at the token before: their product over the root of
+/// Each component of the query's and the key's bias in the heads that look at the tokens before: their product over the root of
 /// a head's size scores distances.
 const BEFORE: f64 = 7.0;
 /// By this queries and keys are larger than what they compare.
@@ -167,8 +168,8 @@ impl Base {
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
 
-/// Lets the first two layers start out with what repeating a text takes, which small models are slow to find: a head that
-/// looks at the token before, and heads that look behind an earlier place of the present token, for what followed there
+/// Lets the first two layers start out with what repeating a text takes, which small models are slow to find: heads that
+/// look at the two tokens before, and heads that look behind an earlier place of the present ones, for what followed there
 /// (induction heads, Olsson et al. 2022). Written as blocks of the unit matrix (after Trockman and Kolter 2023).
 fn look_back(tensors: &mut Tensors, rope_theta: f64) {
     let half = PART / 2;
