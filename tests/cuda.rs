@@ -25,8 +25,9 @@ use reels::qlora::model::Method;
 use serde_json::json;
 use tempfile::TempDir;
 
-/// Of three layers in bf16 beside floats, relative to the norm of a gradient.
-const TOLERANCE: f64 = 0.04;
+/// Of three layers in bf16 beside floats, relative to the norm of a gradient: transformers and PEFT are off by up to 0.029 in
+/// this shape (benches/peers/bf16_gradients.py).
+const TOLERANCE: f64 = 0.03;
 
 /// A base of a size that the kernels are made for, with adapters that change something.
 struct Base {
