@@ -22,6 +22,7 @@ use reels::qlora::learner::CandleLearner;
 use reels::qlora::linear::Gradients;
 use reels::qlora::memory::Largest;
 use reels::qlora::model::Method;
+use reels::qlora::nf4::{Absmax, CODE, Nf4};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -97,11 +98,15 @@ impl Base {
     }
 
     /// With so many layers kept, and dense weights kept or not.
-    fn on_gpu<G: Gpu>(&self, gpu: G, dropout: f64, kept: usize, panels: bool) -> GpuLearner<G> {
+    fn load<G: Gpu>(&self, gpu: G, dropout: f64, kept: usize, panels: bool) -> anyhow::Result<GpuLearner<G>> {
         let largest = Largest { tokens: 256, rows: 256, parts: 8 };
         let job = Job { config: &self.config, method: &self.method, largest, dropout };
         let plan = Plan { kept, panels, ..Plan::new(&job, 1 << 40).unwrap() };
-        let mut learner = GpuLearner::load(gpu, &self.checkpoint(), &job, &plan, self.path()).unwrap();
+        GpuLearner::load(gpu, &self.checkpoint(), &job, &plan, self.path())
+    }
+
+    fn on_gpu<G: Gpu>(&self, gpu: G, dropout: f64, kept: usize, panels: bool) -> GpuLearner<G> {
+        let mut learner = self.load(gpu, dropout, kept, panels).unwrap();
         learner.load_adapter(self.path()).unwrap();
         learner
     }
@@ -217,6 +222,83 @@ fn going_on<G: Gpu>(open: impl Fn() -> G) {
     assert_eq!(values(&whole), values(&resumed));
 }
 
+type Tensors = HashMap<String, Tensor>;
+
+/// A weight as bitsandbytes stores it.
+fn as_bitsandbytes(name: &str, weight: &Tensor, nested: bool) -> Tensors {
+    let values: Vec<f32> = weight.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let plain = Nf4::quantise(&values);
+    let nf4 = if nested { plain.nested() } else { plain };
+    let tensor = |part: &str, values: Tensor| (format!("{name}{part}"), values);
+    let bytes = |bytes: &[u8]| Tensor::new(bytes, &Device::Cpu).unwrap();
+    let floats = |floats: &[f32]| Tensor::new(floats, &Device::Cpu).unwrap();
+    let mut state = json!({"quant_type": "nf4", "blocksize": 64, "shape": weight.dims()});
+    let mut tensors = vec![tensor("", bytes(&nf4.packed)), tensor(".quant_map", floats(&CODE))];
+    match &nf4.absmax {
+        Absmax::Plain(maxima) => tensors.push(tensor(".absmax", floats(maxima))),
+        Absmax::Nested(nested) => {
+            state["nested_blocksize"] = 256.into();
+            state["nested_offset"] = nested.offset.into();
+            tensors.push(tensor(".absmax", bytes(&nested.codes)));
+            tensors.push(tensor(".nested_absmax", floats(&nested.absmax)));
+            tensors.push(tensor(".nested_quant_map", floats(&nested.map)));
+        }
+    }
+    tensors.push(tensor(".quant_state.bitsandbytes__nf4", bytes(state.to_string().as_bytes())));
+    tensors.into_iter().collect()
+}
+
+fn how_weights_are_stored<G: Gpu>(open: impl Fn() -> G) {
+    let base = Base::new(Method::Qlora);
+    let file = base.path().join("model.safetensors");
+    let store = |tensors: &Tensors| candle_core::safetensors::save(tensors, &file).unwrap();
+    let cast = |tensors: &Tensors, dtype: DType| -> Tensors {
+        tensors.iter().map(|(name, tensor)| (name.clone(), tensor.to_dtype(dtype).unwrap())).collect()
+    };
+    let loss = |tensors: &Tensors, panels: bool| {
+        store(tensors);
+        let batch = of(vec![Document::plain(20)], vec![3, 19]);
+        base.on_gpu(open(), 0.0, 3, panels).evaluate(&batch).unwrap()
+    };
+    let halves = candle_core::safetensors::load(&file, &Device::Cpu).unwrap();
+    let other_halves = cast(&halves, DType::F16);
+    for halves in [&halves, &other_halves] {
+        assert_eq!(loss(halves, false), loss(&cast(halves, DType::F32), false));
+    }
+    let four_bits = |nested: bool| -> Tensors {
+        let each = |(name, tensor): (&String, &Tensor)| match name.ends_with("_proj.weight") {
+            true => as_bitsandbytes(name, tensor, nested),
+            false => HashMap::from([(name.clone(), tensor.clone())]),
+        };
+        halves.iter().flat_map(each).collect()
+    };
+    let expected = loss(&halves, false);
+    let (nested, plain) = (four_bits(true), four_bits(false));
+    assert_eq!([loss(&nested, false), loss(&nested, true)], [expected; 2]);
+    // Maxima that aren't rounded: close, and not the same.
+    let plain = [loss(&plain, false), loss(&plain, true)];
+    assert!(plain[0] == plain[1] && plain[0] != expected && (plain[0] - expected).abs() < 0.01 * expected, "{plain:?}");
+
+    for name in ["model.layers.1.mlp.up_proj.weight", "model.layers.2.input_layernorm.weight"] {
+        let broken = halves[name].affine(f64::INFINITY, 0.0).unwrap();
+        store(
+            &halves
+                .iter()
+                .map(|(name, tensor)| (name.clone(), tensor.clone()))
+                .chain([(name.to_owned(), broken)])
+                .collect(),
+        );
+        let expected = base.checkpoint().read(name).unwrap_err().to_string();
+        assert!(expected.contains(name), "{expected}");
+        assert_eq!(base.load(open(), 0.0, 3, false).err().map(|error| error.to_string()), Some(expected));
+    }
+}
+
+#[test]
+fn how_weights_are_stored_changes_nothing() {
+    how_weights_are_stored(Emulated::default);
+}
+
 #[test]
 fn gradients_are_those_of_the_cpu() {
     gradients(Emulated::default);
@@ -251,4 +333,5 @@ fn all_of_it_on_hardware() {
     what_is_kept(open);
     losses(open);
     going_on(open);
+    how_weights_are_stored(open);
 }

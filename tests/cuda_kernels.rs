@@ -240,6 +240,38 @@ fn attention_of(size: usize) {
     close("turned back", &bench.read(to, tokens, width), &turned(&all, -1.0), HALVES);
 }
 
+/// Blocks of zeros, one that isn't full, values on both sides of every bound.
+#[test]
+fn values_become_four_bits_as_on_the_cpu() {
+    let mut bench = Bench::new();
+    let mut values = bench.random(64 * 37 + 40, 1.0);
+    values[64..128].fill(0.0);
+    let [first, second] = [0, 1].map(|half| half * 64 + 1280);
+    values[first..second].iter_mut().enumerate().for_each(|(index, value)| *value = index as f32 / 32.0 - 1.0);
+    values[first] = 1.0;
+    let count = values.len();
+    let (packed, maxima) = (bench.room(count / 4, 1).at, bench.gpu.allocate(38 * FLOAT).unwrap());
+    let check = |values: &[f32], from: Address, floats: bool| {
+        bench.ops().quantise((from, floats), count, packed, maxima).unwrap();
+        let expected = Nf4::quantise(values);
+        let mut found = vec![0; count / 2];
+        bench.gpu.read(packed, &mut found).unwrap();
+        assert_eq!(found, expected.packed);
+        assert_eq!(Absmax::Plain(read_floats(&bench.gpu, maxima, 38).unwrap()), expected.absmax);
+    };
+    check(&values, bench.rows(&values, count, 0).at, false);
+    let finer: Vec<f32> = values.iter().map(|value| value * 1.000_123).collect();
+    check(&finer, bench.floats(&finer), true);
+    values[count - 40..].fill(0.0);
+    check(&values, bench.floats(&values), true);
+    for odd in [f32::NAN, f32::INFINITY] {
+        values[130] = odd;
+        bench.ops().quantise((bench.floats(&values), true), count, packed, maxima).unwrap();
+        let found = read_floats(&bench.gpu, maxima, 38).unwrap();
+        assert!(found.iter().enumerate().all(|(block, value)| value.is_nan() == (block == 2)), "{found:?}");
+    }
+}
+
 #[test]
 fn four_bits_become_dense_and_adapters_stand_beside() {
     let mut bench = Bench::new();

@@ -9,6 +9,7 @@ mod leaks;
 mod show;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -76,7 +77,9 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
     })?;
     let mut state = going_on.as_ref().map_or_else(State::default, |(_, state)| state.clone());
     let run = RunFolder::open(output, state.step)?;
+    let loading = Instant::now();
     let mut learner = device.load(&settings, &job.base)?;
+    eprintln!("loaded   the base in {:.1} s", loading.elapsed().as_secs_f64());
     if let Some((checkpoint, _)) = &going_on {
         learner.restore(checkpoint)?;
         eprintln!("going on from {}: {} of {} steps are done", checkpoint.display(), state.step, job.schedule.steps);

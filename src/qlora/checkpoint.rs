@@ -119,11 +119,8 @@ impl Checkpoint {
     /// # Errors
     /// Names the tensor that holds a value which is not finite, or lacks a part.
     pub fn read(&self, name: &str) -> Result<Weight> {
-        let (dtype, bytes) = self.raw(name)?;
-        if dtype == Dtype::U8 {
-            return Ok(Weight::Nf4(self.nf4(name, bytes)?));
-        }
-        Ok(Weight::Dense(self.floats(name)?))
+        let four_bits = self.raw(name)?.0 == Dtype::U8;
+        Ok(if four_bits { Weight::Nf4(self.nf4(name)?) } else { Weight::Dense(self.floats(name)?) })
     }
 
     /// How a tensor's values are stored; `None` where they are in four bits.
@@ -200,8 +197,12 @@ impl Checkpoint {
         Ok(parsed)
     }
 
-    /// The maps that are stored count, as they are what the weights were quantised with.
-    fn nf4(&self, name: &str, packed: &[u8]) -> Result<Nf4> {
+    /// Reads a tensor that is in four bits. The maps that are stored count, as they are what the weights were quantised with.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`], and when the tensor isn't in four bits.
+    pub fn nf4(&self, name: &str) -> Result<Nf4> {
+        let packed = self.bytes(name)?;
         let state = self.quant_state(name)?;
         let len: usize = state.shape.iter().product();
         let part = |part: &str| format!("{name}.{part}");

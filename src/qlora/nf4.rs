@@ -99,8 +99,7 @@ impl Nf4 {
     /// Quantises the maxima too, less their mean.
     pub fn nested(self) -> Nf4 {
         let Absmax::Plain(maxima) = self.absmax else { return self };
-        let mean = maxima.iter().map(|value| f64::from(*value)).sum::<f64>() / maxima.len().max(1) as f64;
-        Nf4 { absmax: Absmax::Nested(Nested::quantise(&maxima, mean as f32)), ..self }
+        Nf4 { absmax: Absmax::Nested(Nested::new(&maxima)), ..self }
     }
 
     /// By block.
@@ -139,24 +138,32 @@ impl Nf4 {
 }
 
 impl Nested {
+    /// Quantises maxima less their mean.
+    pub fn new(maxima: &[f32]) -> Nested {
+        let mean = maxima.iter().map(|value| f64::from(*value)).sum::<f64>() / maxima.len().max(1) as f64;
+        Nested::quantise(maxima, mean as f32)
+    }
+
     /// Quantises maxima less `offset`.
     pub fn quantise(maxima: &[f32], offset: f32) -> Nested {
         let map = dynamic_map();
         let bounds: Vec<f32> = map.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).collect();
-        let (mut codes, mut absmax) = (Vec::with_capacity(maxima.len()), Vec::new());
-        for block in maxima.chunks(NESTED_BLOCK) {
+        let mut codes = vec![0; maxima.len()];
+        let quantise = |(codes, block): (&mut [u8], &[f32])| {
             let centred: Vec<f32> = block.iter().map(|value| value - offset).collect();
             let largest = largest(&centred);
-            absmax.push(largest);
             // bitsandbytes on a CPU looks codes up by 16 bits of the value, which puts what lies within 10⁻⁵ of a boundary
             // on either side. Where all maxima are the mean its search for 0 / 0 ends at the first code; any stands for 0.
             const STEPS: f32 = 65535.0;
-            codes.extend(centred.iter().map(|value| {
+            for (code, value) in codes.iter_mut().zip(&centred).filter(|_| largest > 0.0) {
                 let step = ((scaled(*value, largest, true) + 1.0) * 0.5 * STEPS + 0.5).floor();
                 let value = step / STEPS * 2.0 - 1.0;
-                if largest == 0.0 { 0 } else { bounds.partition_point(|bound| *bound < value) as u8 }
-            }));
-        }
+                *code = bounds.partition_point(|bound| *bound < value) as u8;
+            }
+            largest
+        };
+        let blocks = codes.par_chunks_mut(NESTED_BLOCK).zip(maxima.par_chunks(NESTED_BLOCK));
+        let absmax = blocks.map(quantise).collect();
         Nested { codes, absmax, offset, map }
     }
 

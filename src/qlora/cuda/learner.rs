@@ -7,10 +7,11 @@ use candle_core::{Device, Tensor};
 
 use super::engine::Engine;
 use super::gpu::{Arena, FLOAT, Gpu, read_floats, write_floats};
+use super::load::{Loader, Staging};
 use super::ops::{Adam, LOOPING, Ops};
 use super::plan::{Job, Plan};
 use super::room::Room;
-use super::weights::{Loader, Trained};
+use super::weights::Trained;
 use crate::learner::{Batch, Learner, Update};
 use crate::qlora::adapter;
 use crate::qlora::checkpoint::Checkpoint;
@@ -42,7 +43,12 @@ impl<G: Gpu> GpuLearner<G> {
         let (shape, four_bits) = job.adapters()?;
         let config = job.config;
         let before = gpu.free()?;
-        let loader = Loader { gpu: &gpu, checkpoint, config, shape, four_bits, panels: plan.panels };
+        let needs = job.needs(shape, plan.kept, plan.panels);
+        let bytes = Room::bytes(&needs);
+        let start = gpu.allocate(bytes)?;
+        // Nothing passes yet.
+        let staging = Staging::new(needs.matrix, &mut Arena::new(start, bytes));
+        let loader = Loader { gpu: &gpu, checkpoint, config, shape, four_bits, panels: plan.panels, staging };
         let mut parameters = Vec::new();
         let layers =
             (0..config.layers).map(|index| loader.layer(index, &mut parameters)).collect::<Result<Vec<_>>>()?;
@@ -52,9 +58,7 @@ impl<G: Gpu> GpuLearner<G> {
         let values = parameters.iter().flat_map(|parameter| shape.first_values(&parameter.name, parameter.shape));
         let values = values.collect::<Vec<f32>>();
         let trained = Trained::new(&gpu, parameters, &values)?;
-        let needs = job.needs(shape, plan.kept, plan.panels);
-        let bytes = Room::bytes(&needs);
-        let room = Room::new(&needs, &mut Arena::new(gpu.allocate(bytes)?, bytes));
+        let room = Room::new(&needs, &mut Arena::new(start, bytes));
         write_floats(&gpu, room.angles, &angles(config, job.largest.tokens))?;
         let bytes = before.saturating_sub(gpu.free()?);
         let (config, shape) = (config.clone(), shape.clone());

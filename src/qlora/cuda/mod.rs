@@ -10,6 +10,7 @@ pub mod driver;
 pub mod engine;
 pub mod gpu;
 pub mod learner;
+pub mod load;
 pub mod ops;
 pub mod plan;
 pub mod room;

@@ -199,6 +199,13 @@ impl<G: Gpu> Ops<'_, G> {
             dropout.seed_of(place), bound as u32, kept as f32)
     }
 
+    /// Quantises values in bf16 or floats to four bits, and gives the largest absolute value of each 64, which is NaN
+    /// where a value isn't finite.
+    pub fn quantise(&self, (from, floats): (Address, bool), count: usize, to: Address, maxima: Address) -> Result<()> {
+        let blocks = (count / 8).div_ceil(THREADS as usize);
+        launch!(self.0, "quantise", [blocks as u32, 1], THREADS, 0; from, i32::from(floats), count as i64, to, maxima)
+    }
+
     /// Makes four-bit weights `[out, in]` dense.
     pub fn dequantise(&self, packed: &Packed, [out, into]: [usize; 2], to: Rows) -> Result<()> {
         let blocks = (out * into / 8).div_ceil(THREADS as usize);

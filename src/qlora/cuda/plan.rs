@@ -65,6 +65,7 @@ impl Job<'_> {
     pub fn needs(&self, shape: &AdapterShape, kept: usize, panels: bool) -> Needs<'_> {
         let groups = Groups::new(self.config, shape, 0, &mut Vec::new());
         let largest_panel = groups.all().map(|group| group.panel_values(shape.rank)).into_iter().max().unwrap_or(0);
+        let parts = groups.all().map(|group| group.parts.iter().map(|part| part.out * group.into).max());
         Needs {
             config: self.config,
             largest: self.largest,
@@ -72,6 +73,7 @@ impl Job<'_> {
             dropout: self.dropout > 0.0,
             kept,
             panel: if panels { 0 } else { largest_panel },
+            matrix: parts.into_iter().flatten().max().unwrap_or(0),
         }
     }
 }

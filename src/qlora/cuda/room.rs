@@ -1,6 +1,7 @@
 //! Where the values of a pass are: planned once, so that a step allocates nothing.
 
 use super::gpu::{Address, Arena, FLOAT, HALF, Rows};
+use super::load::Staging;
 use super::ops::{LOOPING, TILE};
 use super::weights::padded;
 use crate::qlora::config::Config;
@@ -102,6 +103,8 @@ pub struct Needs<'a> {
     pub kept: usize,
     /// Values of the panel that groups share.
     pub panel: usize,
+    /// Values of the largest weight, which is quantised here before anything passes.
+    pub matrix: usize,
 }
 
 /// Most that a group of so many parts adds to a row.
@@ -165,10 +168,10 @@ impl Room {
         }
     }
 
-    /// Bytes of it.
+    /// Bytes of it, and at least those of staging.
     pub fn bytes(needs: &Needs) -> usize {
         let mut arena = Arena::counting();
         Room::new(needs, &mut arena);
-        arena.used()
+        arena.used().max(Staging::bytes(needs.matrix))
     }
 }

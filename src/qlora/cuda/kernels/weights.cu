@@ -13,6 +13,44 @@ DEVICE float nf4(u32 code) {
     return VALUES[code];
 }
 
+// Eight values a thread, in bf16 or floats: each becomes the code that is nearest to its part of the largest of 64, as
+// bitsandbytes rounds it, which takes the inverse of the largest but in a last block that isn't full. The largest is NaN where
+// a value isn't finite.
+KERNEL void quantise(const void *from, int floats, long long count, u32 *packed, float *maxima) {
+    constexpr float TINY = 1e-38f;
+    long long index = ((long long)blockIdx.x * blockDim.x + threadIdx.x) * 8, block = index / 64;
+    bool there = index < count, whole = block * 64 + 64 <= count;
+    float values[8] = {}, largest = 0.0f, not_finite = 0.0f;
+    if (there && floats)
+        for (int which = 0; which < 8; which++) values[which] = static_cast<const float *>(from)[index + which];
+    if (there && !floats) {
+        Eight eight = static_cast<const Eight *>(from)[index / 8];
+        for (int pair = 0; pair < 4; pair++) {
+            values[2 * pair] = low(eight.pairs[pair]);
+            values[2 * pair + 1] = high(eight.pairs[pair]);
+        }
+    }
+    for (float value : values) {
+        largest = fmaxf(largest, fabsf(value));
+        not_finite += value - value;
+    }
+    for (int mask = 4; mask > 0; mask /= 2) {
+        largest = fmaxf(largest, shuffle_xor(largest, mask));
+        not_finite += shuffle_xor(not_finite, mask);
+    }
+    if (!there) return;
+    float divisor = fmaxf(largest, TINY), inverse = 1.0f / divisor;
+    if (index % 64 == 0) maxima[block] = (whole ? largest : divisor) + not_finite;
+    u32 eight = 0;
+    for (int which = 0; which < 8; which++) {
+        float part = fminf(fmaxf(whole ? values[which] * inverse : values[which] / divisor, -1.0f), 1.0f);
+        u32 code = 0;
+        for (u32 step = 0; step < 15; step++) code += (nf4(step) + nf4(step + 1)) / 2.0f < part;
+        eight |= code << (which / 2 * 8 + (which % 2 ? 0 : 4));
+    }
+    packed[index / 8] = eight;
+}
+
 // Eight values a thread. The largest of each 64 is a float of `maxima`, or where there are codes, map[code] times that of
 // each 256 blocks, plus an offset. Rows of `columns` values, a multiple of eight.
 KERNEL void dequantise(const u32 *packed, const unsigned char *codes, const float *maxima, const float *map, float offset,
