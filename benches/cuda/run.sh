@@ -3,7 +3,8 @@
 #
 #   benches/cuda/run.sh REELS PROFILE CONFIG.json TOKENIZER_DIR [WORK]
 #
-# CONFIG.json is Qwen2.5-7B's. REELS is a build with --features cuda, PROFILE its example cuda_profile; libcublas.so.13 must be on LD_LIBRARY_PATH.
+# CONFIG.json is Qwen2.5-7B's. REELS is a build with --features cuda, PROFILE its example cuda_profile; libcublas.so.13 must be
+# on LD_LIBRARY_PATH.
 set -eu
 reels=$1 profile=$2 config=$3 tokenizer=$4 work=${5:-/tmp/cuda-bench}
 here=$(dirname "$0")
