@@ -59,3 +59,4 @@ pub mod scores;
 pub mod task;
 
 pub mod lines;
+pub mod stop;
