@@ -1,56 +1,147 @@
-//! What every engine does: prompts in; text or label scores out. No tensor and no engine type crosses this line.
+//! What every engine does: jobs in; text or label scores out, as they come. No tensor and no engine type crosses this line.
+
+use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::prompt::Prompt;
-use crate::reel::Reel;
+use crate::config::Sampling;
+use crate::prompt::Message;
+use crate::task::{Task, TaskKind};
 
-/// Answers prompts. Implemented by llama.cpp, the baselines and a scripted engine for tests.
-pub trait Generator {
-    /// Answers all jobs, handing each answer to `done` as it is ready, in any order. A prompt that fails is an
-    /// answer too; an error is one after which nothing can go on.
+/// Answers prompts. Implemented by llama.cpp, the baselines and a scripted engine for tests; one thread owns one.
+pub trait Generator: Send {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes room for work of a size; jobs then arrive and leave one by one.
     ///
     /// # Errors
-    /// Of the engine, of `jobs` and of `done`. Returns without one when [`crate::run::interrupted`].
-    fn run(
-        &mut self,
-        jobs: &mut dyn Iterator<Item = Result<Job>>,
-        done: &mut dyn FnMut(Answer) -> Result<()>,
-    ) -> Result<()>;
+    /// [`crate::run::EnvironmentFailure`] when there isn't so much room.
+    fn session(&mut self, bounds: &Bounds) -> Result<Box<dyn Session + '_>>;
 }
 
-/// All that is asked about one Reel; its prompts are likely to share a prefix.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// The caller's number for it.
-    pub id: usize,
-    /// For engines that answer from the record rather than the prompt.
-    pub reel: Reel,
-    /// In the order of `tasks.toml`.
-    pub asks: Vec<Ask>,
+/// Work in progress. Jobs may be admitted and cancelled between any two steps.
+pub trait Session: Send {
+    /// Takes a job on; it is answered by later steps, after those that were admitted before.
+    ///
+    /// # Errors
+    /// When the job can't be done here. It alone is refused.
+    fn admit(&mut self, job: Job) -> Result<(), Refused>;
+
+    /// Does a piece of work of at most [`Bounds::step_tokens`] tokens, and says what came of it.
+    ///
+    /// # Errors
+    /// After which nothing can go on; what fails for one job is an event.
+    fn step(&mut self) -> Result<Vec<Event>>;
+
+    /// Forgets a job and frees what it held; without effect on one that is done or was never admitted. No event follows.
+    ///
+    /// # Errors
+    /// After which nothing can go on.
+    fn cancel(&mut self, job: JobId) -> Result<()>;
+
+    /// Nothing is left to do.
+    fn is_idle(&self) -> bool;
+
+    /// Another job wouldn't only wait: a driver with more work than that keeps it to itself meanwhile.
+    fn has_room(&self) -> bool;
+
+    /// What is held and was done.
+    fn usage(&self) -> Usage;
+
+    /// Prefixes computed here that jobs of another session of the same model can start from.
+    fn kept_prefixes(&mut self) -> Vec<SavedPrefix>;
 }
+
+/// What an engine can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Reads token ids; one that doesn't reads messages.
+    pub tokens: bool,
+    /// Gives the log-probability of each label; one that doesn't generates text.
+    pub label_scores: bool,
+    /// Labels of one job, at most.
+    pub most_labels: usize,
+    /// The same seed gives the same text.
+    pub seed: bool,
+    /// Gives log-probabilities of tokens.
+    pub logprobs: bool,
+}
+
+/// The driver's number for a job, not in use by another one of the session.
+pub type JobId = u64;
 
 /// One prompt and the kind of answer it wants.
-#[derive(Debug, Clone)]
-pub struct Ask {
-    /// The caller's number for it.
-    pub task: usize,
-    /// What the model reads.
-    pub prompt: Prompt,
-    /// What it is to answer.
+#[derive(Debug)]
+pub struct Job {
+    /// Comes back with every event.
+    pub id: JobId,
+    /// What is read.
+    pub reads: Reads,
+    /// What is to be answered.
     pub want: Want,
+    /// How text is generated.
+    pub sampling: Sampling,
+    /// Names the answer, so that its draws don't depend on what else is generated.
+    pub randomness: String,
+    /// The start of the prompt, computed before.
+    pub prefix: Option<SavedPrefix>,
 }
 
-/// The kind of answer a prompt wants.
-#[derive(Debug, Clone)]
-pub enum Want {
-    /// Text of at most this many tokens.
-    Text {
-        /// Counted without the end token.
-        max_tokens: usize,
+/// What a job's prompt is, for the engine at hand.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reads {
+    /// Token ids, for engines with [`Capabilities::tokens`].
+    Tokens {
+        /// The whole prompt.
+        tokens: Arc<[u32]>,
+        /// Ascending positions below the prompt's length at which a part ends that other prompts have too: behind the
+        /// system prompt, behind the Reel. Computing stops there, cached or not, so that a cached part changes no bits.
+        cuts: Vec<usize>,
     },
+    /// A conversation, for the others.
+    Messages(Vec<Message>),
+}
+
+/// The kind of answer a job wants.
+#[derive(Debug)]
+pub enum Want {
+    /// Text.
+    Text(TextWant),
     /// The log-probability of each label.
     LabelScores(Vec<LabelTokens>),
+}
+
+/// What a text may be.
+#[derive(Debug, Default)]
+pub struct TextWant {
+    /// Tokens at most, the end token not counted.
+    pub max_tokens: usize,
+    /// The text ends before the first of these.
+    pub stop: Vec<String>,
+    /// Which tokens may come.
+    pub constraint: Option<Box<dyn Constraint>>,
+    /// Log-probabilities of the answer's tokens.
+    pub answer_logprobs: bool,
+    /// Log-probabilities of the prompt's tokens; none of them is then taken from a cache.
+    pub prompt_logprobs: bool,
+}
+
+impl TextWant {
+    /// Any text.
+    pub fn of(max_tokens: usize) -> TextWant {
+        TextWant { max_tokens, ..TextWant::default() }
+    }
+}
+
+/// Says which tokens may come next, as an answer grows.
+pub trait Constraint: Send + std::fmt::Debug {
+    /// Sets the logits of tokens that may not come next to negative infinity; `logits` has one a vocabulary entry. At
+    /// least one stays, if only the end token's.
+    fn mask(&mut self, logits: &mut [f32]);
+
+    /// Takes in the token that was chosen.
+    fn accept(&mut self, token: u32);
 }
 
 /// A label as the tokens that would be generated for it.
@@ -62,10 +153,96 @@ pub struct LabelTokens {
     pub end: u32,
 }
 
-/// The size of the work, known once all prompts are rendered.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Workload {
-    /// Reels to answer.
+/// The computed start of prompts, in the form of the engine that made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedPrefix {
+    /// What was computed.
+    pub tokens: Arc<[u32]>,
+    /// The engine's.
+    pub state: Arc<[u8]>,
+}
+
+/// Why a job wasn't taken on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An answer has grown.
+    Token {
+        /// [`Job::id`].
+        job: JobId,
+        /// Whole characters only, none of which is taken back.
+        text: String,
+    },
+    /// An answer is complete.
+    Answer {
+        /// [`Job::id`].
+        job: JobId,
+        /// It.
+        outcome: Outcome,
+        /// What it took.
+        cost: Cost,
+    },
+    /// There is no answer; the session goes on without the job.
+    Failed {
+        /// [`Job::id`].
+        job: JobId,
+        /// For people.
+        reason: String,
+        /// What was done for it.
+        cost: Cost,
+    },
+}
+
+/// What an answer took.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Cost {
+    /// Prompt tokens taken from a prefix that was already computed.
+    pub cached_tokens: usize,
+    /// Tokens generated, the end token included.
+    pub generated_tokens: usize,
+    /// From the start of its prefill.
+    pub seconds: f64,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// What was generated.
+    Text(Text),
+    /// Natural-log probability of each label with its end token, not normalised, in the order asked.
+    LabelScores(Vec<f64>),
+}
+
+/// A generated text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Text {
+    /// Without the end token.
+    pub text: String,
+    /// The model ended it, or it reached a stop string; otherwise it was cut at the limit.
+    pub ended: bool,
+    /// Natural-log probability of each generated token, before any constraint, where they were wanted.
+    pub answer_logprobs: Vec<f64>,
+    /// Natural-log probability of each token of the prompt but the first, where they were wanted.
+    pub prompt_logprobs: Vec<f64>,
+}
+
+/// What a session holds and has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Cache cells that belong to jobs.
+    pub cells: usize,
+    /// Tokens computed since the session began.
+    pub computed_tokens: u64,
+}
+
+/// The size of the work that a session has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Reels answered at once, at most.
     pub reels: usize,
     /// Cache cells of the largest Reel: its prompts' distinct tokens and the labels' tokens.
     pub max_cells: usize,
@@ -75,35 +252,28 @@ pub struct Workload {
     pub text_tasks: usize,
     /// Labels a Reel over all tasks that are scored, at most.
     pub labels: usize,
+    /// Tokens computed in one step, at most.
+    pub step_tokens: usize,
 }
 
-/// What came of one [`Ask`].
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// [`Job::id`].
-    pub job: usize,
-    /// [`Ask::task`].
-    pub task: usize,
-    /// The answer, or why there is none.
-    pub outcome: Result<Outcome, String>,
-    /// Prompt tokens taken from a prefix that was already computed.
-    pub cached_tokens: usize,
-    /// Tokens generated, the end token included.
-    pub generated_tokens: usize,
-    /// From the start of the job's prefill.
-    pub seconds: f64,
-}
+impl Bounds {
+    /// Tokens a step where nobody waits for the next one.
+    pub const STEP_TOKENS: usize = 512;
 
-/// An answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// What was generated.
-    Text {
-        /// Without the end token.
-        text: String,
-        /// The model ended it; otherwise it was cut at the limit.
-        ended: bool,
-    },
-    /// Natural-log probability of each label with its end token, not normalised, in the order asked.
-    LabelScores(Vec<f64>),
+    /// What any records may need: prompts of at most `budget` tokens, `width` Reels at once.
+    pub fn of(tasks: &[Task], budget: usize, width: usize) -> Bounds {
+        let of_kind = |kind: TaskKind| tasks.iter().filter(move |task| task.kind == kind);
+        let labels = || of_kind(TaskKind::Label).flat_map(|task| &task.labels);
+        let longest_text = of_kind(TaskKind::Text).map(|task| task.max_tokens).max();
+        Bounds {
+            reels: width,
+            // A token is a byte at least. What tasks don't share of their prompts is short; where it isn't, a session
+            // answers a Reel's tasks one after the other.
+            max_cells: budget + budget / 2 + labels().map(String::len).sum::<usize>(),
+            max_text_tokens: longest_text.map_or(1, |tokens| budget + tokens),
+            text_tasks: of_kind(TaskKind::Text).count(),
+            labels: labels().count(),
+            step_tokens: Self::STEP_TOKENS,
+        }
+    }
 }

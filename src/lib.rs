@@ -36,6 +36,8 @@ pub mod score;
 #[cfg(feature = "train")]
 pub mod train;
 
+pub mod ask;
+
 pub mod baseline;
 #[cfg(feature = "infer")]
 pub mod llama;

@@ -1,7 +1,11 @@
 //! The whole stage with a scripted engine.
 
 use super::*;
+use crate::ask::Format;
+use crate::config::{LabelMode, Sampling};
+use crate::generator::{Capabilities, Job, Outcome, Refused, SavedPrefix, Text, Usage};
 use crate::prediction::read_predictions;
+use crate::prompt::{ChatFormat, PromptSet, Tokenizer};
 
 /// A token a byte.
 struct Bytes;
@@ -12,41 +16,68 @@ impl Tokenizer for Bytes {
     }
 }
 
-/// Answers from a list of outcomes, one a prompt; then stops as if it had crashed.
+/// Answers from a list of outcomes, one a job; then stops as if it had crashed.
 struct Scripted {
     outcomes: std::vec::IntoIter<Result<Outcome, String>>,
-    asked: Vec<(usize, usize)>,
+    /// Reel and task of each.
+    asked: Vec<String>,
+    queue: VecDeque<Job>,
 }
 
 impl Generator for Scripted {
-    fn run(
-        &mut self,
-        jobs: &mut dyn Iterator<Item = Result<Job>>,
-        done: &mut dyn FnMut(Answer) -> Result<()>,
-    ) -> Result<()> {
-        for job in jobs {
-            let job = job?;
-            for ask in &job.asks {
-                let outcome = self.outcomes.next().context("the engine crashed")?;
-                self.asked.push((job.id, ask.task));
-                done(Answer {
-                    job: job.id,
-                    task: ask.task,
-                    outcome,
-                    cached_tokens: 1,
-                    generated_tokens: 2,
-                    seconds: 0.5,
-                })?;
-            }
-        }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { tokens: true, label_scores: true, most_labels: 20, seed: true, logprobs: false }
+    }
+
+    fn session(&mut self, _bounds: &Bounds) -> Result<Box<dyn Session + '_>> {
+        Ok(Box::new(ScriptedSession(self)))
+    }
+}
+
+struct ScriptedSession<'a>(&'a mut Scripted);
+
+impl Session for ScriptedSession<'_> {
+    fn admit(&mut self, job: Job) -> Result<(), Refused> {
+        self.0.queue.push_back(job);
         Ok(())
+    }
+
+    fn step(&mut self) -> Result<Vec<Event>> {
+        let Some(Job { id: job, randomness, .. }) = self.0.queue.pop_front() else { return Ok(vec![]) };
+        let cost = Cost { cached_tokens: 1, generated_tokens: 2, seconds: 0.5 };
+        let outcome = self.0.outcomes.next().context("the engine crashed")?;
+        self.0.asked.push(randomness.replace('\n', " "));
+        Ok(vec![match outcome {
+            Ok(outcome) => Event::Answer { job, outcome, cost },
+            Err(reason) => Event::Failed { job, reason, cost },
+        }])
+    }
+
+    fn cancel(&mut self, _job: JobId) -> Result<()> {
+        unreachable!("predict cancels nothing")
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.queue.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.queue.is_empty()
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn kept_prefixes(&mut self) -> Vec<SavedPrefix> {
+        vec![]
     }
 }
 
 const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
 fn text(text: &str) -> Result<Outcome, String> {
-    Ok(Outcome::Text { text: text.into(), ended: true })
+    Ok(Outcome::Text(Text { text: text.into(), ended: true, ..Text::default() }))
 }
 
 struct Fixture {
@@ -73,16 +104,25 @@ impl Fixture {
     fn run(
         &self,
         budget: usize,
-        mode: LabelMode,
+        label_mode: LabelMode,
         outcomes: Vec<Result<Outcome, String>>,
-    ) -> (Result<Summary>, Vec<(usize, usize)>) {
+    ) -> (Result<Summary>, Vec<String>) {
         let format = Format::Chat { chat: &self.chat, tokenizer: &Bytes, budget };
-        let asker = Asker { prompts: &self.prompts, tasks: &[0, 1, 2], format, label_mode: mode };
+        let asker = Asker::new(&self.prompts, &[0, 1, 2], format, label_mode, Sampling::GREEDY).unwrap();
         let path = predictions_path(self.folder.path());
         let mut log = Log::append_to(&path).unwrap();
-        let work = prepare(&self.reels, &asker, &self.identity, &read_predictions(&path).unwrap()).unwrap();
-        let mut engine = Scripted { outcomes: outcomes.into_iter(), asked: vec![] };
-        let summary = run(&work, &self.reels, &asker, &self.identity, &mut engine, &mut log, &mut |_| {});
+        let earlier = read_predictions(&path).unwrap();
+        let pending = prepare(&self.reels, &asker, &self.identity, &earlier, Bounds::STEP_TOKENS).unwrap();
+        let mut engine = Scripted { outcomes: outcomes.into_iter(), asked: vec![], queue: VecDeque::new() };
+        let mut driver = Driver {
+            reels: &self.reels,
+            asker: &asker,
+            identity: &self.identity,
+            log: &mut log,
+            seen: &mut |_| {},
+            stop: &Stop::default(),
+        };
+        let summary = driver.run(pending, &mut engine);
         (summary, engine.asked)
     }
 
@@ -107,13 +147,7 @@ fn labels_are_the_normalised_argmax_of_their_scores() {
 }
 
 #[test]
-fn generated_labels_are_matched_or_invalid() {
-    let labels = ["iklan".to_owned(), "bukan iklan".to_owned()];
-    for (text, expected) in
-        [(" \"Iklan\".", Some("iklan")), ("Bukan Iklan\n", Some("bukan iklan")), ("iklan atau bukan", None), ("", None)]
-    {
-        assert_eq!(match_label(text, &labels), expected, "{text:?}");
-    }
+fn a_generated_label_is_one_of_the_tasks_or_invalid() {
     let fixture = Fixture::new(1);
     fixture.run(100_000, LabelMode::Generate, vec![text("s"), text("**Kuliner**"), text("mungkin")]).0.unwrap();
     let predictions = fixture.predictions();
@@ -128,7 +162,7 @@ fn what_is_done_is_not_done_again_and_errors_are_tried_again() {
     assert!(crashed.unwrap_err().to_string().contains("crashed"));
     let (summary, asked) = fixture.run(100_000, LabelMode::Generate, (0..5).map(|_| text("b")).collect());
     assert_eq!(summary.unwrap().made, 5);
-    assert_eq!(asked, [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
+    assert_eq!(asked, ["r0 1", "r0 2", "r1 0", "r1 1", "r1 2"]);
     let predictions = fixture.predictions();
     assert_eq!(predictions.len(), 6);
     assert!(predictions.iter().all(|prediction| prediction.error.is_none()));
@@ -143,7 +177,7 @@ fn a_record_that_does_not_fit_fails_alone() {
     let (summary, asked) = fixture.run(5000, LabelMode::Generate, (0..3).map(|_| text("b")).collect());
     let summary = summary.unwrap();
     assert_eq!((summary.made, summary.failed), (6, 3));
-    assert_eq!(asked, [(1, 0), (1, 1), (1, 2)]);
+    assert_eq!(asked, ["r1 0", "r1 1", "r1 2"]);
     let predictions = fixture.predictions();
     assert!(predictions[0].error.as_ref().unwrap().contains("more than 5000 tokens"));
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Set by Ctrl-C or SIGTERM; long work looks at it between steps.
@@ -215,17 +215,31 @@ pub fn free_bytes(folder: &Path) -> Option<u64> {
     Some(disk.f_bavail * disk.f_frsize)
 }
 
+/// What machine something ran on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Machine {
+    #[expect(missing_docs, reason = "the name says it")]
+    pub os: String,
+    /// Such as `x86_64`.
+    pub arch: String,
+    /// As it names itself; `None` where the system doesn't say.
+    pub cpu: Option<String>,
+    /// Those this process may use.
+    pub cores: Option<usize>,
+}
+
 /// What machine this is, for a manifest.
-pub fn machine() -> serde_json::Value {
+pub fn machine() -> Machine {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split_once(':'));
-    serde_json::json!({
-        "os": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "cpu": cpu.map(|(_, name)| name.trim()),
-        "cores": std::thread::available_parallelism().map(usize::from).ok(),
-    })
+    Machine {
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        cpu: cpu.map(|(_, name)| name.trim().to_owned()),
+        cores: std::thread::available_parallelism().map(usize::from).ok(),
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use reels::baseline::Baseline;
-use reels::config::{MetricSettings, ScoreSettings};
-use reels::generator::{Ask, Generator, Job, Outcome, Want};
+use reels::config::{MetricSettings, Sampling, ScoreSettings};
+use reels::generator::{Bounds, Event, Generator, Job, Outcome, Reads, TextWant, Want};
 use reels::prediction::Finish;
-use reels::prompt::Prompt;
 use reels::reel::Reel;
 use reels::score::classification::{self, CountTable};
 use reels::score::interval::{bca, percentile, wilson};
@@ -110,21 +109,23 @@ fn tfidf_answers_as_scikit_learn() {
     };
     let train: Vec<Reel> = file.train.iter().map(|(text, label)| reel(text, Some(label))).collect();
     let mut baseline = Baseline::new("tfidf", &tasks, Some(&train)).unwrap();
-    let mut jobs = file.test.iter().enumerate().map(|(id, text)| {
-        let prompt = Prompt { text: String::new(), tokens: vec![], truncated_tokens: 0 };
-        Ok(Job { id, reel: reel(text, None), asks: vec![Ask { task: 0, prompt, want: Want::Text { max_tokens: 9 } }] })
-    });
+    let messages: Vec<_> = file.test.iter().map(|text| baseline.messages(&reel(text, None), &tasks[0])).collect();
+    let mut session = baseline.session(&Bounds::of(&tasks, 0, 1)).unwrap();
+    for (id, messages) in (0..).zip(messages) {
+        let (reads, want) = (Reads::Messages(messages), Want::Text(TextWant::of(9)));
+        let randomness = String::new();
+        session.admit(Job { id, reads, want, sampling: Sampling::GREEDY, randomness, prefix: None }).unwrap();
+    }
     let mut answered = 0;
-    baseline
-        .run(&mut jobs, &mut |answer| {
-            let Ok(Outcome::LabelScores(scores)) = answer.outcome else { panic!("{:?}", answer.outcome) };
-            for (score, expected) in scores.iter().zip(&file.expected[answer.job]) {
+    while !session.is_idle() {
+        for event in session.step().unwrap() {
+            let Event::Answer { job, outcome: Outcome::LabelScores(scores), .. } = event else { panic!("{event:?}") };
+            for (score, expected) in scores.iter().zip(&file.expected[job as usize]) {
                 assert!((score.exp() - expected).abs() < 1e-4, "{}, not {expected}", score.exp());
             }
             answered += 1;
-            Ok(())
-        })
-        .unwrap();
+        }
+    }
     assert_eq!(answered, file.test.len());
 }
 

@@ -2,26 +2,33 @@
 
 mod tfidf;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use self::tfidf::TfIdf;
-use crate::generator::{Answer, Generator, Job, Outcome};
+use crate::generator::{
+    Bounds, Capabilities, Cost, Event, Generator, Job, JobId, Outcome, Reads, Refused, SavedPrefix, Session, Text,
+    Usage,
+};
 use crate::indonesian::{Words, sentences};
+use crate::prompt::Message;
 use crate::reel::Reel;
-use crate::run::{interrupted, sha256};
+use crate::run::sha256;
 use crate::task::{Task, TaskKind};
 
 /// A stretch without an end of sentence is cut here: recognisers often write no punctuation.
 const MAX_SENTENCE_WORDS: usize = 40;
+
+/// Of every baseline: one that learned labels gives their probabilities unasked.
+pub const CAPABILITIES: Capabilities =
+    Capabilities { tokens: false, label_scores: false, most_labels: usize::MAX, seed: true, logprobs: false };
 
 /// A baseline that is ready to answer.
 #[derive(Debug, Clone)]
 pub struct Baseline {
     name: String,
     rule: Rule,
-    tasks: Vec<Task>,
     /// Hash of what it learned from.
     learned: String,
 }
@@ -66,7 +73,7 @@ impl Baseline {
         };
         let records: String = train.unwrap_or_default().iter().map(|reel| format!("{reel:?}\n")).collect();
         let learned = sha256(records.as_bytes());
-        Ok(Baseline { name: format!("baseline:{name}"), rule, tasks: tasks.to_vec(), learned })
+        Ok(Baseline { name: format!("baseline:{name}"), rule, learned })
     }
 
     /// Its name on the command line.
@@ -88,47 +95,93 @@ impl Baseline {
         }
     }
 
-    fn answer(&self, reel: &Reel, task: &Task) -> Result<Outcome, String> {
-        let source = reel.transcript.as_deref().or(reel.caption.as_deref()).unwrap_or_default();
-        let text = |text: String| Ok(Outcome::Text { text, ended: true });
+    /// What it reads of a Reel: the task's name as the system's turn, a text as the user's, and for the oracle the
+    /// reference as the answer.
+    pub fn messages(&self, reel: &Reel, task: &Task) -> Vec<Message> {
+        let text = match &self.rule {
+            Rule::TfIdf(_) => tfidf::text(reel),
+            _ => reel.transcript.as_ref().or(reel.caption.as_ref()).cloned().unwrap_or_default(),
+        };
+        let reference = match &self.rule {
+            Rule::Oracle => reel.reference.get(&task.name).cloned(),
+            _ => None,
+        };
+        [("system", Some(task.name.clone())), ("user", Some(text)), ("assistant", reference)]
+            .into_iter()
+            .filter_map(|(role, content)| Some(Message { role, content: content? }))
+            .collect()
+    }
+
+    /// Answers what [`Baseline::messages`] made.
+    fn answer(&self, messages: &[Message]) -> Result<Outcome, String> {
+        let turn = |role| messages.iter().find(|message| message.role == role).map(|message| message.content.as_str());
+        let (task, source) = (turn("system").unwrap_or_default(), turn("user").unwrap_or_default());
+        let text = |text: String| Ok(Outcome::Text(Text { text, ended: true, ..Text::default() }));
         match &self.rule {
             Rule::Lead(sentences) => text(lead(source, *sentences)),
-            Rule::Oracle => match reel.reference.get(&task.name) {
+            Rule::Oracle => match turn("assistant") {
                 Some(reference) => text(oracle(source, reference)),
-                None => Err(format!("baseline:oracle looks at the reference, and there is no reference.{}", task.name)),
+                None => Err(format!("baseline:oracle looks at the reference, and there is no reference.{task}")),
             },
-            Rule::Majority(labels) => text(labels.get(&task.name).cloned().unwrap_or_default()),
+            Rule::Majority(labels) => text(labels.get(task).cloned().unwrap_or_default()),
             Rule::TfIdf(models) => {
-                let model = models.get(&task.name).ok_or("baseline:tfidf has not learned this task")?;
-                Ok(Outcome::LabelScores(model.log_probabilities(reel)))
+                let model = models.get(task).ok_or("baseline:tfidf has not learned this task")?;
+                Ok(Outcome::LabelScores(model.log_probabilities(source)))
             }
         }
     }
 }
 
 impl Generator for Baseline {
-    fn run(
-        &mut self,
-        jobs: &mut dyn Iterator<Item = Result<Job>>,
-        done: &mut dyn FnMut(Answer) -> Result<()>,
-    ) -> Result<()> {
-        for job in jobs {
-            let job = job?;
-            for ask in &job.asks {
-                done(Answer {
-                    job: job.id,
-                    task: ask.task,
-                    outcome: self.answer(&job.reel, &self.tasks[ask.task]),
-                    cached_tokens: 0,
-                    generated_tokens: 0,
-                    seconds: 0.0,
-                })?;
-            }
-            if interrupted() {
-                break;
-            }
-        }
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn session(&mut self, _bounds: &Bounds) -> Result<Box<dyn Session + '_>> {
+        Ok(Box::new(BaselineSession { baseline: self, queue: VecDeque::new() }))
+    }
+}
+
+/// Answers a job a step.
+struct BaselineSession<'a> {
+    baseline: &'a Baseline,
+    queue: VecDeque<(JobId, Vec<Message>)>,
+}
+
+impl Session for BaselineSession<'_> {
+    fn admit(&mut self, job: Job) -> Result<(), Refused> {
+        let Reads::Messages(messages) = job.reads else { return Err(Refused("a baseline reads no tokens".into())) };
+        self.queue.push_back((job.id, messages));
         Ok(())
+    }
+
+    fn step(&mut self) -> Result<Vec<Event>> {
+        let answer = |(job, messages): (JobId, Vec<Message>)| match self.baseline.answer(&messages) {
+            Ok(outcome) => Event::Answer { job, outcome, cost: Cost::default() },
+            Err(reason) => Event::Failed { job, reason, cost: Cost::default() },
+        };
+        Ok(self.queue.pop_front().map(answer).into_iter().collect())
+    }
+
+    fn cancel(&mut self, job: JobId) -> Result<()> {
+        self.queue.retain(|(queued, _)| *queued != job);
+        Ok(())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn kept_prefixes(&mut self) -> Vec<SavedPrefix> {
+        vec![]
     }
 }
 

@@ -39,7 +39,7 @@ impl TfIdf {
     pub fn learn(task: &Task, train: &[Reel]) -> Result<Option<TfIdf>> {
         let label = |reel: &Reel| task.labels.iter().position(|label| Some(label) == reel.reference.get(&task.name));
         let labelled: Vec<(Vec<String>, usize)> =
-            train.iter().filter_map(|reel| Some((words(reel), label(reel)?))).collect();
+            train.iter().filter_map(|reel| Some((Words::default().of(&text(reel)), label(reel)?))).collect();
         if labelled.iter().map(|(_, label)| label).collect::<HashSet<_>>().len() < 2 {
             return Ok(None);
         }
@@ -58,9 +58,9 @@ impl TfIdf {
         Ok(Some(TfIdf { words, regression, labels: task.labels.len() }))
     }
 
-    /// Natural-log probability of each label of the task.
-    pub fn log_probabilities(&self, reel: &Reel) -> Vec<f64> {
-        let features = vector(&self.words, &words(reel)).insert_axis(ndarray::Axis(0));
+    /// Natural-log probability of each label of the task; `text` is a Reel's [`text`].
+    pub fn log_probabilities(&self, text: &str) -> Vec<f64> {
+        let features = vector(&self.words, &Words::default().of(text)).insert_axis(ndarray::Axis(0));
         let probabilities = self.regression.predict_probabilities(&features);
         let mut logs = vec![UNSEEN.ln(); self.labels];
         for (label, probability) in self.regression.classes().iter().zip(probabilities.iter()) {
@@ -71,9 +71,9 @@ impl TfIdf {
 }
 
 /// All that is said and written.
-fn words(reel: &Reel) -> Vec<String> {
+pub fn text(reel: &Reel) -> String {
     let texts = [&reel.transcript, &reel.caption].into_iter().flatten().chain(&reel.hashtags);
-    texts.flat_map(|text| Words::default().of(text)).collect()
+    texts.map(String::as_str).collect::<Vec<&str>>().join("\n")
 }
 
 /// Words by column, with ln((1 + n) / (1 + df)) + 1, as scikit-learn's `TfidfVectorizer` smooths it.

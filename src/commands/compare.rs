@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
 use super::{Code, folder};
+use crate::ask::Manifest;
 use crate::cli::CompareArgs;
 use crate::config::with_file;
 use crate::lines::Lines;
@@ -56,7 +56,7 @@ pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<Differ
         );
         let tasks = PromptSet::find(Some(&directory.join("prompts")))?.tasks;
         runs.push(Run { name, table: Table::read(&Lines::open(&rows, "rows")?, &tasks)? });
-        manifests.push(folder::manifest(directory)?.unwrap_or(Value::Null));
+        manifests.push(folder::manifest(directory)?.unwrap_or_default());
     }
     Ok((runs, differences(&manifests)))
 }
@@ -77,22 +77,23 @@ fn names(directories: &[PathBuf]) -> Result<Vec<String>> {
 }
 
 /// What besides the answers is not the same in all runs.
-fn differences(manifests: &[Value]) -> Vec<Difference> {
-    let of = |what: &'static str, pointer: &str, shown: usize| {
-        let value = |manifest: &Value| match manifest.pointer(pointer) {
-            None => "unknown".to_owned(),
-            Some(value) => value.as_str().map_or(value.to_string(), str::to_owned),
-        };
-        let values: Vec<String> = manifests.iter().map(value).collect();
+fn differences(manifests: &[Manifest]) -> Vec<Difference> {
+    let of = |what: &'static str, value: fn(&Manifest) -> Option<String>, shown: usize| {
+        let values: Vec<String> = manifests
+            .iter()
+            .map(|manifest| {
+                value(manifest).unwrap_or_else(|| if what == "adapter" { "none" } else { "unknown" }.into())
+            })
+            .collect();
         let differ = values.iter().any(|value| *value != values[0]);
         let values = values.iter().map(|value| value.chars().take(shown).collect()).collect();
         differ.then_some(Difference { what, values })
     };
     [
-        of("model", "/model/name", 60),
-        of("adapter", "/adapter/name", 60),
-        of("prompts", "/inputs/prompts_sha256", 8),
-        of("data", "/data/sha256", 8),
+        of("model", |manifest| Some(manifest.model.as_ref()?.name.clone()), 60),
+        of("adapter", |manifest| Some(manifest.adapter.as_ref()?.name.clone()), 60),
+        of("prompts", |manifest| manifest.inputs.get("prompts_sha256")?.clone(), 8),
+        of("data", |manifest| Some(manifest.data.as_ref()?.sha256.clone()), 8),
     ]
     .into_iter()
     .flatten()

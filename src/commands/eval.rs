@@ -2,18 +2,20 @@
 
 use anyhow::Result;
 
-use super::answerer::Prompts;
 use super::predict::predict;
 use super::score::score_into;
 use super::{Code, folder, threshold};
+use crate::ask::Prompts;
 use crate::config::{PredictSettings, ScoringSettings};
 use crate::lines::Lines;
 use crate::predict::predictions_path;
 use crate::score::Join;
+use crate::stop::Stop;
 
-pub(super) fn run(settings: PredictSettings, scoring: &ScoringSettings) -> Result<Code> {
-    threshold::check(scoring, &Prompts::find(&settings)?.set.tasks)?;
-    let predicted = predict(&settings, "eval", settings.output.clone())?;
+pub(super) fn run(settings: PredictSettings, scoring: &ScoringSettings, stop: &Stop) -> Result<Code> {
+    let prompts = Prompts::find(&settings)?;
+    threshold::check(scoring, &prompts.set.tasks)?;
+    let predicted = predict(&settings, prompts, "eval", settings.output.clone(), stop)?;
     if predicted.code == Code::Interrupted {
         return Ok(Code::Interrupted);
     }

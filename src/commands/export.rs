@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use self::source::Source;
 use super::Code;
+use crate::ask::Records;
 use crate::config::{ExportFormat, ExportSettings, Quant};
 use crate::export::imatrix;
 use crate::export::metadata::float_type;
@@ -260,7 +261,7 @@ impl Export<'_> {
 
     fn importance(&self, path: &Path) -> Result<llama::ImportanceMatrix> {
         let source = self.source;
-        let reels = super::data::Records::open(Some(path))?.read()?;
+        let reels = Records::open(Some(path))?.read()?;
         let budget = source.provenance().max_prompt_tokens.unwrap_or(source.config.max_positions).min(2048);
         let texts = imatrix::texts(&reels, &source.prompts, &source.chat, &source.tokenizer, budget)
             .with_context(|| format!("{}", path.display()))?;

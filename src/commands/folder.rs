@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::ask::{Inputs, Manifest};
 use crate::run::{EnvironmentFailure, timestamp};
 
 const RUNS: &str = "eval/runs";
@@ -12,8 +13,8 @@ const LATEST: &str = "eval/latest";
 
 /// The directory of an evaluation for which none was named: that of an unfinished run with the same inputs, else a
 /// new one.
-pub(super) fn choose(inputs: &Value) -> Result<PathBuf> {
-    let key = &crate::run::sha256(inputs.to_string().as_bytes())[..8];
+pub(super) fn choose(inputs: &Inputs) -> Result<PathBuf> {
+    let key = &crate::run::sha256(serde_json::to_string(inputs)?.as_bytes())[..8];
     let mut runs: Vec<PathBuf> = std::fs::read_dir(RUNS)
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default();
@@ -21,7 +22,7 @@ pub(super) fn choose(inputs: &Value) -> Result<PathBuf> {
     let unfinished = runs.into_iter().rev().find(|folder| {
         folder.to_string_lossy().ends_with(&format!("-{key}"))
             && manifest(folder).is_ok_and(|manifest| {
-                manifest.is_some_and(|manifest| manifest["inputs"] == *inputs && manifest["finished_at"].is_null())
+                manifest.is_some_and(|manifest| manifest.inputs == *inputs && manifest.finished_at.is_none())
             })
     });
     let time = timestamp().replace([':', '-'], "").replace('T', "-").replace('Z', "");
@@ -29,7 +30,7 @@ pub(super) fn choose(inputs: &Value) -> Result<PathBuf> {
 }
 
 /// Makes the directory, and refuses it when it holds results of other inputs.
-pub(super) fn open(folder: &Path, inputs: &Value) -> Result<()> {
+pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| {
         EnvironmentFailure(format!(
             "cannot make the result directory {}: {error}\nhint: name another with --output",
@@ -43,22 +44,30 @@ pub(super) fn open(folder: &Path, inputs: &Value) -> Result<()> {
         }
         return Ok(());
     };
-    let earlier = &manifest["inputs"];
-    let differs = inputs.as_object().into_iter().flatten().find(|(key, value)| earlier[key.as_str()] != **value);
-    if let Some((key, value)) = differs {
+    let earlier = |key: &str| manifest.inputs.get(key).cloned().flatten();
+    if let Some((key, value)) = inputs.iter().find(|(key, value)| earlier(key) != **value) {
         bail!(
             "{} holds results of another {}: {} there, {} now\nhint: name another --output, or delete the directory",
             folder.display(),
             key.trim_end_matches("_sha256"),
-            short(&earlier[key.as_str()]),
-            short(value)
+            short(earlier(key)),
+            short(value.clone())
         );
     }
     Ok(())
 }
 
-/// The manifest of a directory, if it has one.
-pub(super) fn manifest(folder: &Path) -> Result<Option<Value>> {
+/// The manifest of a result directory, if it has one.
+pub(super) fn manifest(folder: &Path) -> Result<Option<Manifest>> {
+    let Some(value) = manifest_json(folder)? else { return Ok(None) };
+    let manifest = serde_json::from_value(value);
+    manifest
+        .map(Some)
+        .with_context(|| format!("{}\nhint: name another --output", folder.join("manifest.json").display()))
+}
+
+/// The manifest of a directory of any kind, if it has one.
+pub(super) fn manifest_json(folder: &Path) -> Result<Option<Value>> {
     let path = folder.join("manifest.json");
     if !path.exists() {
         return Ok(None);
@@ -79,9 +88,6 @@ pub(super) fn point_latest_at(folder: &Path) -> Result<()> {
         .map_err(|error| EnvironmentFailure(format!("cannot point {LATEST} at {}: {error}", folder.display())).into())
 }
 
-fn short(value: &Value) -> String {
-    match value.as_str() {
-        Some(hash) => hash.chars().take(12).collect(),
-        None => value.to_string(),
-    }
+fn short(hash: Option<String>) -> String {
+    hash.map_or_else(|| "none".to_owned(), |hash| hash.chars().take(12).collect())
 }

@@ -1,8 +1,6 @@
 //! One file a command.
 
-mod answerer;
 mod compare;
-mod data;
 mod doctor;
 mod eval;
 #[cfg(all(feature = "train", feature = "infer"))]
@@ -28,7 +26,8 @@ use anyhow::Result;
 
 use crate::cli::{Cli, Command};
 use crate::config::with_file;
-use crate::run::{EnvironmentFailure, watch_for_interrupts};
+use crate::run::EnvironmentFailure;
+use crate::stop::Stop;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +75,14 @@ impl From<Code> for ExitCode {
 /// # Errors
 /// Ready to be shown: they name the file and value and end in a hint.
 pub fn run(cli: Cli) -> Result<Code> {
-    watch_for_interrupts()?;
+    let stop = Stop::on_interrupt()?;
     let config = cli.config.as_deref();
     match cli.command {
         Command::Eval(overrides) => {
             let (predict, scoring) = with_file(overrides, "eval", config)?.resolve()?;
-            eval::run(predict, &scoring)
+            eval::run(predict, &scoring, &stop)
         }
-        Command::Predict(overrides) => predict::run(with_file(overrides, "predict", config)?.resolve()?),
+        Command::Predict(overrides) => predict::run(with_file(overrides, "predict", config)?.resolve()?, &stop),
         Command::Score(overrides) => score::run(with_file(overrides, "score", config)?.resolve()?),
         Command::Compare(args) => compare::run(args, config),
         Command::Report(args) => report::run(args, config),

@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
 
-use super::answerer::{Answerer, Prompts};
-use super::data::Records;
 use super::{Code, folder};
-use crate::config::{ModelName, PredictSettings};
-use crate::predict::{self, Asker, Identity, Summary, Work, predictions_path};
+use crate::ask::{
+    AdapterFacts, Answerer, Asker, DataFacts, EngineFacts, Identity, Inputs, Manifest, ModelFacts, PromptFacts,
+    Prompts, Records, Speed, settings_json,
+};
+use crate::config::{LabelMode, ModelName, PredictSettings};
+use crate::predict::{self, Driver, Pending, Summary, predictions_path};
 use crate::prediction::{Prediction, read_predictions};
 use crate::prompt::PromptSet;
-use crate::reel::Reel;
 use crate::run::{Log, machine, timestamp, write_json};
+use crate::stop::Stop;
 use crate::task::check_reference;
 
 /// Predictions of a run, finished or interrupted.
@@ -22,16 +23,17 @@ pub(super) struct Predicted {
     pub folder: PathBuf,
     pub records: Records,
     pub prompts: PromptSet,
-    pub manifest: Value,
+    pub manifest: Manifest,
     pub code: Code,
 }
 
-pub(super) fn run(settings: PredictSettings) -> Result<Code> {
+pub(super) fn run(settings: PredictSettings, stop: &Stop) -> Result<Code> {
     let folder = settings
         .output
         .clone()
         .context("--output is missing\nhint: name a directory for the predictions, e.g. --output out/a")?;
-    let mut predicted = predict(&settings, "predict", Some(folder))?;
+    let prompts = Prompts::find(&settings)?;
+    let mut predicted = predict(&settings, prompts, "predict", Some(folder), stop)?;
     if predicted.code != Code::Interrupted {
         finish_manifest(&predicted.folder, &mut predicted.manifest)?;
     }
@@ -40,8 +42,13 @@ pub(super) fn run(settings: PredictSettings) -> Result<Code> {
 }
 
 /// Checks all input, then answers what isn't answered yet. `folder` is chosen when it is `None`.
-pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<PathBuf>) -> Result<Predicted> {
-    let found = Prompts::find(settings)?;
+pub(super) fn predict(
+    settings: &PredictSettings,
+    found: Prompts,
+    command: &str,
+    folder: Option<PathBuf>,
+    stop: &Stop,
+) -> Result<Predicted> {
     let prompts = &found.set;
     let mut tasks = predict::select_tasks(&prompts.tasks, &settings.tasks)?;
     let records = Records::open(settings.data.as_deref())?;
@@ -51,6 +58,9 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
 
     let answerer = Answerer::open(settings, &prompts.tasks)?;
     leave_out_what_it_cannot_answer(&answerer, prompts, &mut tasks)?;
+    if settings.label_mode == LabelMode::Score {
+        answerer.check_labels(tasks.iter().map(|&task| &prompts.tasks[task]))?;
+    }
     let budget = answerer.budget(settings, &found)?;
     let identity = answerer.identity(settings, &prompts.tasks, budget)?;
     let inputs = inputs(&identity, &records, prompts);
@@ -59,28 +69,35 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
     let mut log = Log::append_to(&predictions_path(&folder))?;
     let earlier = read_predictions(&predictions_path(&folder))?;
 
-    let asker = Asker { prompts, tasks: &tasks, format: answerer.format(budget), label_mode: settings.label_mode };
-    let work = predict::prepare(&reels, &asker, &identity, &earlier)?;
-    let mut manifest = manifest(command, settings, &answerer, prompts, inputs, budget);
-    manifest["data"] = json!({"path": records.lines.name(), "sha256": records.sha256, "reels": reels.len()});
+    let asker = Asker::new(prompts, &tasks, answerer.format(budget), settings.label_mode, settings.sampling)?;
+    let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
+    let data = DataFacts { path: records.lines.name().to_owned(), sha256: records.sha256.clone(), reels: reels.len() };
+    let mut manifest =
+        Manifest { data: Some(data), inputs, ..manifest(command, settings, &answerer, prompts, &identity, budget) };
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;
-    announce(settings, &answerer, prompts, &tasks, &work);
+    announce(settings, &answerer, prompts, &tasks, &pending);
     found.warn();
     eprintln!("data     {}, {} Reels", records.lines.name(), reels.len());
 
-    let summary = answer(settings, &reels, &asker, &identity, &work, &answerer, &mut log)?;
+    let (done_before, all) = (pending.done_before, pending.done_before + pending.left());
+    let mut generator = answerer.load(settings, &pending.bounds)?;
+    let bar = progress(done_before, all);
+    let mut seen = |_: &Prediction| bar.inc(1);
+    let mut driver = Driver { reels: &reels, asker: &asker, identity: &identity, log: &mut log, seen: &mut seen, stop };
+    let summary = driver.run(pending, &mut *generator);
+    bar.finish_and_clear();
+    let summary = summary?;
     let failed =
         read_predictions(&predictions_path(&folder))?.iter().filter(|prediction| prediction.error.is_some()).count();
     if summary.made > 0 {
-        manifest["speed"] = speed(&summary, tasks.len());
+        manifest.speed = Some(speed(&summary, tasks.len()));
         write_json(&folder.join("manifest.json"), &manifest)?;
     }
     let code = if summary.interrupted {
         eprintln!(
-            "interrupted: {} of {} predictions are done and kept\nhint: the same command goes on from there",
-            work.done_before + summary.made,
-            work.done_before + work.left()
+            "interrupted: {} of {all} predictions are done and kept\nhint: the same command goes on from there",
+            done_before + summary.made
         );
         Code::Interrupted
     } else if failed > 0 {
@@ -93,26 +110,8 @@ pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<
     Ok(Predicted { folder, records, prompts: found.set, manifest, code })
 }
 
-fn answer(
-    settings: &PredictSettings,
-    reels: &[Reel],
-    asker: &Asker,
-    identity: &Identity,
-    work: &Work,
-    answerer: &Answerer,
-    log: &mut Log,
-) -> Result<Summary> {
-    let mut generator = answerer.load(settings, &work.workload)?;
-    let bar = progress(work);
-    let mut seen = |_: &Prediction| bar.inc(1);
-    let summary = predict::run(work, reels, asker, identity, &mut *generator, log, &mut seen);
-    bar.finish_and_clear();
-    summary
-}
-
-fn progress(work: &Work) -> ProgressBar {
-    let total = work.done_before + work.left();
-    let bar = ProgressBar::new(total as u64).with_position(work.done_before as u64);
+fn progress(done: usize, all: usize) -> ProgressBar {
+    let bar = ProgressBar::new(all as u64).with_position(done as u64);
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} answers, {per_sec}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.reset_eta();
@@ -125,7 +124,7 @@ fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tas
         tasks.iter().partition(|&&task| answerer.answers(&prompts.tasks[task]));
     let names =
         |tasks: &[usize]| tasks.iter().map(|&task| prompts.tasks[task].name.as_str()).collect::<Vec<_>>().join(", ");
-    let name = answerer.describe()["name"].as_str().unwrap_or_default().to_owned();
+    let name = answerer.describe().name;
     ensure!(!can.is_empty(), "{name} can't answer {}\nhint: it answers tasks of the other kind", names(&cannot));
     if !cannot.is_empty() {
         eprintln!("{name} can't answer {}: left out", names(&cannot));
@@ -135,31 +134,31 @@ fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tas
 }
 
 /// Says what is going to happen, with what was taken over.
-fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet, tasks: &[usize], work: &Work) {
-    let model = answerer.describe();
-    let size = model["parameters"].as_u64().map(|count| {
-        format!(" ({}, {:.1} M parameters)", model["architecture"].as_str().unwrap_or("?"), count as f64 / 1e6)
-    });
+fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet, tasks: &[usize], pending: &Pending) {
+    let ModelFacts { name, architecture, parameters, .. } = answerer.describe();
+    let size = parameters
+        .map(|count| format!(" ({}, {:.1} M parameters)", architecture.as_deref().unwrap_or("?"), count as f64 / 1e6));
     let names: Vec<&str> = tasks.iter().map(|&task| prompts.tasks[task].name.as_str()).collect();
-    eprintln!("model    {}{}", model["name"].as_str().unwrap_or("?"), size.unwrap_or_default());
+    eprintln!("model    {name}{}", size.unwrap_or_default());
     if let Some(adapter) = &settings.adapter {
         eprintln!("adapter  {}", adapter.display());
     }
     eprintln!("prompts  {}: {}", prompts.source, names.join(", "));
-    if work.done_before > 0 {
-        eprintln!("going on: {} predictions are done, {} left", work.done_before, work.left());
+    if pending.done_before > 0 {
+        eprintln!("going on: {} predictions are done, {} left", pending.done_before, pending.left());
     }
 }
 
-/// What results are results of: they go on in a directory only when all of this is the same.
-fn inputs(identity: &Identity, records: &Records, prompts: &PromptSet) -> Value {
-    json!({
-        "model_sha256": identity.model_sha256,
-        "adapter_sha256": identity.adapter_sha256,
-        "data_sha256": records.sha256,
-        "prompts_sha256": prompts.sha256(),
-        "settings_sha256": identity.settings_sha256,
-    })
+fn inputs(identity: &Identity, records: &Records, prompts: &PromptSet) -> Inputs {
+    [
+        ("model_sha256", Some(identity.model_sha256.clone())),
+        ("adapter_sha256", identity.adapter_sha256.clone()),
+        ("data_sha256", Some(records.sha256.clone())),
+        ("prompts_sha256", Some(prompts.sha256())),
+        ("settings_sha256", Some(identity.settings_sha256.clone())),
+    ]
+    .map(|(name, hash)| (name.to_owned(), hash))
+    .into()
 }
 
 fn manifest(
@@ -167,53 +166,50 @@ fn manifest(
     settings: &PredictSettings,
     answerer: &Answerer,
     prompts: &PromptSet,
-    inputs: Value,
+    identity: &Identity,
     budget: usize,
-) -> Value {
-    let mut model = answerer.describe();
-    model["sha256"] = inputs["model_sha256"].clone();
+) -> Manifest {
     let path = match &settings.model {
         ModelName::Gguf(path) => Some(path.display().to_string()),
         ModelName::Baseline(_) => None,
     };
-    let adapter = settings.adapter.as_ref().map(|path| json!({"name": path.file_name().unwrap_or_default().to_string_lossy(), "sha256": inputs["adapter_sha256"]}));
-    json!({
-        "v": 1,
-        "command": command,
-        "crate_version": env!("CARGO_PKG_VERSION"),
-        "started_at": timestamp(),
-        "finished_at": null,
-        "model": model,
-        "model_path": path,
-        "adapter": adapter,
-        "prompts": {"source": prompts.source.to_string(), "sha256": inputs["prompts_sha256"]},
-        "settings": predict::settings_json(settings, &prompts.tasks, budget),
-        "engine": {
-            "width": settings.engine.width,
-            "ubatch": settings.engine.ubatch,
-            "threads": settings.engine.threads,
-        },
-        "seed": settings.engine.sampling.seed,
-        "machine": machine(),
-        "inputs": inputs,
-    })
+    let adapter = settings.adapter.as_ref().zip(identity.adapter_sha256.clone()).map(|(path, sha256)| AdapterFacts {
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        sha256,
+    });
+    let engine = &settings.engine;
+    Manifest {
+        v: 1,
+        command: Some(command.to_owned()),
+        crate_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        started_at: Some(timestamp()),
+        model: Some(ModelFacts { sha256: identity.model_sha256.clone(), ..answerer.describe() }),
+        model_path: path,
+        adapter,
+        prompts: Some(PromptFacts { source: prompts.source.to_string(), sha256: prompts.sha256() }),
+        settings: settings_json(settings, &prompts.tasks, budget),
+        engine: Some(EngineFacts { width: engine.width, ubatch: engine.ubatch, threads: engine.threads }),
+        seed: Some(settings.sampling.seed),
+        machine: Some(machine()),
+        ..Manifest::default()
+    }
 }
 
-fn speed(summary: &Summary, tasks: usize) -> Value {
-    let per_second = |count: f64| if summary.seconds > 0.0 { json!(count / summary.seconds) } else { Value::Null };
-    json!({
-        "seconds": summary.seconds,
-        "predictions": summary.made,
-        "tasks_per_second": per_second(summary.made as f64),
-        "reels_per_second": per_second(summary.made as f64 / tasks as f64),
-        "prompt_tokens": summary.prompt_tokens,
-        "cached_tokens": summary.cached_tokens,
-        "generated_tokens": summary.generated_tokens,
-    })
+fn speed(summary: &Summary, tasks: usize) -> Speed {
+    let per_second = |count: f64| (summary.seconds > 0.0).then_some(count / summary.seconds);
+    Speed {
+        seconds: summary.seconds,
+        predictions: summary.made,
+        tasks_per_second: per_second(summary.made as f64),
+        reels_per_second: per_second(summary.made as f64 / tasks as f64),
+        prompt_tokens: summary.prompt_tokens,
+        cached_tokens: summary.cached_tokens,
+        generated_tokens: summary.generated_tokens,
+    }
 }
 
 /// Marks a run as finished.
-pub(super) fn finish_manifest(folder: &Path, manifest: &mut Value) -> Result<()> {
-    manifest["finished_at"] = timestamp().into();
+pub(super) fn finish_manifest(folder: &Path, manifest: &mut Manifest) -> Result<()> {
+    manifest.finished_at = Some(timestamp());
     write_json(&folder.join("manifest.json"), manifest)
 }

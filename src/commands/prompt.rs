@@ -5,11 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::Code;
-use super::answerer::{Answerer, Prompts};
-use super::data::Records;
+use crate::ask::{Answerer, Format, Prompts, Records};
 use crate::cli::{PromptCommand, RenderArgs};
 use crate::config::PredictOverrides;
-use crate::predict::{Format, select_tasks};
+use crate::predict::select_tasks;
 use crate::prompt::{PromptSet, fit};
 
 pub(super) fn run(command: PromptCommand) -> Result<Code> {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::compare::read_runs;
 use super::{Code, folder};
+use crate::ask::Manifest;
 use crate::cli::ReportArgs;
 use crate::config::{ReportFormat, with_file};
 use crate::lines::Lines;
@@ -18,7 +19,7 @@ use crate::scores::Scores;
 use crate::task::Task;
 
 pub(super) fn run(args: ReportArgs, config: Option<&Path>) -> Result<Code> {
-    let manifest = folder::manifest(&args.directory)?.unwrap_or(Value::Null);
+    let manifest = folder::manifest_json(&args.directory)?.unwrap_or(Value::Null);
     if manifest["command"] == "train" {
         return training(&args, &manifest);
     }
@@ -61,7 +62,7 @@ pub(super) struct ResultFiles {
     pub scores: Scores,
     pub rows: Rows,
     tasks: Vec<Task>,
-    manifest: Value,
+    manifest: Manifest,
 }
 
 impl ResultFiles {
@@ -79,13 +80,13 @@ impl ResultFiles {
             scores,
             rows: Rows::read(Lines::open(&directory.join("rows.jsonl"), "rows")?)?,
             tasks: PromptSet::find(Some(&directory.join("prompts")))?.tasks,
-            manifest: folder::manifest(directory)?.unwrap_or(Value::Null),
+            manifest: folder::manifest(directory)?.unwrap_or_default(),
         })
     }
 
     pub fn report<'a>(&'a self, ladder: Option<&'a Comparison>) -> Report<'a> {
         Report {
-            title: self.manifest["model"]["name"].as_str().unwrap_or("predictions").to_owned(),
+            title: self.manifest.model.as_ref().map_or_else(|| "predictions".to_owned(), |model| model.name.clone()),
             scores: &self.scores,
             rows: &self.rows,
             tasks: &self.tasks,

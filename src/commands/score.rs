@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::data::Records;
 use super::predict::finish_manifest;
 use super::report::{ResultFiles, write};
 use super::{Code, folder, threshold};
+use crate::ask::{DataFacts, Inputs, Manifest, Records, Resampling};
 use crate::config::{ReportFormat, ScoreRun, ScoringSettings};
 use crate::lines::Lines;
 use crate::predict::predictions_path;
@@ -30,20 +30,30 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     let predictions = Lines::open(&run.predictions, "predictions")?;
     let join = Join::new(&predictions, &records.lines, &prompts.tasks)?;
 
-    let inputs = json!({"predictions_sha256": sha256_file(&run.predictions)?, "data_sha256": records.sha256, "prompts_sha256": prompts.sha256()});
+    let inputs: Inputs = [
+        ("predictions_sha256", sha256_file(&run.predictions)?),
+        ("data_sha256", records.sha256.clone()),
+        ("prompts_sha256", prompts.sha256()),
+    ]
+    .map(|(name, hash)| (name.to_owned(), Some(hash)))
+    .into();
     let target = predictions_path(&run.output);
     let in_place = target.exists() && target.canonicalize().ok() == run.predictions.canonicalize().ok();
-    let mut manifest =
-        folder::manifest(beside)?.unwrap_or_else(|| json!({"v": 1, "crate_version": env!("CARGO_PKG_VERSION")}));
+    let mut manifest = folder::manifest(beside)?.unwrap_or_else(|| Manifest {
+        v: 1,
+        crate_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        ..Manifest::default()
+    });
     if !in_place {
         std::fs::create_dir_all(&run.output)
             .and_then(|()| std::fs::copy(&run.predictions, &target))
             .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", target.display())))?;
         prompts.write_to(&run.output.join("prompts"))?;
-        manifest["command"] = json!("score");
-        manifest["started_at"] = json!(timestamp());
-        manifest["data"] = json!({"path": records.lines.name(), "sha256": records.sha256, "reels": join.reels()});
-        manifest["inputs"] = inputs;
+        let (path, sha256) = (records.lines.name().to_owned(), records.sha256.clone());
+        manifest.command = Some("score".to_owned());
+        manifest.started_at = Some(timestamp());
+        manifest.data = Some(DataFacts { path, sha256, reels: join.reels() });
+        manifest.inputs = inputs;
     }
     let scores = score_into(&run.output, &join, &records, &prompts.tasks, &run.scoring, manifest)?;
     Ok(threshold::judge(&run.scoring.fail_under, &scores))
@@ -56,7 +66,7 @@ pub(super) fn score_into(
     records: &Records,
     tasks: &[Task],
     settings: &ScoringSettings,
-    mut manifest: Value,
+    mut manifest: Manifest,
 ) -> Result<Scores> {
     let (thresholds, chosen) = threshold::chosen(settings.threshold_from.as_deref(), tasks, records, &manifest)?;
     let rows_path = folder.join("rows.jsonl");
@@ -66,10 +76,9 @@ pub(super) fn score_into(
     let table = Table::read(&Lines::open(&rows_path, "rows")?, tasks)?;
     let scores = score::score(&table, &settings.score, &settings.metrics, &thresholds);
     drop(table);
-    manifest["bootstrap"] = json!({"resamples": settings.score.bootstrap, "seed": settings.score.seed});
-    manifest["metrics"] = json!(settings.metrics);
-    manifest["thresholds"] = chosen;
-    manifest["finished_at"] = json!(timestamp());
+    manifest.bootstrap = Some(Resampling { resamples: settings.score.bootstrap, seed: settings.score.seed });
+    manifest.metrics = json!(settings.metrics);
+    manifest.thresholds = chosen;
     write_json(&folder.join("scores.json"), &scores)?;
     finish_manifest(folder, &mut manifest)?;
     let result = ResultFiles::read(folder)?;

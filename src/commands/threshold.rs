@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use super::data::Records;
 use super::{Code, folder};
+use crate::ask::{Manifest, Records};
 use crate::config::{ScoringSettings, Threshold};
 use crate::lines::Lines;
 use crate::reel::each_reel;
@@ -46,14 +46,20 @@ pub(super) fn chosen(
     dev: Option<&Path>,
     tasks: &[Task],
     records: &Records,
-    manifest: &Value,
+    manifest: &Manifest,
 ) -> Result<(Thresholds, Value)> {
     let Some(dev) = dev else { return Ok((Thresholds::new(), Value::Null)) };
-    let dev_manifest = folder::manifest(dev)?.unwrap_or(Value::Null);
-    for (what, pointer) in [("model", "/model/sha256"), ("adapter", "/adapter/sha256"), ("prompts", "/prompts/sha256")]
-    {
+    let dev_manifest = folder::manifest(dev)?.unwrap_or_default();
+    let of = |manifest: &Manifest| {
+        [
+            ("model", manifest.model.as_ref().map(|model| model.sha256.clone())),
+            ("adapter", manifest.adapter.as_ref().map(|adapter| adapter.sha256.clone())),
+            ("prompts", manifest.prompts.as_ref().map(|prompts| prompts.sha256.clone())),
+        ]
+    };
+    for ((what, theirs), (_, ours)) in of(&dev_manifest).into_iter().zip(of(manifest)) {
         ensure!(
-            dev_manifest.pointer(pointer) == manifest.pointer(pointer),
+            theirs == ours,
             "--threshold-from {}: it is of another {what}, whose probabilities mean something else\nhint: evaluate the same model with the same prompts on dev data",
             dev.display()
         );
@@ -79,7 +85,7 @@ pub(super) fn chosen(
         json!({
             "value": threshold,
             "best_by": "macro_f1",
-            "chosen_on": {"directory": dev.display().to_string(), "data_sha256": dev_manifest["data"]["sha256"]},
+            "chosen_on": {"directory": dev.display().to_string(), "data_sha256": dev_manifest.data.as_ref().map(|data| &data.sha256)},
         })
     };
     let described: IndexMap<&String, Value> =

@@ -123,6 +123,8 @@ pub struct PredictSettings {
     pub label_mode: LabelMode,
     /// Prompt budget; `None` is as much as fits, up to [`PredictSettings::DEFAULT_MAX_PROMPT_TOKENS`].
     pub max_prompt_tokens: Option<usize>,
+    /// How text is generated.
+    pub sampling: Sampling,
     /// How the engine runs.
     pub engine: EngineSettings,
 }
@@ -133,7 +135,7 @@ impl PredictSettings {
 }
 
 /// How an engine runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineSettings {
     /// Reels at once; `None` chooses.
     pub width: Option<usize>,
@@ -143,8 +145,6 @@ pub struct EngineSettings {
     pub kv_type: KvType,
     /// For prefill and decoding both.
     pub threads: usize,
-    /// How text is generated.
-    pub sampling: Sampling,
     /// Every prompt alone.
     pub reproducible: bool,
 }
@@ -158,6 +158,11 @@ pub struct Sampling {
     pub top_p: f32,
     /// Of the draws.
     pub seed: u64,
+}
+
+impl Sampling {
+    /// The likeliest token, always.
+    pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
 }
 
 impl PredictOverrides {
@@ -195,12 +200,12 @@ impl PredictOverrides {
             limit: self.limit,
             label_mode: self.label_mode.unwrap_or(LabelMode::Score),
             max_prompt_tokens: self.max_prompt_tokens,
+            sampling: Sampling { temperature, top_p, seed: self.seed.unwrap_or(DEFAULT_SEED) },
             engine: EngineSettings {
                 width: self.width,
                 ubatch: self.ubatch.unwrap_or(512),
                 kv_type: self.kv_type.unwrap_or(KvType::F16),
                 threads: self.threads.unwrap_or(cores),
-                sampling: Sampling { temperature, top_p, seed: self.seed.unwrap_or(DEFAULT_SEED) },
                 reproducible: self.reproducible.unwrap_or(false),
             },
         })

@@ -36,7 +36,7 @@ fn instructions() -> Finding {
     let names = |used: bool| {
         sets.iter().filter(|(_, each)| *each == used).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     };
-    let cpu = crate::run::machine()["cpu"].as_str().unwrap_or(std::env::consts::ARCH).to_owned();
+    let cpu = crate::run::machine().cpu.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     if sets.iter().all(|(_, used)| *used) {
         return Finding::ok("cpu", format!("{cpu}; this build uses {}", names(true)));
     }

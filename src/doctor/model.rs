@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::machine::bandwidth;
 use super::{Finding, Severity};
-use crate::config::{EngineSettings, KvType, PredictSettings, Sampling};
-use crate::generator::Workload;
+use crate::config::{EngineSettings, KvType, PredictSettings};
+use crate::generator::Bounds;
 use crate::gguf::{Gguf, check_adapter, problems, read_header, sidecar};
 use crate::llama;
 use crate::prompt::{PromptSet, chat_problems};
 use crate::run::{available_memory, sha256_file, size};
+use crate::task::Task;
 
 /// Looks at a GGUF file, and at an adapter for it.
 pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
@@ -175,29 +176,31 @@ fn memory(gguf: &Gguf) -> Vec<Finding> {
     let mut contexts = vec![budget.min(context)];
     contexts.extend(CONTEXTS.into_iter().filter(|tokens| *tokens > budget && *tokens <= context));
     let free = available_memory().unwrap_or(u64::MAX);
+    // What is wrong with its prompts is a finding of its own.
+    let own = PromptSet::in_model(gguf).ok().flatten();
+    let tasks = own.or_else(|| PromptSet::embedded().ok()).map_or(vec![], |prompts| prompts.tasks);
     contexts
         .into_iter()
         .enumerate()
-        .filter_map(|(index, tokens)| of_prompts(gguf, tokens, &WIDTHS, free, index == 0))
+        .filter_map(|(index, tokens)| of_prompts(gguf, &tasks, tokens, &WIDTHS, free, index == 0))
         .collect()
 }
 
-fn of_prompts(gguf: &Gguf, tokens: usize, widths: &[usize], free: u64, usual: bool) -> Option<Finding> {
+fn of_prompts(gguf: &Gguf, tasks: &[Task], budget: usize, widths: &[usize], free: u64, usual: bool) -> Option<Finding> {
     let settings = |width| EngineSettings {
         width: Some(width),
         ubatch: 512,
         kv_type: KvType::F16,
         threads: 1,
-        sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 0 },
         reproducible: false,
     };
-    // A summary and the labels.
-    let cells = tokens + 128;
-    let workload = Workload { reels: 1 << 10, max_cells: cells, max_text_tokens: cells, text_tasks: 1, labels: 17 };
-    let of_width = |width: &usize| Some((*width, llama::memory_bytes(gguf, &settings(*width), &workload)?));
+    let of_width = |width: &usize| {
+        let bounds = Bounds::of(tasks, budget, *width);
+        Some((*width, llama::memory_bytes(gguf, &settings(*width), &bounds)?))
+    };
     let bytes = widths.iter().map(of_width).collect::<Option<Vec<(usize, u64)>>>()?;
     let each: Vec<String> = bytes.iter().map(|(width, bytes)| format!("{width}: {}", size(*bytes))).collect();
-    let what = format!("prompts of {tokens} tokens, by Reels at once: {}", each.join(", "));
+    let what = format!("prompts of {budget} tokens, by Reels at once: {}", each.join(", "));
     if bytes[0].1 <= free {
         return Some(Finding::ok("memory", what));
     }

@@ -1,18 +1,19 @@
 //! Whether a file answers as what it was made from: logits of the two on prompts the model was trained for.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::Quant;
-use crate::generator::{Answer, Ask, Generator, Job, LabelTokens, Outcome, Want, Workload};
+use crate::ask::label_tokens;
+use crate::config::{EngineSettings, Quant, Sampling};
+use crate::generator::{Bounds, Event, Generator, Job, LabelTokens, Outcome, Reads, Want};
 use crate::gguf::FloatType;
 use crate::lines::Lines;
 use crate::llama;
-use crate::prompt::{ChatFormat, HubTokenizer, Prompt, Tokenizer};
-use crate::reel::Reel;
+use crate::prompt::{ChatFormat, HubTokenizer, Tokenizer};
 use crate::task::{Task, TaskKind};
 
 /// Tokens of all prompts that are compared, about: minutes for a 7B on a few cores.
@@ -161,8 +162,7 @@ pub fn quantised_limits(quant: Quant) -> Limits {
 /// Prompts of label tasks with their labels as tokens.
 #[derive(Debug)]
 pub struct LabelProbes {
-    asks: Vec<Ask>,
-    workload: Workload,
+    prompts: Vec<(Arc<[u32]>, Vec<LabelTokens>)>,
 }
 
 impl LabelProbes {
@@ -171,46 +171,59 @@ impl LabelProbes {
     /// # Errors
     /// When a label can't be tokenised behind a prompt.
     pub fn new(probes: &Probes, tasks: &[Task], chat: &ChatFormat, tokenizer: &HubTokenizer) -> Result<LabelProbes> {
-        let end = chat.end_token(tokenizer)?;
-        let mut asks = Vec::new();
+        let mut prompts = Vec::new();
         for probe in &probes.probes {
             let task = tasks.iter().find(|task| task.name == probe.task && task.kind == TaskKind::Label);
             let Some(task) = task else { continue };
-            let text = tokenizer.decode(&probe.tokens)?;
-            let tokens = |label: &String| Ok(LabelTokens { tokens: chat.answer_tokens(&text, label, tokenizer)?, end });
-            let labels = task.labels.iter().map(tokens).collect::<Result<Vec<LabelTokens>>>()?;
-            let prompt = Prompt { text, tokens: probe.tokens.clone(), truncated_tokens: 0 };
-            asks.push(Ask { task: asks.len(), prompt, want: Want::LabelScores(labels) });
+            let labels = label_tokens(task, &tokenizer.decode(&probe.tokens)?, chat, tokenizer)?;
+            prompts.push((probe.tokens.as_slice().into(), labels));
         }
-        let mut workload = Workload { reels: asks.len(), max_text_tokens: 1, ..Workload::default() };
-        for ask in &asks {
-            let Want::LabelScores(labels) = &ask.want else { continue };
-            let cells = ask.prompt.tokens.len() + labels.iter().map(|label| label.tokens.len()).sum::<usize>();
-            workload.max_cells = workload.max_cells.max(cells);
-            workload.labels = workload.labels.max(labels.len());
-        }
-        Ok(LabelProbes { asks, workload })
+        Ok(LabelProbes { prompts })
     }
 
     /// The likeliest label of each.
     ///
     /// # Errors
     /// Of the engine.
-    pub fn labels(&self, model: &Path, settings: &crate::config::EngineSettings) -> Result<Vec<usize>> {
-        if self.asks.is_empty() {
-            return Ok(vec![]);
+    pub fn labels(&self, model: &Path, settings: &EngineSettings) -> Result<Vec<usize>> {
+        let cells = |(prompt, labels): &(Arc<[u32]>, Vec<LabelTokens>)| {
+            prompt.len() + labels.iter().map(|label| label.tokens.len()).sum::<usize>()
+        };
+        let bounds = Bounds {
+            reels: 1,
+            max_cells: self.prompts.iter().map(cells).max().unwrap_or(0),
+            max_text_tokens: 0,
+            text_tasks: 0,
+            labels: self.prompts.iter().map(|(_, labels)| labels.len()).max().unwrap_or(0),
+            step_tokens: settings.ubatch,
+        };
+        let mut labels = vec![0; self.prompts.len()];
+        if labels.is_empty() {
+            return Ok(labels);
         }
-        let mut engine = llama::Model::open(model, None)?.load(settings, &self.workload)?;
-        let mut labels = vec![0; self.asks.len()];
-        let job = |(id, ask): (usize, &Ask)| Ok(Job { id, reel: Reel::default(), asks: vec![ask.clone()] });
-        engine.run(&mut self.asks.iter().enumerate().map(job), &mut |answer: Answer| {
-            match answer.outcome {
-                Ok(Outcome::LabelScores(scores)) => labels[answer.job] = best(&scores),
-                Ok(Outcome::Text { .. }) => bail!("text instead of label scores"),
-                Err(error) => bail!("{}: {error}", model.display()),
+        let mut engine = llama::Model::open(model, None)?.load(settings, &bounds)?;
+        let mut session = engine.session(&bounds)?;
+        for (id, (tokens, labels)) in (0..).zip(&self.prompts) {
+            session.admit(Job {
+                id,
+                reads: Reads::Tokens { tokens: Arc::clone(tokens), cuts: vec![] },
+                want: Want::LabelScores(labels.clone()),
+                sampling: Sampling::GREEDY,
+                randomness: String::new(),
+                prefix: None,
+            })?;
+        }
+        while !session.is_idle() {
+            for event in session.step()? {
+                match event {
+                    Event::Answer { job, outcome: Outcome::LabelScores(scores), .. } => {
+                        labels[job as usize] = best(&scores);
+                    }
+                    Event::Failed { reason, .. } => bail!("{}: {reason}", model.display()),
+                    other => bail!("{}: {other:?} instead of label scores", model.display()),
+                }
             }
-            Ok(())
-        })?;
+        }
         Ok(labels)
     }
 }
@@ -223,7 +236,7 @@ impl LabelProbes {
 pub fn same_tokens(file: &Path, texts: &[String], chat: &ChatFormat, tokenizer: &HubTokenizer) -> Result<()> {
     let model = llama::Model::open(file, None)?;
     for text in texts {
-        let (ours, theirs) = (tokenizer.encode(text)?, model.encode(text)?);
+        let (ours, theirs) = (tokenizer.encode(text)?, model.vocabulary().encode(text)?);
         if let Some(at) = (0..ours.len().max(theirs.len())).find(|at| ours.get(*at) != theirs.get(*at)) {
             bail!(
                 "{}: llama.cpp makes other tokens of {:?} than tokenizer.json, from token {at} on ({:?} and {:?})\nhint: please report this; --no-verify writes the file anyway",

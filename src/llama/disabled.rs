@@ -5,12 +5,16 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::config::EngineSettings;
-use crate::generator::{Answer, Generator, Job, Workload};
+use crate::generator::{Bounds, Capabilities, Generator, Session};
 use crate::gguf::Gguf;
 use crate::prompt::{ChatFormat, Tokenizer};
 
+/// Of nothing.
+pub const CAPABILITIES: Capabilities =
+    Capabilities { tokens: true, label_scores: false, most_labels: 0, seed: false, logprobs: false };
+
 /// Not known in this build.
-pub fn memory_bytes(_gguf: &Gguf, _settings: &EngineSettings, _workload: &Workload) -> Option<u64> {
+pub fn memory_bytes(_gguf: &Gguf, _settings: &EngineSettings, _bounds: &Bounds) -> Option<u64> {
     None
 }
 
@@ -43,12 +47,20 @@ impl Model {
     }
 
     /// Never called.
-    pub fn load(&self, _settings: &EngineSettings, _workload: &Workload) -> Result<Engine> {
+    pub fn vocabulary(&self) -> &Vocabulary {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn load(&self, _settings: &EngineSettings, _bounds: &Bounds) -> Result<Engine> {
         match *self {}
     }
 }
 
-impl Tokenizer for Model {
+/// Can't be made in this build.
+pub enum Vocabulary {}
+
+impl Tokenizer for Vocabulary {
     fn encode(&self, _text: &str) -> Result<Vec<u32>> {
         match *self {}
     }
@@ -58,11 +70,11 @@ impl Tokenizer for Model {
 pub enum Engine {}
 
 impl Generator for Engine {
-    fn run(
-        &mut self,
-        _jobs: &mut dyn Iterator<Item = Result<Job>>,
-        _done: &mut dyn FnMut(Answer) -> Result<()>,
-    ) -> Result<()> {
+    fn capabilities(&self) -> Capabilities {
+        match *self {}
+    }
+
+    fn session(&mut self, _bounds: &Bounds) -> Result<Box<dyn Session + '_>> {
         match *self {}
     }
 }

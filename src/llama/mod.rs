@@ -1,24 +1,25 @@
 //! llama.cpp: the only place that knows it.
 //!
 //! [`Model::open`] reads header and vocabulary, enough to render prompts; [`Model::load`] plans memory and loads the
-//! weights; the [`Engine`] then answers jobs, one prefill a Reel.
+//! weights; the sessions of an [`Engine`] then answer jobs, one prefill a Reel.
 
 mod decode;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
 mod logits;
+mod path;
 mod plan;
 mod prefill;
 mod quantise;
 mod sample;
+mod session;
+mod text;
 mod transfer;
 mod tree;
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use anyhow::{Context, Result, bail, ensure};
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -28,11 +29,12 @@ use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 pub use engine::Engine;
 pub use logits::logits;
-pub use plan::{Plan, memory_bytes};
+pub use plan::memory_bytes;
 pub use quantise::{ImportanceMatrix, quantise};
 
+use self::plan::Planner;
 use crate::config::EngineSettings;
-use crate::generator::Workload;
+use crate::generator::{Bounds, Capabilities};
 use crate::gguf::{self, Gguf};
 use crate::prompt::{ChatFormat, Tokenizer, chat_problems};
 use crate::run::EnvironmentFailure;
@@ -40,14 +42,25 @@ use crate::run::EnvironmentFailure;
 /// llama.cpp keeps sequence sets as bit sets of this size (LLAMA_MAX_SEQ).
 const MAX_SEQUENCES: usize = 256;
 
+/// Of every model file.
+pub const CAPABILITIES: Capabilities =
+    // The path that prompts share takes a sequence.
+    Capabilities { tokens: true, label_scores: true, most_labels: MAX_SEQUENCES - 1, seed: true, logprobs: true };
+
 /// A model file whose header is checked and whose vocabulary is read; no weights yet.
 pub struct Model {
     path: PathBuf,
     adapter: Option<PathBuf>,
     gguf: Gguf,
-    /// Only the vocabulary until the weights are loaded.
-    model: RefCell<Rc<LlamaModel>>,
+    vocabulary: Vocabulary,
     chat: ChatFormat,
+}
+
+/// A model's tokenizer, for any thread.
+#[derive(Clone)]
+pub struct Vocabulary {
+    /// Only the vocabulary until the weights are loaded, then all of the model: a second copy would take tens of megabytes.
+    model: Arc<RwLock<Arc<LlamaModel>>>,
 }
 
 impl Model {
@@ -70,8 +83,8 @@ impl Model {
         let chat = ChatFormat::new(template, gguf.added_tokens()).with_context(|| format!("{}", path.display()))?;
         // The vocabulary has these; a copy would take tens of megabytes.
         gguf.metadata.retain(|_, value| value.as_array().is_none());
-        let model = RefCell::new(Rc::new(model));
-        Ok(Model { path: path.to_owned(), adapter: adapter.map(Path::to_owned), gguf, model, chat })
+        let vocabulary = Vocabulary { model: Arc::new(RwLock::new(Arc::new(model))) };
+        Ok(Model { path: path.to_owned(), adapter: adapter.map(Path::to_owned), gguf, vocabulary, chat })
     }
 
     /// What the file says about itself, but for arrays.
@@ -89,13 +102,19 @@ impl Model {
         self.gguf.hyperparameter("context_length").unwrap_or_default() as usize
     }
 
-    /// Plans memory for a workload, then loads the weights.
+    /// Its tokenizer.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// Plans memory for a session, then loads the weights.
     ///
     /// # Errors
     /// [`EnvironmentFailure`] with the numbers when it doesn't fit, or with llama.cpp's reason.
-    pub fn load(&self, settings: &EngineSettings, workload: &Workload) -> Result<Engine> {
-        let plan = plan::plan(&self.gguf, self.adapter.as_deref(), settings, workload, crate::run::available_memory())?;
-        tracing::debug!(?plan);
+    pub fn load(&self, settings: &EngineSettings, bounds: &Bounds) -> Result<Engine> {
+        let adapter_bytes = self.adapter.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
+        let planner = Planner::new(&self.gguf, adapter_bytes, settings, crate::run::available_memory());
+        planner.plan(bounds)?;
         let mut model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
         let adapter = self.adapter.as_ref().map(|path| {
             model.lora_adapter_init(path).map_err(|error| {
@@ -103,16 +122,17 @@ impl Model {
             })
         });
         let adapter = adapter.transpose()?;
-        let model = Rc::new(model);
-        self.model.replace(Rc::clone(&model));
-        Ok(Engine::new(model, adapter, settings, plan))
+        let model = Arc::new(model);
+        *self.vocabulary.model.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&model);
+        Ok(Engine::new(model, adapter, planner))
     }
 }
 
-impl Tokenizer for Model {
+impl Tokenizer for Vocabulary {
     fn encode(&self, text: &str) -> Result<Vec<u32>> {
         ensure!(i32::try_from(text.len()).is_ok(), "a text of {} bytes is too long to tokenise", text.len());
-        let tokens = self.model.borrow().vocab().tokenize(text.as_bytes(), false, true);
+        let model = Arc::clone(&self.model.read().unwrap_or_else(PoisonError::into_inner));
+        let tokens = model.vocab().tokenize(text.as_bytes(), false, true);
         Ok(tokens.into_iter().map(|token| token.0 as u32).collect())
     }
 }

@@ -1,12 +1,12 @@
 //! How many Reels at once, how large a context, and whether it all fits, before anything is loaded.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use super::MAX_SEQUENCES;
 use crate::config::{EngineSettings, KvType};
-use crate::generator::Workload;
+use crate::generator::Bounds;
 use crate::gguf::Gguf;
 use crate::run::EnvironmentFailure;
 
@@ -16,14 +16,14 @@ const DEFAULT_WIDTH: usize = 16;
 /// llama.cpp rounds a context up to this.
 const CONTEXT_STEP: usize = 256;
 
-/// What the engine is loaded with.
+/// The caches of a session.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct CachePlan {
     /// Reels at once.
     pub width: usize,
     /// Cache cells of the context in which one Reel at a time is prefilled.
     pub prefill_cells: usize,
-    /// Its sequences: the system prefix, and the texts and labels of one Reel.
+    /// Its sequences: what prompts share, and the texts and labels of one Reel.
     pub prefill_sequences: usize,
     /// Texts that grow at once, each in a stream of its own.
     pub streams: usize,
@@ -31,78 +31,81 @@ pub struct Plan {
     pub stream_cells: usize,
 }
 
-impl Plan {
-    fn of(width: usize, workload: &Workload) -> Plan {
-        Plan {
+impl CachePlan {
+    fn of(width: usize, bounds: &Bounds) -> CachePlan {
+        CachePlan {
             width,
-            // The prefix that all Reels share has cells of its own.
-            prefill_cells: (2 * workload.max_cells).next_multiple_of(CONTEXT_STEP),
-            prefill_sequences: 1 + workload.labels + workload.text_tasks,
-            streams: width * workload.text_tasks.max(1),
-            stream_cells: workload.max_text_tokens.max(1).next_multiple_of(CONTEXT_STEP),
+            prefill_cells: bounds.max_cells.max(1).next_multiple_of(CONTEXT_STEP),
+            prefill_sequences: (1 + bounds.labels + bounds.text_tasks).clamp(2, MAX_SEQUENCES),
+            streams: (width * bounds.text_tasks.max(1)).min(bounds.step_tokens),
+            stream_cells: bounds.max_text_tokens.max(1).next_multiple_of(CONTEXT_STEP),
         }
     }
 
-    /// Of all contexts.
+    /// Of both contexts.
     fn cells(&self) -> usize {
         self.prefill_cells + self.streams * self.stream_cells
     }
 }
 
-/// Chooses the width and context, and checks them against `available` bytes of memory (`None`: not known).
-///
-/// # Errors
-/// With the numbers: when one Reel needs more sequences than llama.cpp has, or memory doesn't suffice.
-pub fn plan(
-    gguf: &Gguf,
-    adapter: Option<&Path>,
-    settings: &EngineSettings,
-    workload: &Workload,
+/// Plans the caches of a model's sessions, as the settings and memory allow.
+#[derive(Debug, Clone)]
+pub struct Planner {
+    /// How the engine runs.
+    pub settings: EngineSettings,
+    /// For messages.
+    path: PathBuf,
+    memory: Memory,
+    /// Bytes that were free before the weights were loaded; `None` where that isn't known.
     available: Option<u64>,
-) -> Result<Plan> {
-    let sequences = 1 + workload.labels + workload.text_tasks;
-    anyhow::ensure!(
-        sequences <= MAX_SEQUENCES,
-        "the tasks have {} labels in all; at most {} can be scored at once\nhint: use --label-mode generate, or fewer tasks with --task",
-        workload.labels,
-        MAX_SEQUENCES - 1 - workload.text_tasks
-    );
-    let most =
-        if settings.reproducible { 1 } else { MAX_SEQUENCES / workload.text_tasks.max(1) }.min(workload.reels.max(1));
-    let wanted = settings.width.unwrap_or(DEFAULT_WIDTH).clamp(1, most);
+}
 
-    let adapter_bytes = adapter.and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
-    let memory = Memory::new(gguf, adapter_bytes, settings);
-    let plan_of = |width: usize| Plan::of(width, workload);
-    let fits = |plan: &Plan| available.is_none_or(|available| memory.total(plan.cells()) <= available);
-    // A width the user names is taken or refused; a default is lowered until it fits.
-    let least = if settings.width.is_some() { wanted } else { 1 };
-    for width in (least..=wanted).rev() {
-        let plan = plan_of(width);
-        if fits(&plan) {
-            if width < wanted {
-                tracing::warn!("memory suffices for {width} Reels at once rather than {wanted}");
-            }
-            return Ok(plan);
-        }
+impl Planner {
+    /// For a model with `adapter_bytes` of adapter, and so much memory that is free.
+    pub fn new(gguf: &Gguf, adapter_bytes: u64, settings: &EngineSettings, available: Option<u64>) -> Planner {
+        let memory = Memory::new(gguf, adapter_bytes, settings);
+        Planner { settings: settings.clone(), path: gguf.path.clone(), memory, available }
     }
-    let plan = plan_of(least);
-    Err(EnvironmentFailure(format!(
-        "{} doesn't fit into memory: weights {} + cache {} ({} cells for {} Reels at once) + buffers {} = {}, available {}\nhint: {}",
-        gguf.path.display(),
-        mib(memory.weights),
-        mib(memory.cell * plan.cells() as u64),
-        plan.cells(),
-        plan.width,
-        mib(memory.compute),
-        mib(memory.total(plan.cells())),
-        mib(available.unwrap_or_default()),
-        if least > 1 { "lower --width, use --kv-type q8_0, or a smaller quantisation" } else { "use --kv-type q8_0, lower --max-prompt-tokens, or a smaller quantisation" },
-    ))
-    .into())
+
+    /// Chooses the width and the sizes of the caches.
+    ///
+    /// # Errors
+    /// [`EnvironmentFailure`] with the numbers when memory doesn't suffice.
+    pub fn plan(&self, bounds: &Bounds) -> Result<CachePlan> {
+        let Planner { settings, memory, available, .. } = self;
+        let most = if settings.reproducible { 1 } else { MAX_SEQUENCES / bounds.text_tasks.max(1) };
+        let wanted = settings.width.unwrap_or(DEFAULT_WIDTH).clamp(1, most.min(bounds.reels.max(1)));
+        let fits = |plan: &CachePlan| available.is_none_or(|available| memory.total(plan.cells()) <= available);
+        // A width the user names is taken or refused; a default is lowered until it fits.
+        let least = if settings.width.is_some() { wanted } else { 1 };
+        for width in (least..=wanted).rev() {
+            let plan = CachePlan::of(width, bounds);
+            if fits(&plan) {
+                if width < wanted {
+                    tracing::warn!("memory suffices for {width} Reels at once rather than {wanted}");
+                }
+                return Ok(plan);
+            }
+        }
+        let plan = CachePlan::of(least, bounds);
+        Err(EnvironmentFailure(format!(
+            "{} doesn't fit into memory: weights {} + cache {} ({} cells for {} Reels at once) + buffers {} = {}, available {}\nhint: {}",
+            self.path.display(),
+            mib(memory.weights),
+            mib(memory.cell * plan.cells() as u64),
+            plan.cells(),
+            plan.width,
+            mib(memory.compute),
+            mib(memory.total(plan.cells())),
+            mib(available.unwrap_or_default()),
+            if least > 1 { "lower --width, use --kv-type q8_0, or a smaller quantisation" } else { "use --kv-type q8_0, lower --max-prompt-tokens, or a smaller quantisation" },
+        ))
+        .into())
+    }
 }
 
 /// In bytes.
+#[derive(Debug, Clone)]
 struct Memory {
     weights: u64,
     /// One token's keys and values over all layers.
@@ -111,8 +114,8 @@ struct Memory {
 }
 
 /// What answering takes with the width that the settings name, in bytes.
-pub fn memory_bytes(gguf: &Gguf, settings: &EngineSettings, workload: &Workload) -> Option<u64> {
-    let plan = Plan::of(settings.width.unwrap_or(DEFAULT_WIDTH), workload);
+pub fn memory_bytes(gguf: &Gguf, settings: &EngineSettings, bounds: &Bounds) -> Option<u64> {
+    let plan = CachePlan::of(settings.width.unwrap_or(DEFAULT_WIDTH), bounds);
     Some(Memory::new(gguf, 0, settings).total(plan.cells()))
 }
 
@@ -158,7 +161,6 @@ fn mib(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Sampling;
     use crate::gguf::{Tensor, Value};
 
     /// The shape of Qwen2.5-0.5B with 500 MiB of weights.
@@ -182,13 +184,22 @@ mod tests {
     }
 
     fn settings(width: Option<usize>, kv_type: KvType) -> EngineSettings {
-        let sampling = Sampling { temperature: 0.0, top_p: 0.9, seed: 42 };
-        EngineSettings { width, ubatch: 512, kv_type, threads: 2, sampling, reproducible: false }
+        EngineSettings { width, ubatch: 512, kv_type, threads: 2, reproducible: false }
     }
 
-    const WORKLOAD: Workload =
-        Workload { reels: 100, max_cells: 1000, max_text_tokens: 750, text_tasks: 1, labels: 17 };
+    const BOUNDS: Bounds = Bounds {
+        reels: 100,
+        max_cells: 2000,
+        max_text_tokens: 750,
+        text_tasks: 1,
+        labels: 17,
+        step_tokens: Bounds::STEP_TOKENS,
+    };
     const MIB: u64 = 1 << 20;
+
+    fn plan(width: Option<usize>, bounds: &Bounds, available: Option<u64>) -> Result<CachePlan> {
+        Planner::new(&gguf(), 0, &settings(width, KvType::F16), available).plan(bounds)
+    }
 
     #[test]
     fn a_token_of_the_05b_shape_takes_12_kib() {
@@ -197,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_default_width_is_lowered_until_it_fits() {
-        let plan = |available| plan(&gguf(), None, &settings(None, KvType::F16), &WORKLOAD, available).unwrap();
+        let plan = |available| plan(None, &BOUNDS, available).unwrap();
         assert_eq!((plan(None).width, plan(None).cells(), plan(None).prefill_sequences), (16, 2048 + 16 * 768, 19));
         let least = 500 * MIB + compute_bytes(&gguf(), &settings(None, KvType::F16));
         let tight = plan(Some(least + 60 * MIB));
@@ -206,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_the_numbers() {
-        let plan = |width| plan(&gguf(), None, &settings(width, KvType::F16), &WORKLOAD, Some(900 * MIB));
+        let plan = |width| plan(width, &BOUNDS, Some(900 * MIB));
         let error = plan(Some(64)).unwrap_err();
         assert!(error.is::<EnvironmentFailure>());
         let message = error.to_string();
@@ -218,9 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn too_many_labels_are_refused() {
-        let workload = Workload { labels: 300, ..WORKLOAD };
-        let message = plan(&gguf(), None, &settings(None, KvType::F16), &workload, None).unwrap_err().to_string();
-        assert!(message.contains("300 labels") && message.contains("--label-mode generate"), "{message}");
+    fn a_step_is_never_longer_than_its_bound() {
+        let bounds = Bounds { text_tasks: 3, step_tokens: 20, ..BOUNDS };
+        assert_eq!(plan(Some(16), &bounds, None).unwrap().streams, 20);
+    }
+
+    #[test]
+    fn llama_cpp_has_so_many_sequences() {
+        assert_eq!(plan(None, &Bounds { labels: 300, ..BOUNDS }, None).unwrap().prefill_sequences, MAX_SEQUENCES);
     }
 }

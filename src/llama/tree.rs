@@ -1,4 +1,4 @@
-//! The prompts of one Reel as a tree of tokens: what is shared is computed once.
+//! Prompts as a tree of tokens: what is shared is computed once.
 //!
 //! A path from the root is a prompt, or a prompt followed by a label. Every path has a sequence of its own; a node
 //! is one token in the cache that belongs to the sequences of all paths through it. So a single batch holds the
@@ -13,6 +13,13 @@ pub(super) struct Node {
     /// The distribution over the next token is wanted.
     pub logits: bool,
     children: Vec<usize>,
+}
+
+impl Node {
+    /// A token that no label follows.
+    pub fn of_path(tokens: &[u32], position: usize, sequence: i32) -> Node {
+        Node { token: tokens[position], position, sequences: vec![sequence], logits: false, children: vec![] }
+    }
 }
 
 /// Nodes in an order in which a parent stands before its children.

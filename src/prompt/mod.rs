@@ -2,6 +2,7 @@
 
 mod chat;
 mod check;
+mod cuts;
 mod fit;
 #[cfg(feature = "train")]
 mod hub;
@@ -11,6 +12,7 @@ use anyhow::Result;
 
 pub use chat::{ChatFormat, Message};
 pub use check::chat_problems;
+pub use cuts::Cuts;
 pub use fit::{FitError, fit};
 #[cfg(feature = "train")]
 pub use hub::HubTokenizer;

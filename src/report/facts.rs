@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::metrics::{count, counted, percent};
 use super::svg::DataTable;
+use crate::ask::Manifest;
 
 /// One entry of the head: a name, what it is, and smaller print.
 #[derive(Debug, Serialize)]
@@ -14,42 +15,50 @@ pub struct Fact {
     details: Vec<String>,
 }
 
-/// Every key of the manifest is optional, and so is every fact.
-pub fn facts(manifest: &Value) -> Vec<Fact> {
-    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let number = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_f64);
-    let whole = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_u64).map(|value| value as usize);
+/// What isn't known isn't a fact.
+pub fn facts(manifest: &Manifest) -> Vec<Fact> {
+    let Manifest { model, adapter, data, prompts, machine, engine, speed, .. } = manifest;
     let sha256 =
-        |pointer: &str| text(pointer).map(|hash| format!("SHA-256 {}…", hash.chars().take(12).collect::<String>()));
-
-    let model_details = [
-        text("/model/architecture"),
-        number("/model/parameters").map(|parameters| format!("{} parameters", short(parameters))),
-        sha256("/model/sha256"),
-    ];
-    let data_details = [whole("/data/reels").map(|reels| counted(reels, "Reel")), sha256("/data/sha256")];
+        |hash: &String| (!hash.is_empty()).then(|| format!("SHA-256 {}…", hash.chars().take(12).collect::<String>()));
+    let model_details = model.as_ref().map_or([None, None, None], |model| {
+        let parameters = model.parameters.map(|parameters| format!("{} parameters", short(parameters as f64)));
+        [model.architecture.clone(), parameters, sha256(&model.sha256)]
+    });
+    let data_details =
+        data.as_ref().map_or([None, None], |data| [Some(counted(data.reels, "Reel")), sha256(&data.sha256)]);
     let run_details = [
-        text("/crate_version").map(|version| format!("reels {version}")),
-        text("/command").map(|command| format!("command {command}")),
-        whole("/seed").map(|seed| format!("seed {seed}")),
+        manifest.crate_version.as_ref().map(|version| format!("reels {version}")),
+        manifest.command.as_ref().map(|command| format!("command {command}")),
+        manifest.seed.map(|seed| format!("seed {seed}")),
     ];
-    let speed_details = [
-        number("/speed/seconds").map(|seconds| format!("took {}", duration(seconds))),
-        prompt_tokens(number("/speed/prompt_tokens"), number("/speed/cached_tokens")),
-        whole("/speed/generated_tokens").map(|tokens| format!("{} generated", counted(tokens, "token"))),
+    let speed_details = speed.as_ref().map_or([None, None, None], |speed| {
+        [
+            Some(format!("took {}", duration(speed.seconds))),
+            Some(prompt_tokens(speed.prompt_tokens, speed.cached_tokens)),
+            Some(format!("{} generated", counted(speed.generated_tokens, "token"))),
+        ]
+    });
+    let machine_details = [
+        machine.as_ref().and_then(|machine| machine.cores).map(|cores| counted(cores, "core")),
+        engine.as_ref().map(|engine| counted(engine.threads, "thread")),
     ];
+    let per_second = speed.as_ref().and_then(|speed| speed.reels_per_second);
     [
-        fact("Model", text("/model/name"), model_details),
-        fact("Adapter", text("/adapter/name"), [sha256("/adapter/sha256")]),
-        fact("Data", text("/data/path"), data_details),
-        fact("Prompts", text("/prompts/source"), [sha256("/prompts/sha256")]),
-        fact("Run", text("/started_at").map(|time| moment(&time)), run_details),
-        fact("Machine", text("/machine/cpu"), [whole("/machine/threads").map(|threads| counted(threads, "thread"))]),
+        fact("Model", model.as_ref().map(|model| model.name.clone()), model_details),
         fact(
-            "Speed",
-            number("/speed/reels_per_second").map(|speed| format!("{speed:.2} Reels a second")),
-            speed_details,
+            "Adapter",
+            adapter.as_ref().map(|adapter| adapter.name.clone()),
+            [adapter.as_ref().and_then(|adapter| sha256(&adapter.sha256))],
         ),
+        fact("Data", data.as_ref().map(|data| data.path.clone()), data_details),
+        fact(
+            "Prompts",
+            prompts.as_ref().map(|prompts| prompts.source.clone()),
+            [prompts.as_ref().and_then(|prompts| sha256(&prompts.sha256))],
+        ),
+        fact("Run", manifest.started_at.as_deref().map(moment), run_details),
+        fact("Machine", machine.as_ref().and_then(|machine| machine.cpu.clone()), machine_details),
+        fact("Speed", per_second.map(|speed| format!("{speed:.2} Reels a second")), speed_details),
     ]
     .into_iter()
     .flatten()
@@ -91,34 +100,28 @@ fn fact<const N: usize>(name: &'static str, value: Option<String>, details: [Opt
     Some(Fact { name, value: value?, details: details.into_iter().flatten().collect() })
 }
 
-fn prompt_tokens(prompt: Option<f64>, cached: Option<f64>) -> Option<String> {
-    let prompt = prompt?;
-    let read = format!("{} read", counted(prompt as usize, "prompt token"));
-    Some(match cached {
-        Some(cached) if prompt > 0.0 => format!("{read}, {} from cache", percent(cached / prompt)),
-        _ => read,
-    })
+fn prompt_tokens(prompt: usize, cached: usize) -> String {
+    let read = format!("{} read", counted(prompt, "prompt token"));
+    if prompt > 0 { format!("{read}, {} from cache", percent(cached as f64 / prompt as f64)) } else { read }
 }
 
 /// What the answers took, and what a thousand Reels would.
-pub fn cost(manifest: &Value) -> Option<DataTable> {
-    let number = |key: &str| manifest.pointer(&format!("/speed/{key}")).and_then(Value::as_f64);
-    let (seconds, reels_per_second) = (number("seconds")?, number("reels_per_second").filter(|rate| *rate > 0.0)?);
-    let reels = seconds * reels_per_second;
+pub fn cost(manifest: &Manifest) -> Option<DataTable> {
+    let speed = manifest.speed.as_ref()?;
+    let reels = speed.seconds * speed.reels_per_second.filter(|rate| *rate > 0.0)?;
     let row = |name: &str, value: f64, decimals: usize| {
         let shown =
             |value: f64| if decimals == 0 { count(value.round() as usize) } else { format!("{value:.decimals$}") };
         vec![name.to_owned(), shown(value), shown(value / reels * 1000.0)]
     };
-    let cores = manifest.pointer("/engine/threads").and_then(Value::as_f64).unwrap_or(1.0);
-    let mut rows = vec![row("Time in minutes", seconds / 60.0, 1), row("Core hours", seconds * cores / 3600.0, 2)];
-    for (name, key) in [
-        ("Prompt tokens", "prompt_tokens"),
-        ("of these from cache", "cached_tokens"),
-        ("Generated tokens", "generated_tokens"),
-    ] {
-        rows.extend(number(key).map(|tokens| row(name, tokens, 0)));
-    }
+    let threads = manifest.engine.as_ref().map_or(1, |engine| engine.threads);
+    let rows = vec![
+        row("Time in minutes", speed.seconds / 60.0, 1),
+        row("Core hours", speed.seconds * threads as f64 / 3600.0, 2),
+        row("Prompt tokens", speed.prompt_tokens as f64, 0),
+        row("of these from cache", speed.cached_tokens as f64, 0),
+        row("Generated tokens", speed.generated_tokens as f64, 0),
+    ];
     Some(DataTable::new(&["What", "This run", "1,000 Reels"], rows))
 }
 
@@ -151,8 +154,7 @@ mod tests {
 
     #[test]
     fn an_empty_manifest_has_no_facts() {
-        assert!(facts(&Value::Null).is_empty());
-        assert!(facts(&serde_json::json!({"model": "text instead of a table"})).is_empty());
+        assert!(facts(&Manifest::default()).is_empty());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A small result for the tests of this module.
 
 use indexmap::IndexMap;
-use serde_json::json;
 
 use super::Rows;
+use crate::ask::{DataFacts, EngineFacts, Manifest, ModelFacts, PromptFacts, Speed};
 use crate::lines::Lines;
 use crate::prediction::Finish;
+use crate::run::Machine;
 use crate::scores::{ClassScores, Confusion, Metric, Row, Scores, TaskScores};
 use crate::task::{Task, parse_tasks};
 
@@ -110,17 +111,34 @@ pub fn scores() -> Scores {
     Scores { v: 1, tasks: [("summary".to_owned(), summary), ("category".to_owned(), category)].into_iter().collect() }
 }
 
-/// All sections that `eval` writes, without an adapter.
-pub fn manifest() -> serde_json::Value {
-    json!({
-        "v": 1, "command": "eval", "crate_version": "0.1.0",
-        "started_at": "2026-03-02T10:11:12Z", "finished_at": "2026-03-02T10:15:00Z",
-        "model": {"name": "reels-mini.gguf", "sha256": "0123456789abcdef", "architecture": "qwen2", "parameters": 6_000_000},
-        "adapter": null,
-        "data": {"path": "eval/sample.jsonl", "sha256": "fedcba9876543210", "reels": 120},
-        "prompts": {"source": "embedded", "sha256": "00ff00ff00ff00ff"},
-        "settings": {}, "seed": 42, "machine": {"cpu": "A CPU", "threads": 2},
-        "speed": {"reels_per_second": 0.523, "tasks_per_second": 1.57, "prompt_tokens": 61000,
-                  "cached_tokens": 48800, "generated_tokens": 9001, "seconds": 228.4}
-    })
+/// What `eval` knows of a run without an adapter.
+pub fn manifest() -> Manifest {
+    Manifest {
+        v: 1,
+        command: Some("eval".into()),
+        crate_version: Some("0.1.0".into()),
+        started_at: Some("2026-03-02T10:11:12Z".into()),
+        finished_at: Some("2026-03-02T10:15:00Z".into()),
+        model: Some(ModelFacts {
+            name: "reels-mini.gguf".into(),
+            sha256: "0123456789abcdef".into(),
+            architecture: Some("qwen2".into()),
+            parameters: Some(6_000_000),
+        }),
+        data: Some(DataFacts { path: "eval/sample.jsonl".into(), sha256: "fedcba9876543210".into(), reels: 120 }),
+        prompts: Some(PromptFacts { source: "embedded".into(), sha256: "00ff00ff00ff00ff".into() }),
+        seed: Some(42),
+        machine: Some(Machine { cpu: Some("A CPU".into()), cores: Some(2), ..Machine::default() }),
+        engine: Some(EngineFacts { width: None, ubatch: 512, threads: 2 }),
+        speed: Some(Speed {
+            seconds: 228.4,
+            predictions: 360,
+            reels_per_second: Some(0.523),
+            tasks_per_second: Some(1.57),
+            prompt_tokens: 61_000,
+            cached_tokens: 48_800,
+            generated_tokens: 9_001,
+        }),
+        ..Manifest::default()
+    }
 }

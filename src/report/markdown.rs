@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::comparison::{p_value, signed, verdicts, word};
 use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
 use super::{Difference, Report, metrics};
+use crate::ask::Manifest;
 use crate::score::compare::Comparison;
 use crate::scores::{CHECKS, Scores};
 
@@ -45,9 +46,10 @@ pub fn comparison_markdown(comparison: &Comparison, differing: &[Difference]) ->
 /// What a model card on a hub says, with the metadata such pages read.
 pub fn model_card(report: &Report) -> String {
     let subject = subject(report);
-    let text = |pointer: &str| report.manifest.pointer(pointer).and_then(Value::as_str);
-    let name = text("/model/name").unwrap_or(&report.title);
-    let data = text("/data/path").unwrap_or("?");
+    let Manifest { model, data, adapter, prompts, .. } = report.manifest;
+    let name = model.as_ref().map_or(&report.title, |model| &model.name);
+    let data = data.as_ref().map_or("?", |data| &data.path);
+    let code = |text: &String| format!("`{text}`");
     let mut front = format!(
         "---\nlanguage: id\ntags:\n- summarization\n- text-classification\nmodel-index:\n- name: {}\n  results:\n",
         yaml(name)
@@ -68,11 +70,11 @@ pub fn model_card(report: &Report) -> String {
     }
     front.push_str("---");
     let facts = [
-        ("Architecture", text("/model/architecture").map(str::to_owned)),
-        ("File", Some(format!("`{name}`"))),
-        ("SHA-256", text("/model/sha256").map(|hash| format!("`{hash}`"))),
-        ("Adapter", text("/adapter/name").map(|name| format!("`{name}`"))),
-        ("Prompts, SHA-256", text("/prompts/sha256").map(|hash| format!("`{hash}`"))),
+        ("Architecture", model.as_ref().and_then(|model| model.architecture.clone())),
+        ("File", Some(code(name))),
+        ("SHA-256", model.as_ref().map(|model| code(&model.sha256))),
+        ("Adapter", adapter.as_ref().map(|adapter| code(&adapter.name))),
+        ("Prompts, SHA-256", prompts.as_ref().map(|prompts| code(&prompts.sha256))),
     ];
     let facts: Vec<String> =
         facts.into_iter().filter_map(|(what, value)| Some(format!("{what}: {}", value?))).collect();

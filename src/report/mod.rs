@@ -36,6 +36,7 @@ pub use rows::Rows;
 pub use table::table;
 pub use training::{Curves, training_html};
 
+use crate::ask::Manifest;
 use crate::score::compare::Comparison;
 use crate::scores::Scores;
 use crate::task::Task;
@@ -51,8 +52,8 @@ pub struct Report<'a> {
     pub rows: &'a Rows,
     /// Tasks that the rows answer; one that is missing is shown without its descriptions.
     pub tasks: &'a [Task],
-    /// `manifest.json`, every key of which is optional.
-    pub manifest: &'a serde_json::Value,
+    /// `manifest.json`, or an empty one.
+    pub manifest: &'a Manifest,
     /// This result, as the last run, against others.
     pub ladder: Option<&'a Comparison>,
 }

@@ -136,7 +136,7 @@ fn task_view<'a>(
         figures::slices(name, scores),
     ];
     let flips = report.ladder.and_then(|ladder| Some((ladder.runs[0].as_str(), ladder.tasks.get(name)?.flips.last()?)));
-    let seed = report.manifest.pointer("/bootstrap/seed").and_then(|seed| seed.as_u64()).unwrap_or(42);
+    let seed = report.manifest.bootstrap.as_ref().map_or(42, |bootstrap| bootstrap.seed);
     let looks = task.map_or(Ok(vec![]), |task| looks(report.rows, task, flips, seed))?;
     Ok(TaskView {
         name,
@@ -206,12 +206,13 @@ fn sample(scores: &TaskScores) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ask::Manifest;
     use crate::report::fixture;
     use crate::scores::Row;
 
     const HOSTILE: &str = "</script></div><img src=x onerror=alert(1)> \"'> https://example.org/a.js {{ 7 * 7 }}";
 
-    fn render(rows: &[Row], title: &str, manifest: &serde_json::Value) -> String {
+    fn render(rows: &[Row], title: &str, manifest: &Manifest) -> String {
         let (scores, tasks) = (fixture::scores(), fixture::tasks());
         let rows = &fixture::rows_of(rows);
         html(&Report { title: title.into(), scores: &scores, rows, tasks: &tasks, manifest, ladder: None }).unwrap()
@@ -277,6 +278,7 @@ mod tests {
         task.confusion.as_mut().unwrap().labels[1] = HOSTILE.into();
         scores.tasks.insert(HOSTILE.into(), task);
         let manifest = serde_json::json!({HOSTILE: HOSTILE, "model": {"name": HOSTILE, "sha256": HOSTILE}});
+        let manifest: Manifest = serde_json::from_value(manifest).unwrap();
         let report = Report {
             title: HOSTILE.into(),
             scores: &scores,
@@ -294,7 +296,7 @@ mod tests {
     #[test]
     fn many_rows_make_a_bounded_page() {
         let rows: Vec<Row> = (0..5000).map(|index| fixture::row(&format!("r{index}"), "summary")).collect();
-        let page = render(&rows, "reels-mini.gguf", &serde_json::Value::Null);
+        let page = render(&rows, "reels-mini.gguf", &Manifest::default());
         let cards = page.split("id=\"cards\"").nth(1).unwrap();
         assert_eq!(cards.matches("class=\"answer\"").count(), 2000);
         assert!(page.contains("2,000 of 5,000 answers are shown"));
@@ -303,7 +305,7 @@ mod tests {
     #[test]
     fn nothing_scored_is_still_a_page() {
         let scores = crate::scores::Scores { v: 1, tasks: indexmap::IndexMap::new() };
-        let (rows, manifest) = (&fixture::rows_of(&[]), &serde_json::Value::Null);
+        let (rows, manifest) = (&fixture::rows_of(&[]), &Manifest::default());
         let report = Report { title: "m".into(), scores: &scores, rows, tasks: &[], manifest, ladder: None };
         assert!(html(&report).unwrap().contains("All 0 answers about 0 Reels are shown"));
     }

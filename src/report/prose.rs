@@ -1,9 +1,8 @@
 //! What a result says, how it was made and what it doesn't say, in sentences.
 
-use serde_json::Value;
-
 use super::comparison::verdicts;
 use super::metrics::{self, count, counted, decimal, percent};
+use crate::ask::Manifest;
 use crate::score::compare::Comparison;
 use crate::scores::{Scores, TaskScores, main_metric};
 use crate::task::{Task, TaskKind};
@@ -13,7 +12,7 @@ use crate::task::{Task, TaskKind};
 pub struct Subject<'a> {
     pub scores: &'a Scores,
     pub tasks: &'a [Task],
-    pub manifest: &'a Value,
+    pub manifest: &'a Manifest,
     pub ladder: Option<&'a Comparison>,
 }
 
@@ -58,16 +57,19 @@ fn of_task(name: &str, scores: &TaskScores, tasks: &[Task]) -> Option<String> {
 /// What the methods section of a paper would say, in English and in Indonesian.
 pub fn methods(subject: Subject) -> [String; 2] {
     let Subject { scores, tasks, manifest, ladder } = subject;
-    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
-    let number = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_u64).map(|value| value as usize);
-    let hash = |pointer: &str| text(pointer).map_or("?".to_owned(), |hash| hash.chars().take(12).collect());
-    let model = text("/model/name").unwrap_or("?");
-    let version = text("/crate_version").unwrap_or(env!("CARGO_PKG_VERSION"));
-    let reels = number("/data/reels").map_or("?".to_owned(), count);
-    let greedy = manifest.pointer("/settings/temperature").and_then(Value::as_f64).unwrap_or(0.0) == 0.0;
-    let scored = text("/settings/label_mode") != Some("generate");
-    let resamples = number("/bootstrap/resamples").map_or("?".to_owned(), count);
-    let seed = number("/bootstrap/seed").map_or("?".to_owned(), |seed| seed.to_string());
+    let hash =
+        |sha256: Option<&String>| -> String { sha256.map_or("?".to_owned(), |hash| hash.chars().take(12).collect()) };
+    let model_hash = hash(manifest.model.as_ref().map(|model| &model.sha256));
+    let data_hash = hash(manifest.data.as_ref().map(|data| &data.sha256));
+    let prompts_hash = hash(manifest.prompts.as_ref().map(|prompts| &prompts.sha256));
+    let model = manifest.model.as_ref().map_or("?", |model| &model.name);
+    let version = manifest.crate_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
+    let reels = manifest.data.as_ref().map_or("?".to_owned(), |data| count(data.reels));
+    let data = manifest.data.as_ref().map_or("?", |data| &data.path);
+    let greedy = manifest.settings["temperature"].as_f64().unwrap_or(0.0) == 0.0;
+    let scored = manifest.settings["label_mode"] != "generate";
+    let resamples = manifest.bootstrap.as_ref().map_or("?".to_owned(), |bootstrap| count(bootstrap.resamples));
+    let seed = manifest.bootstrap.as_ref().map_or("?".to_owned(), |bootstrap| bootstrap.seed.to_string());
     let sampling = scores.tasks.values().find_map(|task| task.sampling.as_ref());
     let by_account = sampling.is_some_and(|sampling| sampling.unit == "account");
     let units = sampling.map_or(0, |sampling| sampling.clusters);
@@ -75,27 +77,25 @@ pub fn methods(subject: Subject) -> [String; 2] {
     let names = |kind| of_kind(kind).map(|task| task.name.as_str()).collect::<Vec<_>>().join(", ");
     let (texts, labels) = (names(TaskKind::Text), names(TaskKind::Label));
     let classes = of_kind(TaskKind::Label).map(|task| task.labels.len().to_string()).collect::<Vec<_>>().join(" / ");
-    let baseline = text("/model/name").is_some_and(|name| name.starts_with("baseline:"));
+    let baseline = model.starts_with("baseline:");
 
     // Indonesian writes 10.000 where English writes 10,000.
     let angka = |number: &str| number.replace(',', ".");
 
     let mut english = vec![format!(
         "We evaluated {model} (SHA-256 {}) with reels {version} on {reels} Reels ({}, SHA-256 {}).",
-        hash("/model/sha256"),
-        text("/data/path").unwrap_or("?"),
-        hash("/data/sha256")
+        model_hash, data, data_hash
     )];
     let mut indonesian = vec![format!(
         "Kami mengevaluasi {model} (SHA-256 {}) dengan reels {version} pada {} Reels ({}, SHA-256 {}).",
-        hash("/model/sha256"),
+        model_hash,
         angka(&reels),
-        text("/data/path").unwrap_or("?"),
-        hash("/data/sha256")
+        data,
+        data_hash
     )];
     if !baseline {
-        english.push(format!("The prompts have SHA-256 {}.", hash("/prompts/sha256")));
-        indonesian.push(format!("Prompt yang dipakai ber-SHA-256 {}.", hash("/prompts/sha256")));
+        english.push(format!("The prompts have SHA-256 {}.", prompts_hash));
+        indonesian.push(format!("Prompt yang dipakai ber-SHA-256 {}.", prompts_hash));
     }
     if !texts.is_empty() {
         if !baseline {
@@ -146,7 +146,7 @@ pub fn methods(subject: Subject) -> [String; 2] {
 pub fn limitations(subject: Subject) -> Vec<String> {
     let Subject { scores, manifest, ladder, .. } = subject;
     let mut limits = Vec::new();
-    if manifest.pointer("/data/path").and_then(Value::as_str) == Some("eval/sample.jsonl") {
+    if manifest.data.as_ref().is_some_and(|data| data.path == "eval/sample.jsonl") {
         limits.push("The bundled sample is fictional: these numbers show that the pipeline works, not how good a model is on real Reels.".into());
     }
     for (name, task) in &scores.tasks {

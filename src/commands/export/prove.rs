@@ -6,8 +6,9 @@ use anyhow::{Result, ensure};
 
 use super::source::Source;
 use super::{Export, spinner};
-use crate::commands::{Code, data};
-use crate::config::{EngineSettings, KvType, MergeBase, Quant, Sampling};
+use crate::ask::Records;
+use crate::commands::Code;
+use crate::config::{EngineSettings, KvType, MergeBase, Quant};
 use crate::export::proof::{
     LabelProbes, Probes, Proof, compare, float_limit, quantised_limits, rounding_limit, same_tokens,
 };
@@ -50,7 +51,7 @@ impl Export<'_> {
         let Source { tokenizer, chat, .. } = self.source;
         let mut texts =
             probes.prompts.iter().map(|tokens| tokenizer.decode(tokens)).collect::<Result<Vec<String>>>()?;
-        let reels = data::Records::open(None)?.read()?;
+        let reels = Records::open(None)?.read()?;
         texts.extend(reels.into_iter().filter_map(|reel| reel.transcript));
         same_tokens(file, &texts, chat, tokenizer)
     }
@@ -130,7 +131,6 @@ impl Export<'_> {
             ubatch: 512,
             kv_type: KvType::F32,
             threads: self.settings.threads,
-            sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 0 },
             reproducible: true,
         };
         let (before, after) = (labels.labels(float, &engine)?, labels.labels(file, &engine)?);

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::super::folder;
+use crate::ask::Records;
 use crate::config::{ExportSettings, MergeBase};
 use crate::export::metadata::{ModelParts, Provenance};
 use crate::export::proof::{Probe, Probes};
@@ -52,7 +53,7 @@ impl Source {
             directory.display()
         );
         let run = run_of(directory);
-        let manifest = run.as_deref().map(folder::manifest).transpose()?.flatten();
+        let manifest = run.as_deref().map(folder::manifest_json).transpose()?.flatten();
         let is_adapter = directory.join(ADAPTER).exists();
         ensure!(
             is_adapter || directory.join("config.json").exists() && has_weights(directory),
@@ -204,7 +205,7 @@ impl Source {
             return Probes::read(&path);
         }
         let prompts = &self.prompts;
-        let reels = super::super::data::Records::open(None)?.read()?;
+        let reels = Records::open(None)?.read()?;
         let mut probes = Vec::new();
         for (index, reel) in reels.iter().take(16).enumerate() {
             let made = match fit(reel, prompts, &self.chat, &self.tokenizer, self.config.max_positions.min(1024)) {

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 
-use super::super::data::Records;
 use super::base::Base;
+use crate::ask::Records;
 use crate::config::TrainSettings;
 use crate::prompt::PromptSet;
 use crate::run::write_atomically;

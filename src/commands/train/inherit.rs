@@ -23,7 +23,7 @@ pub struct Stored {
 impl Stored {
     pub fn read(output: Option<PathBuf>) -> Result<Stored> {
         let path = output.context("--resume needs --output\nhint: name the run directory to go on in")?;
-        let manifest = folder::manifest(&path)?.with_context(|| {
+        let manifest = folder::manifest_json(&path)?.with_context(|| {
             format!("{} holds no run: it has no manifest.json\nhint: start one without --resume", path.display())
         })?;
         ensure!(

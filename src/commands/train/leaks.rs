@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 
-use super::super::data::Records;
+use crate::ask::Records;
 use crate::data::dedup::{Collection, Likeness, NearDuplicate, text};
 use crate::train::conversations;
 

@@ -1,4 +1,4 @@
-//! The records a command works on.
+//! The records that are asked about.
 
 use std::path::Path;
 
@@ -12,7 +12,8 @@ const SAMPLE: &str = include_str!("../../eval/sample.jsonl");
 const SAMPLE_NAME: &str = "eval/sample.jsonl";
 
 /// A file of records, not read yet.
-pub(super) struct Records {
+pub struct Records {
+    /// For reading them one by one.
     pub lines: Lines,
     /// Of the whole file.
     pub sha256: String,
@@ -20,6 +21,9 @@ pub(super) struct Records {
 
 impl Records {
     /// Opens a file, or the sample that is part of the program.
+    ///
+    /// # Errors
+    /// Names the file.
     pub fn open(path: Option<&Path>) -> Result<Records> {
         let Some(path) = path else {
             return Ok(Records { lines: Lines::embedded(SAMPLE_NAME, SAMPLE), sha256: sha256(SAMPLE.as_bytes()) });
@@ -29,6 +33,10 @@ impl Records {
         Ok(Records { lines, sha256: sha256_file(path)? })
     }
 
+    /// All of them.
+    ///
+    /// # Errors
+    /// Names the file and line.
     pub fn read(&self) -> Result<Vec<Reel>> {
         read_reels(&self.lines)
     }

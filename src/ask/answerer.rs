@@ -3,70 +3,34 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::data::Records;
-use crate::baseline::Baseline;
+use super::identity::{Identity, settings_sha256};
+use super::manifest::ModelFacts;
+use super::prompts::Prompts;
+use super::questions::Format;
+use super::records::Records;
+use crate::baseline::{self, Baseline};
 use crate::config::{BUNDLED_MODEL, ModelName, PredictSettings};
-use crate::generator::{Generator, Workload};
+use crate::generator::{Bounds, Capabilities, Generator};
 use crate::gguf;
 use crate::llama;
-use crate::predict::{Format, Identity, settings_sha256};
-use crate::prompt::PromptSet;
 use crate::run::sha256_file;
-use crate::task::Task;
-
-/// The prompts to answer with, and what the model was trained with where its file says so.
-pub(super) struct Prompts {
-    pub set: PromptSet,
-    /// Hash of the prompts it was trained with.
-    trained_sha256: Option<String>,
-    /// The budget it was trained with.
-    trained_budget: Option<usize>,
-}
-
-impl Prompts {
-    /// Those named with --prompts, else those in the adapter's or model's file, else `./prompts`, else the embedded ones.
-    pub fn find(settings: &PredictSettings) -> Result<Prompts> {
-        let model = if let ModelName::Gguf(path) = &settings.model { Some(path) } else { None };
-        let (mut own, mut trained_budget) = (None, None);
-        for path in settings.adapter.iter().chain(model).filter(|path| path.exists()) {
-            // What is wrong with it is said when it is opened, after a look at the data.
-            let Ok(gguf) = gguf::read_header(path) else { continue };
-            own = own.map_or_else(|| PromptSet::in_model(&gguf), |own| Ok(Some(own)))?;
-            trained_budget = trained_budget.or(gguf.number("reels.max_prompt_tokens").map(|tokens| tokens as usize));
-        }
-        let trained_sha256 = own.as_ref().map(PromptSet::sha256);
-        let set = match (&settings.prompts, own) {
-            (None, Some(own)) => own,
-            (folder, _) => PromptSet::find(folder.as_deref())?,
-        };
-        Ok(Prompts { set, trained_sha256, trained_budget })
-    }
-
-    /// A set for no model in particular.
-    pub fn of(set: PromptSet) -> Prompts {
-        Prompts { set, trained_sha256: None, trained_budget: None }
-    }
-
-    /// Says when the model was trained with others.
-    pub fn warn(&self) {
-        if self.trained_sha256.as_ref().is_some_and(|trained| *trained != self.set.sha256()) {
-            eprintln!(
-                "warning: the model was trained with other prompts than those in {}\nhint: leave out --prompts to use its own",
-                self.set.source
-            );
-        }
-    }
-}
+use crate::task::{Task, TaskKind};
 
 /// Opened and checked; no weights yet.
-pub(super) enum Answerer {
+pub enum Answerer {
+    /// A GGUF file, perhaps with an adapter.
     Llama(Box<llama::Model>),
+    /// What needs no model.
     Baseline(Baseline),
 }
 
 impl Answerer {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// Names the file, or the flag that doesn't go with it.
     pub fn open(settings: &PredictSettings, tasks: &[Task]) -> Result<Answerer> {
         match &settings.model {
             ModelName::Gguf(path) => {
@@ -108,14 +72,43 @@ impl Answerer {
         }
     }
 
+    /// What it can do.
+    pub fn capabilities(&self) -> Capabilities {
+        match self {
+            Answerer::Llama(_) => llama::CAPABILITIES,
+            Answerer::Baseline(_) => baseline::CAPABILITIES,
+        }
+    }
+
+    /// Refuses a task with more labels than can be scored.
+    ///
+    /// # Errors
+    /// Names the task.
+    pub fn check_labels<'a>(&self, tasks: impl IntoIterator<Item = &'a Task>) -> Result<()> {
+        let Capabilities { label_scores, most_labels, .. } = self.capabilities();
+        let too_many = |task: &&Task| label_scores && task.kind == TaskKind::Label && task.labels.len() > most_labels;
+        match tasks.into_iter().find(too_many) {
+            None => Ok(()),
+            Some(task) => anyhow::bail!(
+                "task {} has {} labels; at most {most_labels} can be scored at once\nhint: use --label-mode generate",
+                task.name,
+                task.labels.len()
+            ),
+        }
+    }
+
+    /// How prompts are made for it; `budget` is in tokens.
     pub fn format(&self, budget: usize) -> Format<'_> {
         match self {
-            Answerer::Llama(model) => Format::Chat { chat: model.chat(), tokenizer: &**model, budget },
-            Answerer::Baseline(_) => Format::Record,
+            Answerer::Llama(model) => Format::Chat { chat: model.chat(), tokenizer: model.vocabulary(), budget },
+            Answerer::Baseline(baseline) => Format::Record(baseline),
         }
     }
 
     /// The prompt budget in tokens.
+    ///
+    /// # Errors
+    /// When the model has too few positions for the budget and an answer.
     pub fn budget(&self, settings: &PredictSettings, prompts: &Prompts) -> Result<usize> {
         let Answerer::Llama(model) = self else { return Ok(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS) };
         let answer = prompts.set.tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0);
@@ -139,6 +132,10 @@ impl Answerer {
         }
     }
 
+    /// Which answers its answers are.
+    ///
+    /// # Errors
+    /// When a file can't be read, or isn't what its manifest says.
     pub fn identity(&self, settings: &PredictSettings, tasks: &[Task], budget: usize) -> Result<Identity> {
         let model_sha256 = match self {
             Answerer::Llama(model) => {
@@ -153,22 +150,26 @@ impl Answerer {
         Ok(Identity { model_sha256, adapter_sha256, settings_sha256: settings_sha256(settings, tasks, budget) })
     }
 
-    /// For the manifest, without its hash.
-    pub fn describe(&self) -> Value {
+    /// For people and for the manifest, without its hash.
+    pub fn describe(&self) -> ModelFacts {
         match self {
-            Answerer::Llama(model) => json!({
-                "name": model.gguf().path.file_name().unwrap_or_default().to_string_lossy(),
-                "architecture": model.gguf().architecture(),
-                "parameters": model.gguf().parameters(),
-            }),
-            Answerer::Baseline(baseline) => json!({"name": baseline.name()}),
+            Answerer::Llama(model) => ModelFacts {
+                name: model.gguf().path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                architecture: model.gguf().architecture().map(str::to_owned),
+                parameters: Some(model.gguf().parameters()),
+                sha256: String::new(),
+            },
+            Answerer::Baseline(baseline) => ModelFacts { name: baseline.name().to_owned(), ..ModelFacts::default() },
         }
     }
 
-    /// Loads what it takes to answer.
-    pub fn load(&self, settings: &PredictSettings, workload: &Workload) -> Result<Box<dyn Generator>> {
+    /// Loads what it takes to answer work of a size.
+    ///
+    /// # Errors
+    /// [`crate::run::EnvironmentFailure`] when it doesn't fit into memory or can't be loaded.
+    pub fn load(&self, settings: &PredictSettings, bounds: &Bounds) -> Result<Box<dyn Generator>> {
         Ok(match self {
-            Answerer::Llama(model) => Box::new(model.load(&settings.engine, workload)?),
+            Answerer::Llama(model) => Box::new(model.load(&settings.engine, bounds)?),
             Answerer::Baseline(baseline) => Box::new(baseline.clone()),
         })
     }

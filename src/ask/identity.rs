@@ -1,0 +1,42 @@
+//! Which answers these are: what they depend on, as hashes.
+
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use crate::config::PredictSettings;
+use crate::run::sha256;
+use crate::task::Task;
+
+/// Which answers these are; the same for all predictions of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of `Prediction` with these names")]
+pub struct Identity {
+    pub model_sha256: String,
+    pub adapter_sha256: Option<String>,
+    pub settings_sha256: String,
+}
+
+/// SHA-256 of the settings that can change an answer, the same whichever tasks are asked for.
+pub(super) fn settings_sha256(settings: &PredictSettings, tasks: &[Task], budget: usize) -> String {
+    sha256(settings_json(settings, tasks, budget).to_string().as_bytes())
+}
+
+/// What `settings_sha256` is over, for a manifest.
+pub fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) -> Value {
+    let sampling = settings.sampling;
+    let greedy = sampling.temperature == 0.0;
+    let tasks: IndexMap<&str, _> = tasks
+        .iter()
+        .map(|task| (task.name.as_str(), json!({"max_tokens": task.max_tokens, "labels": task.labels})))
+        .collect();
+    json!({
+        "label_mode": settings.label_mode,
+        "temperature": sampling.temperature,
+        "top_p": (!greedy).then_some(sampling.top_p),
+        "sampling_seed": (!greedy).then_some(sampling.seed),
+        "kv_type": settings.engine.kv_type,
+        "max_prompt_tokens": budget,
+        "reproducible": settings.engine.reproducible,
+        "tasks": tasks,
+    })
+}

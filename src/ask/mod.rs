@@ -1,0 +1,29 @@
+//! Asking: what answers and with which prompts, a record and a task as a job, and what came of it as a prediction.
+//!
+//! ```text
+//!     Answerer (model file, baseline)   Prompts   Records
+//!                        └──────────┬──────┘        │
+//!                                Asker ◄────────────┘
+//!                                   │ Question = Asked + Job
+//!                                   ▼
+//!                          Session: admit, step ─► Event ─► Asked::prediction
+//! ```
+//!
+//! [`Identity`] says which answers these are, a [`Manifest`] how they came about. Stages drive this: `predict` does all of a
+//! file, an export compares the labels of two files.
+
+mod answerer;
+mod identity;
+mod manifest;
+mod prompts;
+mod questions;
+mod records;
+
+pub use answerer::Answerer;
+pub use identity::{Identity, settings_json};
+pub use manifest::{
+    AdapterFacts, DataFacts, EngineFacts, Inputs, Manifest, ModelFacts, PromptFacts, Resampling, Speed,
+};
+pub use prompts::Prompts;
+pub use questions::{Asked, Asker, Format, Question, label_tokens};
+pub use records::Records;

@@ -1,0 +1,292 @@
+//! A record and a task as a job, and what came of it as a prediction.
+
+use anyhow::{Context, Result, anyhow};
+
+use super::identity::Identity;
+use crate::baseline::Baseline;
+use crate::config::{LabelMode, Sampling};
+use crate::generator::{Cost, Job, JobId, LabelTokens, Outcome, Reads, TextWant, Want};
+use crate::prediction::{Finish, Key, Prediction, TokenCounts};
+use crate::prompt::{ChatFormat, Cuts, FitError, Prompt, PromptSet, Tokenizer, fit};
+use crate::reel::Reel;
+use crate::run::{sha256, sha256_tokens};
+use crate::task::{Task, TaskKind};
+
+/// How a Reel and a task become what an engine reads.
+pub enum Format<'a> {
+    /// Through the model's chat template and tokenizer.
+    Chat {
+        /// The model's.
+        chat: &'a ChatFormat,
+        /// The model's.
+        tokenizer: &'a dyn Tokenizer,
+        /// Prompt budget in tokens.
+        budget: usize,
+    },
+    /// What the baseline reads of the record itself.
+    Record(&'a Baseline),
+}
+
+/// Turns Reels into questions.
+pub struct Asker<'a> {
+    /// All tasks of the set, asked for or not.
+    prompts: &'a PromptSet,
+    /// Indices into the set's tasks of those asked for.
+    tasks: &'a [usize],
+    format: Format<'a>,
+    cuts: Cuts,
+    label_mode: LabelMode,
+    sampling: Sampling,
+}
+
+/// A prompt with what it asks for.
+#[derive(Debug)]
+pub struct Question {
+    /// For the prediction.
+    pub asked: Asked,
+    reads: Reads,
+    want: Want,
+    sampling: Sampling,
+    randomness: String,
+}
+
+/// What a prediction says of its prompt.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Index into the set's tasks.
+    pub task: usize,
+    text: String,
+    tokens: usize,
+    truncated_tokens: usize,
+    sha256: String,
+}
+
+impl<'a> Asker<'a> {
+    /// Asks `tasks`, which are indices into the set's.
+    ///
+    /// # Errors
+    /// Of the tokenizer.
+    pub fn new(
+        prompts: &'a PromptSet,
+        tasks: &'a [usize],
+        format: Format<'a>,
+        label_mode: LabelMode,
+        sampling: Sampling,
+    ) -> Result<Asker<'a>> {
+        let cuts = match &format {
+            Format::Chat { chat, tokenizer, .. } => Cuts::new(prompts, chat, *tokenizer)?,
+            Format::Record(_) => Cuts::default(),
+        };
+        Ok(Asker { prompts, tasks, format, cuts, label_mode, sampling })
+    }
+
+    /// The tasks asked for, in the set's order.
+    pub fn tasks(&self) -> impl Iterator<Item = (usize, &'a Task)> {
+        self.tasks.iter().map(|&index| (index, &self.prompts.tasks[index]))
+    }
+
+    /// The task of a question.
+    pub fn task(&self, asked: &Asked) -> &'a Task {
+        &self.prompts.tasks[asked.task]
+    }
+
+    /// A question a task, in the set's order.
+    ///
+    /// # Errors
+    /// [`FitError`].
+    pub fn questions(&self, reel: &Reel) -> Result<Vec<Question>, FitError> {
+        let (chat, tokenizer, budget) = match &self.format {
+            Format::Chat { chat, tokenizer, budget } => (chat, *tokenizer, *budget),
+            Format::Record(baseline) => {
+                return Ok(self.tasks().map(|(index, task)| self.of_record(baseline, reel, index, task)).collect());
+            }
+        };
+        let prompts = fit(reel, self.prompts, chat, tokenizer, budget)?;
+        let cuts = self.cuts.of(&prompts);
+        let mut prompts: Vec<_> = prompts.into_iter().zip(cuts).map(Some).collect();
+        let question = |(index, task): (usize, &Task)| {
+            let (prompt, cuts) = prompts[index].take().context("a task was asked for twice")?;
+            let want = match (task.kind, self.label_mode) {
+                (TaskKind::Label, LabelMode::Score) => {
+                    Want::LabelScores(label_tokens(task, &prompt.text, chat, tokenizer)?)
+                }
+                _ => Want::Text(TextWant::of(task.max_tokens)),
+            };
+            Ok(self.of_prompt(reel, index, prompt, cuts, want))
+        };
+        Ok(self.tasks().map(question).collect::<Result<_>>()?)
+    }
+
+    fn of_prompt(&self, reel: &Reel, task: usize, prompt: Prompt, cuts: Vec<usize>, want: Want) -> Question {
+        let asked = Asked {
+            task,
+            tokens: prompt.tokens.len(),
+            truncated_tokens: prompt.truncated_tokens,
+            sha256: sha256_tokens(&prompt.tokens),
+            text: prompt.text,
+        };
+        let reads = Reads::Tokens { tokens: prompt.tokens.into(), cuts };
+        self.question(reel, asked, reads, want)
+    }
+
+    fn of_record(&self, baseline: &Baseline, reel: &Reel, index: usize, task: &Task) -> Question {
+        let messages = baseline.messages(reel, task);
+        let asked = Asked {
+            task: index,
+            tokens: 0,
+            truncated_tokens: 0,
+            sha256: sha256(serde_json::json!(messages).to_string().as_bytes()),
+            text: messages
+                .iter()
+                .find(|message| message.role == "user")
+                .map_or_else(String::new, |message| message.content.clone()),
+        };
+        self.question(reel, asked, Reads::Messages(messages), Want::Text(TextWant::of(task.max_tokens)))
+    }
+
+    fn question(&self, reel: &Reel, asked: Asked, reads: Reads, want: Want) -> Question {
+        let randomness = format!("{}\n{}", reel.id, asked.task);
+        Question { asked, reads, want, sampling: self.sampling, randomness }
+    }
+}
+
+/// A task's labels as tokens behind a prompt.
+///
+/// # Errors
+/// When a label has no tokens of its own there.
+pub fn label_tokens(
+    task: &Task,
+    prompt: &str,
+    chat: &ChatFormat,
+    tokenizer: &dyn Tokenizer,
+) -> Result<Vec<LabelTokens>> {
+    let end = chat.end_token(tokenizer)?;
+    let label = |label: &String| {
+        let tokens = chat.answer_tokens(prompt, label, tokenizer);
+        let tokens = tokens.map_err(|error| anyhow!("{error:#}\nhint: use --label-mode generate"))?;
+        Ok(LabelTokens { tokens, end })
+    };
+    task.labels.iter().map(label).collect()
+}
+
+impl Question {
+    /// What it takes to answer it.
+    pub fn want(&self) -> &Want {
+        &self.want
+    }
+
+    /// What is read.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The job for an engine, and what is kept for the prediction.
+    pub fn into_job(self, id: JobId) -> (Job, Asked) {
+        let Question { asked, reads, want, sampling, randomness } = self;
+        (Job { id, reads, want, sampling, randomness, prefix: None }, asked)
+    }
+}
+
+impl Asked {
+    /// The prediction of an answer.
+    pub fn answered(&self, reel: &Reel, task: &Task, identity: &Identity, outcome: Outcome, cost: Cost) -> Prediction {
+        let mut prediction = self.blank(reel, task, identity, cost);
+        match outcome {
+            Outcome::LabelScores(scores) => {
+                let logprobs = log_softmax(&scores);
+                // Of equal scores, the label listed first.
+                let best = (0..logprobs.len()).rev().max_by(|&a, &b| logprobs[a].total_cmp(&logprobs[b])).unwrap_or(0);
+                prediction.output = task.labels[best].clone();
+                prediction.label_logprobs = Some(task.labels.iter().cloned().zip(logprobs).collect());
+                prediction.finish = Finish::Stop;
+            }
+            Outcome::Text(text) => {
+                let label = match_label(&text.text, &task.labels);
+                prediction.finish = match (task.kind, label) {
+                    (TaskKind::Label, None) => Finish::Invalid,
+                    (TaskKind::Text, _) if !text.ended => Finish::Length,
+                    _ => Finish::Stop,
+                };
+                prediction.output = label.map_or(text.text, str::to_owned);
+            }
+        }
+        prediction
+    }
+
+    /// The prediction where there is no answer.
+    pub fn failed(&self, reel: &Reel, task: &Task, identity: &Identity, reason: String, cost: Cost) -> Prediction {
+        Prediction { error: Some(reason), ..self.blank(reel, task, identity, cost) }
+    }
+
+    /// A prompt that can't be made.
+    pub fn nothing(task: usize) -> Asked {
+        Asked { task, text: String::new(), tokens: 0, truncated_tokens: 0, sha256: sha256_tokens(&[]) }
+    }
+
+    /// A prediction without an answer yet.
+    fn blank(&self, reel: &Reel, task: &Task, identity: &Identity, cost: Cost) -> Prediction {
+        Prediction {
+            v: 1,
+            reel_id: reel.id.clone(),
+            task: task.name.clone(),
+            repeat: 0,
+            output: String::new(),
+            label_logprobs: None,
+            finish: Finish::Error,
+            error: None,
+            truncated_tokens: self.truncated_tokens,
+            prompt: self.text.clone(),
+            prompt_sha256: self.sha256.clone(),
+            model_sha256: identity.model_sha256.clone(),
+            adapter_sha256: identity.adapter_sha256.clone(),
+            settings_sha256: identity.settings_sha256.clone(),
+            tokens: TokenCounts { prompt: self.tokens, cached: cost.cached_tokens, generated: cost.generated_tokens },
+            seconds: cost.seconds,
+        }
+    }
+
+    /// Which work the prediction is.
+    pub fn key(&self, reel: &Reel, task: &Task, identity: &Identity) -> Key {
+        Key {
+            reel_id: reel.id.clone(),
+            task: task.name.clone(),
+            repeat: 0,
+            prompt_sha256: self.sha256.clone(),
+            model_sha256: identity.model_sha256.clone(),
+            adapter_sha256: identity.adapter_sha256.clone(),
+            settings_sha256: identity.settings_sha256.clone(),
+        }
+    }
+}
+
+/// `scores` minus the log of their exponentials' sum.
+fn log_softmax(scores: &[f64]) -> Vec<f64> {
+    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_sum = max + scores.iter().map(|score| (score - max).exp()).sum::<f64>().ln();
+    scores.iter().map(|score| score - log_sum).collect()
+}
+
+/// The label that a generated text is, leaving out case and whatever isn't a letter or digit at its ends.
+fn match_label<'a>(text: &str, labels: &'a [String]) -> Option<&'a str> {
+    let fold = |text: &str| text.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase();
+    let text = fold(text);
+    labels.iter().find(|label| fold(label) == text).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_labels_are_matched_or_invalid() {
+        let labels = ["iklan".to_owned(), "bukan iklan".to_owned()];
+        for (text, expected) in [
+            (" \"Iklan\".", Some("iklan")),
+            ("Bukan Iklan\n", Some("bukan iklan")),
+            ("iklan atau bukan", None),
+            ("", None),
+        ] {
+            assert_eq!(match_label(text, &labels), expected, "{text:?}");
+        }
+    }
+}
