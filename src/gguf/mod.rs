@@ -136,6 +136,14 @@ impl Gguf {
         self.number(&format!("{}.{key}", self.architecture()?))
     }
 
+    /// Values of a head's keys and of its values: what the file says, else, as llama.cpp has it, an equal part of the
+    /// embedding.
+    pub fn head_sizes(&self) -> [u64; 2] {
+        let number = |key| self.hyperparameter(key).unwrap_or_default();
+        let part = number("embedding_length").checked_div(number("attention.head_count")).unwrap_or_default();
+        ["attention.key_length", "attention.value_length"].map(|key| self.hyperparameter(key).unwrap_or(part))
+    }
+
     /// Elements of all tensors.
     pub fn parameters(&self) -> u64 {
         self.tensors.values().map(|tensor| tensor.shape.iter().product::<u64>()).sum()
