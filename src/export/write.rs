@@ -1,7 +1,7 @@
 //! Writing weights as a stream: models, adapters, checkpoints. Pieces are written by the threads that computed them, where
 //! they belong, while they are in a cache.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Result, ensure};
 use serde_json::{Map, json};
 
-use super::metadata::{self, ModelParts, Provenance, tensor_name};
+use super::metadata::{self, ModelParts, Provenance};
+use crate::architecture::TensorInfo;
 use crate::gguf::{FloatType, Layout};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::config::Config;
@@ -36,8 +37,8 @@ pub fn model(
     progress: Progress,
 ) -> Result<Changes> {
     let tensors = stored_tensors(parts.config, stored, FloatType::F32);
-    let header: Vec<Stored> =
-        tensors.iter().map(|(name, shape, dtype)| (tensor_name(name), shape.clone(), *dtype)).collect();
+    let header: Vec<Described> =
+        tensors.iter().map(|(tensor, dtype)| (tensor.gguf.clone(), tensor.shape.clone(), *dtype)).collect();
     let layout = Layout::new(&metadata::model(parts, provenance, stored), &header)?;
     let file = Placed::create(path, &layout)?;
     file.merged(merge, &tensors, progress)
@@ -47,17 +48,19 @@ pub fn model(
 ///
 /// # Errors
 /// [`EnvironmentFailure`] that names the file.
-pub fn adapter(path: &Path, weights: &AdapterWeights, provenance: &Provenance) -> Result<()> {
-    let mut header: Vec<Stored> = Vec::new();
+pub fn adapter(path: &Path, weights: &AdapterWeights, config: &Config, provenance: &Provenance) -> Result<()> {
+    let by_name = |tensor: TensorInfo| (tensor.name.clone(), tensor);
+    let matrices: HashMap<String, TensorInfo> = config.tensors().into_iter().map(by_name).collect();
+    let mut header: Vec<Described> = Vec::new();
     let mut halves = Vec::new();
     for (name, adapter) in &weights.of {
-        let name = tensor_name(&format!("{name}.weight"));
+        let matrix = &matrices[&format!("{name}.weight")];
         for (half, tensor, scale) in [("lora_a", &adapter.a, 1.0), ("lora_b", &adapter.b, adapter.scale)] {
-            header.push((format!("{name}.{half}"), tensor.dims().to_vec(), FloatType::F32));
+            header.push((format!("{}.{half}", matrix.gguf), tensor.dims().to_vec(), FloatType::F32));
             halves.push((tensor.flatten_all()?.to_vec1::<f32>()?, scale as f32));
         }
     }
-    let layout = Layout::new(&metadata::adapter(weights.shape.rank, provenance), &header)?;
+    let layout = Layout::new(&metadata::adapter(config.architecture, weights.shape.rank, provenance), &header)?;
     let file = Placed::create(path, &layout)?;
     for (index, (values, scale)) in halves.iter().enumerate() {
         let bytes: Vec<u8> = values.iter().flat_map(|value| (value * scale).to_le_bytes()).collect();
@@ -82,7 +85,7 @@ pub fn safetensors(
     header.insert("__metadata__".into(), json!({"format": "pt"}));
     let mut places = Vec::new();
     let mut at = 0;
-    for (name, shape, dtype) in &tensors {
+    for (TensorInfo { name, shape, .. }, dtype) in &tensors {
         let bytes = (shape.iter().product::<usize>() * dtype.bytes()) as u64;
         let dtype = match dtype {
             FloatType::F32 => "F32",
@@ -105,13 +108,13 @@ pub fn safetensors(
 }
 
 /// Name, shape and type.
-type Stored = (String, Vec<usize>, FloatType);
+type Described = (String, Vec<usize>, FloatType);
 
 /// In the order of computation.
-fn stored_tensors(config: &Config, matrices: FloatType, vectors: FloatType) -> Vec<Stored> {
-    let stored = |(name, shape): (String, Vec<usize>)| {
-        let dtype = if shape.len() == 1 { vectors } else { matrices };
-        (name, shape, dtype)
+fn stored_tensors(config: &Config, matrices: FloatType, vectors: FloatType) -> Vec<(TensorInfo, FloatType)> {
+    let stored = |tensor: TensorInfo| {
+        let dtype = if tensor.shape.len() == 1 { vectors } else { matrices };
+        (tensor, dtype)
     };
     config.tensors().into_iter().map(stored).collect()
 }
@@ -140,11 +143,12 @@ impl Placed<'_> {
         self.file.write_all_at(bytes, start + at).map_err(|error| cannot_write(self.path, &error).into())
     }
 
-    fn merged(&self, merge: &Merge, tensors: &[Stored], progress: Progress) -> Result<Changes> {
+    fn merged(&self, merge: &Merge, tensors: &[(TensorInfo, FloatType)], progress: Progress) -> Result<Changes> {
         let mut changes = Changes::new();
-        for (index, (name, shape, dtype)) in tensors.iter().enumerate() {
+        for (index, (tensor, dtype)) in tensors.iter().enumerate() {
+            let name = &tensor.name;
             let written = AtomicU64::new(0);
-            let change = merge.tensor(name, shape[shape.len() - 1], *dtype, &|at, bytes| {
+            let change = merge.tensor(tensor, *dtype, &|at, bytes| {
                 ensure!(!interrupted(), "interrupted");
                 self.write(index, at, bytes)?;
                 written.fetch_add(bytes.len() as u64, Ordering::Relaxed);

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-pub use check::{Problem, check_adapter, check_language_model, problems};
+use crate::architecture::{ALL, Architecture, in_gguf};
+
+pub use check::{Problem, check_adapter, check_language_model, problems, problems_of};
 pub use read::read_header;
 pub use write::{Entry, FloatType, Layout};
 
@@ -129,6 +131,11 @@ impl Gguf {
     /// `general.architecture`.
     pub fn architecture(&self) -> Option<&str> {
         self.text("general.architecture")
+    }
+
+    /// What is known of its architecture, if anything is.
+    pub fn known_architecture(&self) -> Option<&'static Architecture> {
+        in_gguf(ALL, self.architecture()?, self.text("tokenizer.ggml.pre"))
     }
 
     /// A number below the architecture's own prefix, e.g. `block_count`.
