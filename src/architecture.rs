@@ -36,6 +36,7 @@ pub const QWEN2: Architecture = Architecture {
     ],
     norm: Names { checkpoint: "model.norm", gguf: "output_norm" },
     head: Names { checkpoint: "lm_head", gguf: "output" },
+    neighbours: false,
 };
 
 /// The facts of a family of models.
@@ -69,6 +70,9 @@ pub struct Architecture {
     pub norm: Names,
     /// The output layer, where it isn't the embedding.
     pub head: Names,
+    /// llama.cpp turns pairs of neighbours (LLAMA_ROPE_TYPE_NORM), where a checkpoint has the two half a head apart: rows of
+    /// queries and keys change places in a GGUF.
+    pub neighbours: bool,
 }
 
 /// Of a tensor or a part of a model, without `.weight`.
@@ -127,6 +131,8 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
     /// Of which linear map of a layer it is the matrix; only these are quantised in training, and adapted.
     pub target: Option<&'static str>,
+    /// Size of the heads within which rows change places in a GGUF.
+    pub swapped: Option<usize>,
 }
 
 impl Names {
@@ -260,6 +266,7 @@ impl Architecture {
             gguf: format!("{}.weight", names.gguf),
             shape: shape.to_vec(),
             target: None,
+            swapped: None,
         };
         let embedding = [sizes.vocabulary, sizes.hidden];
         let head = (!sizes.tied).then(|| outer(self.head, &embedding));
@@ -275,14 +282,17 @@ impl Architecture {
             gguf: format!("{}.{layer}.{}.{suffix}", self.layers.gguf, names.gguf),
             shape: shape.to_vec(),
             target: None,
+            swapped: None,
         };
         let norm = |names: Names| vec![of_layer(names, "weight", &[sizes.hidden])];
         let shapes = sizes.linears();
         let linear = |index: usize| {
             let (linear, shape) = (self.linears[index], shapes[index]);
+            // Queries and keys are turned.
+            let swapped = (self.neighbours && index < 2).then_some(sizes.head_size);
             let matrix = of_layer(linear.names, "weight", &shape);
-            let matrix = TensorInfo { target: Some(linear.target()), ..matrix };
-            let bias = linear.bias.then(|| of_layer(linear.names, "bias", &shape[..1]));
+            let matrix = TensorInfo { target: Some(linear.target()), swapped, ..matrix };
+            let bias = linear.bias.then(|| TensorInfo { swapped, ..of_layer(linear.names, "bias", &shape[..1]) });
             std::iter::once(matrix).chain(bias).collect::<Vec<TensorInfo>>()
         };
         let attention = std::iter::once(norm(self.input_norm)).chain((0..4).map(linear));
@@ -295,5 +305,12 @@ impl TensorInfo {
     /// How many it holds.
     pub fn values(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Where a row of the checkpoint's is in a GGUF.
+    pub fn gguf_row(&self, row: usize) -> usize {
+        let Some(size) = self.swapped else { return row };
+        let (head, at) = (row / size, row % size);
+        head * size + 2 * (at % (size / 2)) + at / (size / 2)
     }
 }

@@ -55,9 +55,14 @@ pub fn adapter(path: &Path, weights: &AdapterWeights, config: &Config, provenanc
     let mut halves = Vec::new();
     for (name, adapter) in &weights.of {
         let matrix = &matrices[&format!("{name}.weight")];
-        for (half, tensor, scale) in [("lora_a", &adapter.a, 1.0), ("lora_b", &adapter.b, adapter.scale)] {
-            header.push((format!("{}.{half}", matrix.gguf), tensor.dims().to_vec(), FloatType::F32));
-            halves.push((tensor.flatten_all()?.to_vec1::<f32>()?, scale as f32));
+        let a = adapter.a.to_vec2::<f32>()?;
+        let mut b = vec![Vec::new(); matrix.shape[0]];
+        for (row, values) in adapter.b.to_vec2::<f32>()?.into_iter().enumerate() {
+            b[matrix.gguf_row(row)] = values;
+        }
+        for (half, rows, scale) in [("lora_a", a, 1.0), ("lora_b", b, adapter.scale)] {
+            header.push((format!("{}.{half}", matrix.gguf), vec![rows.len(), rows[0].len()], FloatType::F32));
+            halves.push((rows.concat(), scale as f32));
         }
     }
     let layout = Layout::new(&metadata::adapter(config.architecture, weights.shape.rank, provenance), &header)?;
@@ -80,7 +85,9 @@ pub fn safetensors(
     stored: FloatType,
     progress: Progress,
 ) -> Result<Changes> {
-    let tensors = stored_tensors(config, stored, stored);
+    let mut tensors = stored_tensors(config, stored, stored);
+    // Rows change places in a GGUF alone.
+    tensors.iter_mut().for_each(|(tensor, _)| tensor.swapped = None);
     let mut header = Map::new();
     header.insert("__metadata__".into(), json!({"format": "pt"}));
     let mut places = Vec::new();
@@ -143,6 +150,17 @@ impl Placed<'_> {
         self.file.write_all_at(bytes, start + at).map_err(|error| cannot_write(self.path, &error).into())
     }
 
+    /// The same, but each row where it is in a GGUF.
+    fn write_rows(&self, index: usize, tensor: &TensorInfo, at: u64, bytes: &[u8]) -> Result<()> {
+        if tensor.swapped.is_none() {
+            return self.write(index, at, bytes);
+        }
+        let row_bytes = self.layout.tensors[index].1 as usize / tensor.shape[0];
+        let first = at as usize / row_bytes;
+        let mut rows = bytes.chunks(row_bytes).enumerate();
+        rows.try_for_each(|(row, bytes)| self.write(index, (tensor.gguf_row(first + row) * row_bytes) as u64, bytes))
+    }
+
     fn merged(&self, merge: &Merge, tensors: &[(TensorInfo, FloatType)], progress: Progress) -> Result<Changes> {
         let mut changes = Changes::new();
         for (index, (tensor, dtype)) in tensors.iter().enumerate() {
@@ -150,7 +168,7 @@ impl Placed<'_> {
             let written = AtomicU64::new(0);
             let change = merge.tensor(tensor, *dtype, &|at, bytes| {
                 ensure!(!interrupted(), "interrupted");
-                self.write(index, at, bytes)?;
+                self.write_rows(index, tensor, at, bytes)?;
                 written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 progress(bytes.len() as u64);
                 Ok(())
