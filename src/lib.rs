@@ -60,5 +60,6 @@ pub mod reel;
 pub mod scores;
 pub mod task;
 
+pub mod architecture;
 pub mod lines;
 pub mod stop;

@@ -3,6 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::prelude::*;
+use reels::architecture::QWEN2;
 use reels::learner::Document;
 use reels::qlora::layer::{Layer, Pass};
 use reels::qlora::linear::{Adapter, Gradients, Linear, Matrix};
@@ -25,6 +26,7 @@ struct Shape {
     kv: usize,
     group: usize,
     head_size: usize,
+    hidden: usize,
     intermediate: usize,
     rank: usize,
 }
@@ -34,9 +36,8 @@ fn random(shape: impl Into<candle_core::Shape>, spread: f64) -> Var {
 }
 
 fn make(shape: Shape) -> Made {
-    let Shape { kv, group, head_size, intermediate, rank } = shape;
+    let Shape { kv, group, head_size, hidden, intermediate, rank } = shape;
     let heads = kv * group;
-    let hidden = heads * head_size;
     let mut variables = Vec::new();
     let mut variable = |name: &str, shape: &[usize], spread: f64| {
         let var = random(shape, spread);
@@ -55,11 +56,12 @@ fn make(shape: Shape) -> Made {
         trained: true,
         input: None,
     };
-    let (q, k) = (linear("q", hidden, hidden, true), linear("k", kv * head_size, hidden, true));
-    let (v, o) = (linear("v", kv * head_size, hidden, true), linear("o", hidden, hidden, false));
+    let (q, k) = (linear("q", heads * head_size, hidden, true), linear("k", kv * head_size, hidden, true));
+    let (v, o) = (linear("v", kv * head_size, hidden, true), linear("o", hidden, heads * head_size, false));
     let (gate, up) = (linear("gate", intermediate, hidden, false), linear("up", intermediate, hidden, false));
     let down = linear("down", hidden, intermediate, false);
     let layer = Layer {
+        architecture: &QWEN2,
         name: "l".into(),
         input_norm: variable("input_layernorm.weight", &[hidden], 1.0),
         post_attention_norm: variable("post_attention_layernorm.weight", &[hidden], 1.0),
@@ -95,7 +97,7 @@ fn check(name: &str, found: &Tensor, expected: &Tensor) {
 
 /// Output, gradient of x, gradients of the parameters.
 fn run(layer: &Layer, x: &Tensor, dy: &Tensor, documents: &[Document]) -> Result<(Tensor, Tensor, Gradients)> {
-    let head_size = x.dim(1)? / layer.heads;
+    let head_size = layer.q.bias.as_ref().unwrap().dim(0)? / layer.heads;
     let pass = Pass { documents, rotary: Rotary::new(documents, head_size, THETA, x)?, dropout: None, rows: None };
     let (y, trace) = layer.forward(x, &pass)?;
     let mut gradients = Gradients::default();
@@ -125,8 +127,8 @@ fn oracle(layer: &Layer, x: &Tensor, documents: &[Document]) -> Result<Tensor> {
         let y = (y + (x.matmul(&a.t()?)?.matmul(&b.t()?)? * *scale)?)?;
         linear.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
     };
-    let (tokens, hidden) = x.dims2()?;
-    let half = hidden / layer.heads / 2;
+    let tokens = x.dim(0)?;
+    let half = layer.q.bias.as_ref().unwrap().dim(0)? / layer.heads / 2;
     let positions: Vec<usize> = documents.iter().flat_map(Document::positions).collect();
     let angle = |position: usize, pair: usize| position as f64 / THETA.powf(pair as f64 / half as f64);
     let table = |of: fn(f64) -> f64| {
@@ -169,7 +171,7 @@ fn oracle(layer: &Layer, x: &Tensor, documents: &[Document]) -> Result<Tensor> {
     let scores = (queries.matmul(&keys.t()?.contiguous()?)? / (2.0 * half as f64).sqrt())?.broadcast_add(&mask)?;
     let weights = scores.broadcast_sub(&scores.max_keepdim(2)?.detach())?.exp()?;
     let weights = weights.broadcast_div(&weights.sum_keepdim(2)?)?;
-    let mixed = weights.matmul(&values)?.transpose(0, 1)?.contiguous()?.reshape((tokens, hidden))?;
+    let mixed = weights.matmul(&values)?.transpose(0, 1)?.contiguous()?.flatten_from(1)?;
     let middle = (x + linear(&layer.o, &mixed)?)?;
     let fed = norm(&middle, &layer.post_attention_norm)?;
     let activated = (linear(&layer.gate, &fed)?.silu()? * linear(&layer.up, &fed)?)?;
@@ -199,17 +201,21 @@ proptest! {
         kv in 1usize..3,
         group in 1usize..4,
         half_head in 1usize..5,
+        own_hidden in prop::option::of(1usize..20),
         intermediate in 1usize..20,
         rank in 1usize..4,
         documents in prop::collection::vec((1usize..7, prop::collection::vec(1usize..4, 0..4)), 1..4),
     ) {
-        let shape = Shape { kv, group, head_size: 2 * half_head, intermediate, rank };
+        let head_size = 2 * half_head;
+        // Queries are as wide as the model, or not.
+        let hidden = own_hidden.unwrap_or(kv * group * head_size);
+        let shape = Shape { kv, group, head_size, hidden, intermediate, rank };
         let document = |(prefix, branches)| Document { prefix, branches };
         check_against_autograd(&make(shape), &documents.into_iter().map(document).collect::<Vec<_>>());
     }
 }
 
-const SHAPE: Shape = Shape { kv: 2, group: 3, head_size: 8, intermediate: 40, rank: 3 };
+const SHAPE: Shape = Shape { kv: 2, group: 3, head_size: 8, hidden: 48, intermediate: 40, rank: 3 };
 
 #[test]
 fn a_token_that_sees_itself_alone() {
@@ -255,11 +261,17 @@ fn examples_that_share_their_beginning_are_as_if_alone() {
 
 #[test]
 fn a_layer_of_some_rows_is_one_of_all_rows_in_part() {
-    let layer = make(SHAPE).layer;
+    for hidden in [48, 20] {
+        some_rows(Shape { hidden, ..SHAPE });
+    }
+}
+
+fn some_rows(shape: Shape) {
+    let layer = make(shape).layer;
     let documents = [Document { prefix: 5, branches: vec![3, 2] }, Document::plain(4)];
     let rows = [4u32, 6, 4, 13];
-    let x = Tensor::randn(0f64, 1.0, (14, 48), &Device::Cpu).unwrap();
-    let dy = Tensor::randn(0f64, 1.0, (rows.len(), 48), &Device::Cpu).unwrap();
+    let x = Tensor::randn(0f64, 1.0, (14, shape.hidden), &Device::Cpu).unwrap();
+    let dy = Tensor::randn(0f64, 1.0, (rows.len(), shape.hidden), &Device::Cpu).unwrap();
     let rows = Tensor::new(&rows, &Device::Cpu).unwrap();
     let rotary = Rotary::new(&documents, 8, THETA, &x).unwrap();
     let pass = Pass { documents: &documents, rotary, dropout: None, rows: Some(rows.clone()) };

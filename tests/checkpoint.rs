@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use reels::architecture::TensorInfo;
 use reels::qlora::checkpoint::{Checkpoint, Weight};
 use reels::qlora::config::Config;
 use reels::run::sha256;
@@ -44,7 +45,7 @@ const EMBEDDING: &str = "model.embed_tokens.weight";
 fn model(folder: &Path) -> (Config, Tensors) {
     std::fs::write(folder.join("config.json"), CONFIG).unwrap();
     let config = Config::read(folder).unwrap();
-    let dense = |(name, shape): (String, Vec<usize>)| {
+    let dense = |TensorInfo { name, shape, .. }| {
         let bytes = (0..shape.iter().product()).flat_map(|index| half::bf16::from_f32(index as f32).to_le_bytes());
         (name, Tensor(Dtype::BF16, shape, bytes.collect()))
     };
@@ -169,7 +170,7 @@ fn a_real_model_opens() {
     let values: usize = config
         .tensors()
         .iter()
-        .map(|(name, _)| match checkpoint.read(name).unwrap() {
+        .map(|TensorInfo { name, .. }| match checkpoint.read(name).unwrap() {
             Weight::Dense(values) => values.len(),
             Weight::Nf4(_) => panic!("{name} is not quantised"),
         })

@@ -10,6 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use emulated::Emulated;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use reels::architecture::{Architecture, QWEN2, TensorInfo};
 use reels::learner::{Batch, Document, Learner, Update};
 use reels::qlora::adapter::AdapterShape;
 use reels::qlora::checkpoint::Checkpoint;
@@ -23,12 +24,24 @@ use reels::qlora::linear::Gradients;
 use reels::qlora::memory::Largest;
 use reels::qlora::model::Method;
 use reels::qlora::nf4::{Absmax, CODE, Nf4};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Of three layers in bf16 beside floats, relative to the norm of a gradient: transformers and PEFT are off by up to 0.029 in
 /// this shape (benches/peers/bf16_gradients.py).
 const TOLERANCE: f64 = 0.03;
+
+static BIASED_KEYS: Architecture = with_biases([false, true, false]);
+static NO_BIASES: Architecture = with_biases([false; 3]);
+
+/// On queries, keys and values.
+const fn with_biases([q, k, v]: [bool; 3]) -> Architecture {
+    let mut architecture = QWEN2;
+    architecture.linears[0].bias = q;
+    architecture.linears[1].bias = k;
+    architecture.linears[2].bias = v;
+    architecture
+}
 
 /// A base of a size that the kernels are made for, with adapters that change something.
 struct Base {
@@ -44,19 +57,24 @@ fn values(count: usize, index: usize, spread: f32) -> Vec<f32> {
 
 impl Base {
     fn new(method: fn(AdapterShape) -> Method) -> Base {
+        Base::of(&QWEN2, json!({}), method)
+    }
+
+    /// With other settings than the usual ones.
+    fn of(architecture: &'static Architecture, own: Value, method: fn(AdapterShape) -> Method) -> Base {
         let folder = TempDir::new().unwrap();
-        let config = json!({
+        let mut config = json!({
             "model_type": "qwen2", "vocab_size": 330, "hidden_size": 128, "intermediate_size": 200,
             "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1, "rope_theta": 1e4,
             "rms_norm_eps": 1e-6, "max_position_embeddings": 512, "tie_word_embeddings": false,
         });
-        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-        let config = Config::read(folder.path()).unwrap();
+        config.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        let config = Config::parse(&config, &[architecture]).unwrap();
         let tensors: HashMap<String, Tensor> = config
             .tensors()
             .into_iter()
             .enumerate()
-            .map(|(index, (name, shape))| {
+            .map(|(index, TensorInfo { name, shape, .. })| {
                 let (one, spread) = if name.contains("norm") { (1.0, 0.2) } else { (0.0, 0.15) };
                 let values = values(shape.iter().product(), index, spread);
                 let values: Vec<f32> = values.into_iter().map(|value| value + one).collect();
@@ -165,6 +183,10 @@ fn gradients<G: Gpu>(open: impl Fn() -> G) {
     compare(&Base::new(Method::Qlora), open(), 0.0);
     compare(&Base::new(Method::Qlora), open(), 0.2);
     compare(&Base::new(Method::Lora), open(), 0.0);
+    // Queries wider than the model, and biases on some maps or none.
+    let wide = json!({"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64});
+    compare(&Base::of(&BIASED_KEYS, wide.clone(), Method::Qlora), open(), 0.2);
+    compare(&Base::of(&NO_BIASES, wide, Method::Lora), open(), 0.0);
 }
 
 fn what_is_kept<G: Gpu>(open: impl Fn() -> G) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up; a module may import from the layers below its own.
 const LAYERS: [&[&str]; 8] = [
-    &["lines", "stop"],
+    &["lines", "stop", "architecture"],
     &["gguf", "reel", "task", "prediction", "scores"],
     &["prompt", "config", "generator", "learner", "run", "indonesian"],
     &["llama", "baseline", "qlora"],

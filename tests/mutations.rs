@@ -172,7 +172,7 @@ fn damaged_files_give_errors() {
     let weights = base.join("model.safetensors");
     let (failed, beyond) = errors(&weights, (3200, 1000), || {
         let checkpoint = Checkpoint::open(&base, &config)?;
-        config.tensors().iter().try_for_each(|(name, _)| checkpoint.read(name).map(|_| ()))
+        config.tensors().iter().try_for_each(|tensor| checkpoint.read(&tensor.name).map(|_| ()))
     });
     assert!(failed > 500 && beyond <= FIXED, "{failed} {beyond}");
     let (failed, _) = errors(&adapter.join("adapter_model.safetensors"), (2400, 1000), || {
@@ -184,7 +184,7 @@ fn damaged_files_give_errors() {
             Config::read(&base)?;
             let tokenizer = HubTokenizer::read(&base)?;
             tokenizer.chat(&base)?;
-            reels::export::vocabulary::Vocabulary::read(&base, config.vocabulary).map(|_| ())
+            reels::export::vocabulary::Vocabulary::read(&base, &config).map(|_| ())
         });
         assert!(failed > 0 && beyond <= FIXED, "{name}: {failed} {beyond}");
     }

@@ -48,7 +48,7 @@ fn export(tokenizer: &Path, folder: &Path) -> PathBuf {
         .unwrap()
         .tensors()
         .into_iter()
-        .map(|(name, shape)| (name, Tensor::ones(shape, candle_core::DType::F32, &Device::Cpu).unwrap()))
+        .map(|tensor| (tensor.name, Tensor::ones(tensor.shape, candle_core::DType::F32, &Device::Cpu).unwrap()))
         .collect();
     candle_core::safetensors::save(&tensors, base.join("model.safetensors")).unwrap();
     let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("reels"));

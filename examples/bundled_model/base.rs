@@ -9,6 +9,7 @@ use clap::Args;
 use half::bf16;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use reels::architecture::{QWEN2, TensorInfo};
 use reels::qlora::config::Config;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use serde_json::{Value, json};
@@ -23,9 +24,6 @@ use tokenizers::{AddedToken, SplitDelimiterBehavior, TokenizerBuilder, Tokenizer
 
 use super::topics::topics;
 
-/// As Qwen2 splits text before merging.
-const SPLIT: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const CHATML: &str = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 const VOCABULARY: usize = 12288;
 const HIDDEN: usize = 256;
@@ -112,8 +110,8 @@ impl Base {
             texts.extend(std::iter::repeat_n(text, PROMPTS));
         }
         let failed = |error: tokenizers::Error| anyhow!("{error}");
-        let split =
-            Split::new(SplitPattern::Regex(SPLIT.into()), SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
+        let split = SplitPattern::Regex(QWEN2.tokenizer.split.into());
+        let split = Split::new(split, SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
         let mut tokenizer = TokenizerBuilder::new()
             .with_model(BPE::default())
             .with_normalizer(Some(NFC))
@@ -137,7 +135,7 @@ impl Base {
     fn weights(&self, config: &Config, topics: &[[f64; PART]]) -> Result<usize> {
         let mut random = ChaCha8Rng::seed_from_u64(42);
         let mut tensors = Tensors::new();
-        for (name, shape) in config.tensors() {
+        for TensorInfo { name, shape, .. } in config.tensors() {
             let deviation = match shape[..] {
                 [_] => 0.0,
                 _ if name.contains("embed") => EMBEDDING,

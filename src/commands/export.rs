@@ -138,9 +138,7 @@ impl Export<'_> {
     }
 
     fn float_bytes(&self, stored: FloatType) -> u64 {
-        let tensors = self.source.config.tensors();
-        let parameters: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        (parameters * stored.bytes()) as u64
+        (self.source.config.parameters() * stored.bytes()) as u64
     }
 
     /// How matrices are written before they are quantised.
@@ -196,7 +194,7 @@ impl Export<'_> {
         let Export { settings, source, .. } = self;
         let weights = source.adapter.as_ref().context("there is no adapter")?;
         let written = Temporary::beside(&settings.output, ".part");
-        write::adapter(&written.0, weights, &source.provenance())?;
+        write::adapter(&written.0, weights, &source.config, &source.provenance())?;
         let mut proof = Proof::default();
         if settings.verify {
             let probes = source.probes()?;

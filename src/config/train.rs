@@ -1,12 +1,14 @@
 //! Settings of `reels train`.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::DEFAULT_SEED;
+use crate::architecture::{ALL, targets};
 
 /// Overrides for [`TrainSettings`].
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -226,15 +228,19 @@ pub struct Optimisation {
     pub patience: Option<usize>,
 }
 
-/// The linear maps of a Qwen2 layer.
-pub const TARGETS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+/// The linear maps of a layer, of all architectures.
+static TARGETS: LazyLock<Vec<&str>> = LazyLock::new(|| targets(ALL));
+
+fn all_targets() -> Vec<String> {
+    TARGETS.iter().map(|target| (*target).to_owned()).collect()
+}
 
 impl TrainOverrides {
     /// Targets by their names, in the order of the layer.
     pub fn with_named_targets(mut self) -> TrainOverrides {
         if let Some(targets) = &mut self.targets {
             if targets == &["all"] {
-                *targets = TARGETS.map(str::to_owned).to_vec();
+                *targets = all_targets();
             }
             targets.sort_by_key(|target| TARGETS.iter().position(|each| each == target));
         }
@@ -260,7 +266,7 @@ impl TrainOverrides {
         self.alpha.get_or_insert(2.0 * rank as f64);
         self.rslora.get_or_insert(false);
         self.dropout.get_or_insert(0.1);
-        self.targets.get_or_insert_with(|| TARGETS.map(str::to_owned).to_vec());
+        self.targets.get_or_insert_with(all_targets);
         self.lr.get_or_insert(if full { 2e-5 } else { 2e-4 });
         self.schedule.get_or_insert(ScheduleKind::Constant);
         self.warmup.get_or_insert(0.03);

@@ -118,11 +118,8 @@ fn model(path: &Path, about: &'static str) -> Vec<Finding> {
     vec![match checked {
         Err(error) => Finding::of(about, &error, STOPS),
         Ok(config) => {
-            let parameters: usize = config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-            Finding::ok(
-                about,
-                format!("{}: Qwen2, {:.1} M parameters, all tensors there", path.display(), parameters as f64 / 1e6),
-            )
+            let (name, parameters) = (config.architecture.name, config.parameters() as f64 / 1e6);
+            Finding::ok(about, format!("{}: {name}, {parameters:.1} M parameters, all tensors there", path.display()))
         }
     }]
 }

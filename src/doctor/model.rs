@@ -105,10 +105,12 @@ fn vectors(gguf: &Gguf) -> Option<Finding> {
         }
     }
     if biases > 0 && biases == zero {
+        let named = gguf.known_architecture().map(|known| known.name);
+        let architecture = named.or(gguf.architecture()).unwrap_or("the architecture");
         return Some(Finding::warning(
             "weights",
             "all biases are 0",
-            "Qwen2 has biases that matter; they may have been lost on the way",
+            format!("{architecture} has biases that matter; they may have been lost on the way"),
             "export it anew from its checkpoint",
         ));
     }

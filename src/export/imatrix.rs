@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::metadata::tensor_name;
+use crate::architecture::TensorInfo;
 use crate::llama::ImportanceMatrix;
 use crate::prompt::{ChatFormat, FitError, PromptSet, Tokenizer, fit};
 use crate::qlora::config::Config;
@@ -39,9 +39,6 @@ pub fn texts(
 /// By llama.cpp's names.
 pub fn matrix(squares: &Squares, config: &Config) -> ImportanceMatrix {
     let mean = |sums: &Vec<f64>| sums.iter().map(|sum| (sum / squares.tokens as f64) as f32).collect();
-    let name = |name: &str| match name {
-        "lm_head" => tensor_name(config.head()),
-        name => tensor_name(&format!("{name}.weight")),
-    };
-    squares.sums.iter().map(|(linear, sums)| (name(linear), mean(sums))).collect()
+    let of = |tensor: TensorInfo| Some((tensor.gguf, mean(squares.sums.get(&tensor.name)?)));
+    config.tensors().into_iter().filter_map(of).collect()
 }

@@ -1,9 +1,9 @@
-//! What a GGUF says of itself: all that llama.cpp reads for Qwen2, where it comes from, and the prompts it was trained
-//! with.
+//! What a GGUF says of itself: all that llama.cpp reads of it, where it comes from, and the prompts it was trained with.
 
 use serde_json::{Value, json};
 
 use super::vocabulary::Vocabulary;
+use crate::architecture::Architecture;
 use crate::config::Quant;
 use crate::gguf::{Entry, FloatType};
 use crate::prompt::PromptSet;
@@ -75,7 +75,7 @@ impl Provenance<'_> {
     }
 }
 
-/// What a Qwen2 model file needs beside its weights.
+/// What a model file needs beside its weights.
 #[derive(Debug)]
 pub struct ModelParts<'a> {
     #[expect(missing_docs, reason = "the type says it")]
@@ -91,25 +91,18 @@ pub struct ModelParts<'a> {
 /// Metadata of a model.
 pub fn model(parts: &ModelParts, provenance: &Provenance, stored: FloatType) -> Vec<(String, Entry)> {
     let ModelParts { config, vocabulary, chat_template, end } = parts;
-    let parameters: usize = config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-    let number = |number: usize| Entry::U32(number as u32);
-    let mut entries = vec![
-        ("general.architecture", Entry::Text("qwen2".into())),
+    let tokenizer = config.architecture.tokenizer;
+    let general = [
+        ("general.architecture", Entry::Text(config.architecture.gguf.into())),
         ("general.type", Entry::Text("model".into())),
         ("general.name", Entry::Text(provenance.name())),
-        ("general.size_label", Entry::Text(size_label(parameters))),
-        ("qwen2.block_count", number(config.layers)),
-        ("qwen2.context_length", number(config.max_positions)),
-        ("qwen2.embedding_length", number(config.hidden)),
-        ("qwen2.feed_forward_length", number(config.intermediate)),
-        ("qwen2.attention.head_count", number(config.heads)),
-        ("qwen2.attention.head_count_kv", number(config.kv_heads)),
-        ("qwen2.rope.freq_base", Entry::F32(config.rope_theta as f32)),
-        ("qwen2.attention.layer_norm_rms_epsilon", Entry::F32(config.rms_norm_eps as f32)),
+        ("general.size_label", Entry::Text(size_label(config.parameters()))),
+    ];
+    let mut entries = vec![
         ("general.file_type", Entry::U32(file_type(stored))),
         ("general.quantization_version", Entry::U32(2)),
         ("tokenizer.ggml.model", Entry::Text("gpt2".into())),
-        ("tokenizer.ggml.pre", Entry::Text("qwen2".into())),
+        ("tokenizer.ggml.pre", Entry::Text(tokenizer.pre.into())),
         ("tokenizer.ggml.tokens", Entry::Texts(vocabulary.tokens.iter().map(|(text, _)| text.clone()).collect())),
         ("tokenizer.ggml.token_type", Entry::I32s(vocabulary.tokens.iter().map(|(_, kind)| *kind as i32).collect())),
         ("tokenizer.ggml.merges", Entry::Texts(vocabulary.merges.clone())),
@@ -122,17 +115,41 @@ pub fn model(parts: &ModelParts, provenance: &Provenance, stored: FloatType) -> 
         entries.extend(id.map(|id| (key, Entry::U32(id))));
     }
     entries.extend([
-        ("tokenizer.ggml.add_bos_token", Entry::Bool(false)),
+        ("tokenizer.ggml.add_bos_token", Entry::Bool(tokenizer.adds_bos)),
         ("tokenizer.ggml.add_eos_token", Entry::Bool(false)),
         ("tokenizer.chat_template", Entry::Text((*chat_template).to_owned())),
     ]);
-    owned(entries.into_iter().chain(provenance.entries()))
+    let mut all = owned(general.into_iter());
+    all.extend(hyperparameters(config));
+    all.extend(owned(entries.into_iter().chain(provenance.entries())));
+    all
+}
+
+/// Numbers below the architecture's own prefix.
+fn hyperparameters(config: &Config) -> Vec<(String, Entry)> {
+    let number = |number: usize| Entry::U32(number as u32);
+    let mut entries = vec![
+        ("block_count", number(config.layers)),
+        ("context_length", number(config.max_positions)),
+        ("embedding_length", number(config.hidden)),
+        ("feed_forward_length", number(config.intermediate)),
+        ("attention.head_count", number(config.heads)),
+        ("attention.head_count_kv", number(config.kv_heads)),
+    ];
+    // Else llama.cpp takes an equal part.
+    if config.head_size * config.heads != config.hidden {
+        entries.push(("attention.key_length", number(config.head_size)));
+        entries.push(("attention.value_length", number(config.head_size)));
+    }
+    entries.push(("rope.freq_base", Entry::F32(config.rope_theta as f32)));
+    entries.push(("attention.layer_norm_rms_epsilon", Entry::F32(config.rms_norm_eps as f32)));
+    entries.into_iter().map(|(key, entry)| (format!("{}.{key}", config.architecture.gguf), entry)).collect()
 }
 
 /// Metadata of an adapter whose scale is folded into its second halves.
-pub fn adapter(rank: usize, provenance: &Provenance) -> Vec<(String, Entry)> {
+pub fn adapter(architecture: &Architecture, rank: usize, provenance: &Provenance) -> Vec<(String, Entry)> {
     let entries = [
-        ("general.architecture", Entry::Text("qwen2".into())),
+        ("general.architecture", Entry::Text(architecture.gguf.into())),
         ("general.type", Entry::Text("adapter".into())),
         ("adapter.type", Entry::Text("lora".into())),
         ("general.name", Entry::Text(provenance.name())),
@@ -175,35 +192,6 @@ fn size_label(parameters: usize) -> String {
         count => (count * 1e-3, "K"),
     };
     if scaled.round() < 10.0 { format!("{scaled:.1}{suffix}") } else { format!("{scaled:.0}{suffix}") }
-}
-
-/// A checkpoint's tensor name as llama.cpp has it.
-///
-/// # Panics
-/// On a name that isn't of a Qwen2 checkpoint.
-pub fn tensor_name(name: &str) -> String {
-    match name {
-        "model.embed_tokens.weight" => return "token_embd.weight".into(),
-        "model.norm.weight" => return "output_norm.weight".into(),
-        "lm_head.weight" => return "output.weight".into(),
-        _ => {}
-    }
-    let parts = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
-    let (layer, rest) = parts.expect("a tensor of a layer");
-    let (part, suffix) = rest.rsplit_once('.').expect("weight or bias");
-    let part = match part {
-        "input_layernorm" => "attn_norm",
-        "self_attn.q_proj" => "attn_q",
-        "self_attn.k_proj" => "attn_k",
-        "self_attn.v_proj" => "attn_v",
-        "self_attn.o_proj" => "attn_output",
-        "post_attention_layernorm" => "ffn_norm",
-        "mlp.gate_proj" => "ffn_gate",
-        "mlp.up_proj" => "ffn_up",
-        "mlp.down_proj" => "ffn_down",
-        other => panic!("{other} is not of a Qwen2 checkpoint"),
-    };
-    format!("blk.{layer}.{part}.{suffix}")
 }
 
 #[cfg(test)]

@@ -5,9 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// How Qwen2 splits a text before merging. llama.cpp has it built in, under the name `qwen2`.
-const SPLIT: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+use crate::architecture::Architecture;
+use crate::qlora::config::Config;
 
 /// llama.cpp's token types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +32,15 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Reads the tokenizer of a directory, for an embedding of so many rows.
+    /// Reads the tokenizer of a directory, for a model of this shape.
     ///
     /// # Errors
     /// Names the file, and what llama.cpp would read otherwise.
-    pub fn read(directory: &Path, rows: usize) -> Result<Vocabulary> {
+    pub fn read(directory: &Path, config: &Config) -> Result<Vocabulary> {
+        let rows = config.vocabulary;
         let path = directory.join("tokenizer.json");
         let json = read(&path)?;
-        check_splitting(&json).with_context(|| format!("{}", path.display()))?;
+        check_splitting(&json, config.architecture).with_context(|| format!("{}", path.display()))?;
         let model = json["model"]["vocab"].as_object();
         let model = model.with_context(|| format!("{}: model.vocab is not an object", path.display()))?;
         let mut tokens: Vec<Option<(String, TokenType)>> = vec![None; rows];
@@ -68,12 +68,12 @@ impl Vocabulary {
             merges.with_context(|| format!("{}: model.merges has an entry that is not two parts", path.display()))?;
 
         let settings = optional(&directory.join("tokenizer_config.json"))?;
-        let config = read(&directory.join("config.json"))?;
+        let ids = read(&directory.join("config.json"))?;
         let special = |which: &str| {
             let named = &settings[format!("{which}_token")];
             let text = named.as_str().or(named["content"].as_str());
             let by_text = text.and_then(|text| added.iter().find(|token| token["content"] == text)?["id"].as_u64());
-            by_text.or(config[format!("{which}_token_id")].as_u64()).filter(|id| *id < rows as u64).map(|id| id as u32)
+            by_text.or(ids[format!("{which}_token_id")].as_u64()).filter(|id| *id < rows as u64).map(|id| id as u32)
         };
         let (bos, padding) = (special("bos"), special("pad"));
         Ok(Vocabulary { tokens, merges, bos, padding })
@@ -81,15 +81,17 @@ impl Vocabulary {
 }
 
 /// llama.cpp splits a text as the name in the file says, whatever `tokenizer.json` says.
-fn check_splitting(json: &Value) -> Result<()> {
+fn check_splitting(json: &Value, architecture: &Architecture) -> Result<()> {
     let steps = &json["pre_tokenizer"]["pretokenizers"];
     let regex = steps[0]["pattern"]["Regex"].as_str().unwrap_or("none");
     ensure!(
         json["model"]["type"] == "BPE"
-            && regex == SPLIT
+            && regex == architecture.tokenizer.split
             && steps[1]["type"] == "ByteLevel"
             && steps[1]["use_regex"] == false,
-        "the text is not split as Qwen2 does (pre_tokenizer has {regex:?}), so llama.cpp would make other tokens of it\nhint: use the tokenizer.json of a Qwen2.5 model"
+        "the text is not split as {} does (pre_tokenizer has {regex:?}), so llama.cpp would make other tokens of it\nhint: use the tokenizer.json of a {} model",
+        architecture.name,
+        architecture.example
     );
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Writing weights as a stream: models, adapters, checkpoints. Pieces are written by the threads that computed them, where
 //! they belong, while they are in a cache.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Result, ensure};
 use serde_json::{Map, json};
 
-use super::metadata::{self, ModelParts, Provenance, tensor_name};
+use super::metadata::{self, ModelParts, Provenance};
+use crate::architecture::TensorInfo;
 use crate::gguf::{FloatType, Layout};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::config::Config;
@@ -36,8 +37,8 @@ pub fn model(
     progress: Progress,
 ) -> Result<Changes> {
     let tensors = stored_tensors(parts.config, stored, FloatType::F32);
-    let header: Vec<Stored> =
-        tensors.iter().map(|(name, shape, dtype)| (tensor_name(name), shape.clone(), *dtype)).collect();
+    let header: Vec<Described> =
+        tensors.iter().map(|(tensor, dtype)| (tensor.gguf.clone(), tensor.shape.clone(), *dtype)).collect();
     let layout = Layout::new(&metadata::model(parts, provenance, stored), &header)?;
     let file = Placed::create(path, &layout)?;
     file.merged(merge, &tensors, progress)
@@ -47,17 +48,24 @@ pub fn model(
 ///
 /// # Errors
 /// [`EnvironmentFailure`] that names the file.
-pub fn adapter(path: &Path, weights: &AdapterWeights, provenance: &Provenance) -> Result<()> {
-    let mut header: Vec<Stored> = Vec::new();
+pub fn adapter(path: &Path, weights: &AdapterWeights, config: &Config, provenance: &Provenance) -> Result<()> {
+    let by_name = |tensor: TensorInfo| (tensor.name.clone(), tensor);
+    let matrices: HashMap<String, TensorInfo> = config.tensors().into_iter().map(by_name).collect();
+    let mut header: Vec<Described> = Vec::new();
     let mut halves = Vec::new();
     for (name, adapter) in &weights.of {
-        let name = tensor_name(&format!("{name}.weight"));
-        for (half, tensor, scale) in [("lora_a", &adapter.a, 1.0), ("lora_b", &adapter.b, adapter.scale)] {
-            header.push((format!("{name}.{half}"), tensor.dims().to_vec(), FloatType::F32));
-            halves.push((tensor.flatten_all()?.to_vec1::<f32>()?, scale as f32));
+        let matrix = &matrices[&format!("{name}.weight")];
+        let a = adapter.a.to_vec2::<f32>()?;
+        let mut b = vec![Vec::new(); matrix.shape[0]];
+        for (row, values) in adapter.b.to_vec2::<f32>()?.into_iter().enumerate() {
+            b[matrix.gguf_row(row)] = values;
+        }
+        for (half, rows, scale) in [("lora_a", a, 1.0), ("lora_b", b, adapter.scale)] {
+            header.push((format!("{}.{half}", matrix.gguf), vec![rows.len(), rows[0].len()], FloatType::F32));
+            halves.push((rows.concat(), scale as f32));
         }
     }
-    let layout = Layout::new(&metadata::adapter(weights.shape.rank, provenance), &header)?;
+    let layout = Layout::new(&metadata::adapter(config.architecture, weights.shape.rank, provenance), &header)?;
     let file = Placed::create(path, &layout)?;
     for (index, (values, scale)) in halves.iter().enumerate() {
         let bytes: Vec<u8> = values.iter().flat_map(|value| (value * scale).to_le_bytes()).collect();
@@ -77,12 +85,14 @@ pub fn safetensors(
     stored: FloatType,
     progress: Progress,
 ) -> Result<Changes> {
-    let tensors = stored_tensors(config, stored, stored);
+    let mut tensors = stored_tensors(config, stored, stored);
+    // Rows change places in a GGUF alone.
+    tensors.iter_mut().for_each(|(tensor, _)| tensor.swapped = None);
     let mut header = Map::new();
     header.insert("__metadata__".into(), json!({"format": "pt"}));
     let mut places = Vec::new();
     let mut at = 0;
-    for (name, shape, dtype) in &tensors {
+    for (TensorInfo { name, shape, .. }, dtype) in &tensors {
         let bytes = (shape.iter().product::<usize>() * dtype.bytes()) as u64;
         let dtype = match dtype {
             FloatType::F32 => "F32",
@@ -105,13 +115,13 @@ pub fn safetensors(
 }
 
 /// Name, shape and type.
-type Stored = (String, Vec<usize>, FloatType);
+type Described = (String, Vec<usize>, FloatType);
 
 /// In the order of computation.
-fn stored_tensors(config: &Config, matrices: FloatType, vectors: FloatType) -> Vec<Stored> {
-    let stored = |(name, shape): (String, Vec<usize>)| {
-        let dtype = if shape.len() == 1 { vectors } else { matrices };
-        (name, shape, dtype)
+fn stored_tensors(config: &Config, matrices: FloatType, vectors: FloatType) -> Vec<(TensorInfo, FloatType)> {
+    let stored = |tensor: TensorInfo| {
+        let dtype = if tensor.shape.len() == 1 { vectors } else { matrices };
+        (tensor, dtype)
     };
     config.tensors().into_iter().map(stored).collect()
 }
@@ -140,13 +150,25 @@ impl Placed<'_> {
         self.file.write_all_at(bytes, start + at).map_err(|error| cannot_write(self.path, &error).into())
     }
 
-    fn merged(&self, merge: &Merge, tensors: &[Stored], progress: Progress) -> Result<Changes> {
+    /// The same, but each row where it is in a GGUF.
+    fn write_rows(&self, index: usize, tensor: &TensorInfo, at: u64, bytes: &[u8]) -> Result<()> {
+        if tensor.swapped.is_none() {
+            return self.write(index, at, bytes);
+        }
+        let row_bytes = self.layout.tensors[index].1 as usize / tensor.shape[0];
+        let first = at as usize / row_bytes;
+        let mut rows = bytes.chunks(row_bytes).enumerate();
+        rows.try_for_each(|(row, bytes)| self.write(index, (tensor.gguf_row(first + row) * row_bytes) as u64, bytes))
+    }
+
+    fn merged(&self, merge: &Merge, tensors: &[(TensorInfo, FloatType)], progress: Progress) -> Result<Changes> {
         let mut changes = Changes::new();
-        for (index, (name, shape, dtype)) in tensors.iter().enumerate() {
+        for (index, (tensor, dtype)) in tensors.iter().enumerate() {
+            let name = &tensor.name;
             let written = AtomicU64::new(0);
-            let change = merge.tensor(name, shape[shape.len() - 1], *dtype, &|at, bytes| {
+            let change = merge.tensor(tensor, *dtype, &|at, bytes| {
                 ensure!(!interrupted(), "interrupted");
-                self.write(index, at, bytes)?;
+                self.write_rows(index, tensor, at, bytes)?;
                 written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 progress(bytes.len() as u64);
                 Ok(())

@@ -1,10 +1,12 @@
 //! What a model file must have before it is worth loading.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Gguf, Value};
+use crate::architecture::{Architecture, Sizes, head_size};
 
 /// Something about a file that keeps it from working, or makes its answers wrong without a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +14,7 @@ pub struct Problem {
     /// Key or tensor, and its value.
     pub what: String,
     /// What comes of it.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
     /// What to do.
     pub hint: String,
     /// Whether it still runs, with answers that may be right.
@@ -21,8 +23,8 @@ pub struct Problem {
 
 impl Problem {
     /// One that keeps the file from working.
-    pub fn fatal(what: String, why: &'static str, hint: impl Into<String>) -> Problem {
-        Problem { what, why, hint: hint.into(), runs: false }
+    pub fn fatal(what: String, why: impl Into<Cow<'static, str>>, hint: impl Into<String>) -> Problem {
+        Problem { what, why: why.into(), hint: hint.into(), runs: false }
     }
 }
 
@@ -46,6 +48,11 @@ pub fn check_language_model(gguf: &Gguf) -> Result<()> {
 
 /// All that is wrong with a language model's header.
 pub fn problems(gguf: &Gguf) -> Vec<Problem> {
+    problems_of(gguf, gguf.known_architecture())
+}
+
+/// The same, with what is known of its architecture.
+pub fn problems_of(gguf: &Gguf, known: Option<&Architecture>) -> Vec<Problem> {
     if gguf.text("general.type") == Some("adapter") {
         return vec![Problem::fatal(
             "general.type is \"adapter\"".into(),
@@ -79,8 +86,12 @@ pub fn problems(gguf: &Gguf) -> Vec<Problem> {
             return vec![Problem::fatal(what, "llama.cpp can't load it", DAMAGED)];
         }
         tokenizer(gguf, &mut problems);
-        if architecture == "qwen2" {
-            qwen2(gguf, &mut problems);
+        if let Some(known) = known {
+            settings(gguf, known, &mut problems);
+            if problems.is_empty() {
+                tensors(gguf, known, &mut problems);
+            }
+            problems.extend(front_token(gguf, known));
         }
     }
     problems
@@ -134,89 +145,74 @@ fn tokenizer(gguf: &Gguf, problems: &mut Vec<Problem>) {
     }
 }
 
-const SILENT: &str = "llama.cpp would silently assume a value";
-
-/// llama.cpp takes a Qwen2 without these and answers nonsense: the rope base becomes 10000, biases are skipped.
-fn qwen2(gguf: &Gguf, problems: &mut Vec<Problem>) {
-    let float = |key: &str| match gguf.metadata.get(key) {
+/// llama.cpp takes a model without some of these and answers nonsense: the rope base becomes 10000.
+fn settings(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem>) {
+    let Architecture { name, gguf: prefix, tokenizer, .. } = architecture;
+    let mut silent = |key: &str| {
+        let what = format!("{prefix}.{key} is missing or out of range");
+        problems.push(Problem::fatal(what, "llama.cpp would silently assume a value", CONVERT));
+    };
+    let float = |key: &str| match gguf.metadata.get(&format!("{prefix}.{key}")) {
         Some(Value::Float(value)) => Some(*value),
         _ => None,
     };
-    for (key, least, most) in
-        [("qwen2.attention.layer_norm_rms_epsilon", 0.0, 1.0), ("qwen2.rope.freq_base", 1.0, f64::INFINITY)]
-    {
+    for (key, least, most) in [("attention.layer_norm_rms_epsilon", 0.0, 1.0), ("rope.freq_base", 1.0, f64::INFINITY)] {
         if float(key).is_none_or(|value| !(value > least && value < most)) {
-            problems.push(Problem::fatal(format!("{key} is missing or out of range"), SILENT, CONVERT));
+            silent(key);
         }
     }
     for key in ["feed_forward_length", "attention.head_count_kv"] {
         if gguf.hyperparameter(key).is_none_or(|number| !(1..=1 << 24).contains(&number)) {
-            problems.push(Problem::fatal(format!("qwen2.{key} is missing or out of range"), SILENT, CONVERT));
+            silent(key);
         }
     }
-    if gguf.text("tokenizer.ggml.model") != Some("gpt2") || gguf.text("tokenizer.ggml.pre") != Some("qwen2") {
+    let [keys, values] = gguf.head_sizes();
+    let said = gguf.hyperparameter("attention.key_length").is_some();
+    if keys != values || said && !(keys.is_multiple_of(2) && (1..=1 << 16).contains(&keys)) {
+        let what = format!("heads have {keys} values for keys ({prefix}.attention.key_length) and {values} for values");
+        problems.push(Problem::fatal(what, "they are of one even size", CONVERT));
+    }
+    if gguf.text("tokenizer.ggml.model") != Some("gpt2") || gguf.text("tokenizer.ggml.pre") != Some(tokenizer.pre) {
         let text = |key| gguf.text(key).unwrap_or("missing");
         let what = format!(
-            "tokenizer.ggml.model is {:?} and tokenizer.ggml.pre {:?}, and Qwen2 has \"gpt2\" and \"qwen2\"",
+            "tokenizer.ggml.model is {:?} and tokenizer.ggml.pre {:?}, and {name} has \"gpt2\" and {:?}",
             text("tokenizer.ggml.model"),
-            text("tokenizer.ggml.pre")
+            text("tokenizer.ggml.pre"),
+            tokenizer.pre
         );
         problems.push(Problem::fatal(what, "text would become other tokens than in training", CONVERT));
     }
-    if let Some(Value::Bool(true)) = gguf.metadata.get("tokenizer.ggml.add_bos_token") {
-        problems.push(Problem {
-            runs: true,
-            ..Problem::fatal(
-                "tokenizer.ggml.add_bos_token is true".into(),
-                "other programs put a token in front that the model wasn't trained with",
-                CONVERT,
-            )
-        });
-    }
-    if problems.is_empty() {
-        qwen2_tensors(gguf, problems);
-    }
 }
 
-fn qwen2_tensors(gguf: &Gguf, problems: &mut Vec<Problem>) {
-    let number = |key| gguf.hyperparameter(key).unwrap_or_default();
-    let (hidden, heads, feed) =
-        (number("embedding_length"), number("attention.head_count"), number("feed_forward_length"));
-    let kv_heads = number("attention.head_count_kv");
-    if !hidden.is_multiple_of(2 * heads) || !heads.is_multiple_of(kv_heads) {
-        let what = format!("{heads} heads ({kv_heads} for keys and values) don't divide {hidden} into even parts");
-        problems.push(Problem::fatal(what, "llama.cpp can't load it", DAMAGED));
-        return;
-    }
-    let kv = hidden / heads * kv_heads;
-    let mut expected = vec![("output_norm.weight".to_owned(), vec![hidden])];
-    for block in 0..number("block_count") {
-        let of_block = [
-            ("attn_norm.weight", vec![hidden]),
-            ("attn_q.weight", vec![hidden, hidden]),
-            ("attn_q.bias", vec![hidden]),
-            ("attn_k.weight", vec![hidden, kv]),
-            ("attn_k.bias", vec![kv]),
-            ("attn_v.weight", vec![hidden, kv]),
-            ("attn_v.bias", vec![kv]),
-            ("attn_output.weight", vec![hidden, hidden]),
-            ("ffn_norm.weight", vec![hidden]),
-            ("ffn_gate.weight", vec![hidden, feed]),
-            ("ffn_up.weight", vec![hidden, feed]),
-            ("ffn_down.weight", vec![feed, hidden]),
-        ];
-        expected.extend(of_block.map(|(name, shape)| (format!("blk.{block}.{name}"), shape)));
-    }
-    let rows = gguf.tensors["token_embd.weight"].shape.get(1).copied().unwrap_or_default();
-    expected.push(("token_embd.weight".to_owned(), vec![hidden, rows]));
-    if gguf.tensors.contains_key("output.weight") {
-        expected.push(("output.weight".to_owned(), vec![hidden, rows]));
-    }
-    for (name, shape) in expected {
-        let problem = match gguf.tensors.get(&name) {
+fn front_token(gguf: &Gguf, architecture: &Architecture) -> Option<Problem> {
+    let added = gguf.metadata.get("tokenizer.ggml.add_bos_token") == Some(&Value::Bool(true));
+    (added && !architecture.tokenizer.adds_bos).then(|| Problem {
+        runs: true,
+        ..Problem::fatal(
+            "tokenizer.ggml.add_bos_token is true".into(),
+            "other programs put a token in front that the model wasn't trained with",
+            CONVERT,
+        )
+    })
+}
+
+/// Every tensor is there in its shape; llama.cpp takes a model without its biases.
+fn tensors(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem>) {
+    let sizes = match sizes(gguf) {
+        Ok(sizes) => sizes,
+        Err(problem) => return problems.push(problem),
+    };
+    for expected in architecture.tensors(sizes) {
+        let name = expected.gguf;
+        let shape: Vec<u64> = expected.shape.iter().rev().map(|size| *size as u64).collect();
+        problems.push(match gguf.tensors.get(&name) {
             None if name.ends_with(".bias") => Problem::fatal(
                 format!("tensor {name} is missing"),
-                "Qwen2 has a bias on q, k and v; llama.cpp would leave it out without a word",
+                format!(
+                    "{} has a bias on {}; llama.cpp would leave it out without a word",
+                    architecture.name,
+                    architecture.biased()
+                ),
                 CONVERT,
             ),
             None => Problem::fatal(format!("tensor {name} is missing"), "llama.cpp can't load it", CONVERT),
@@ -231,9 +227,29 @@ fn qwen2_tensors(gguf: &Gguf, problems: &mut Vec<Problem>) {
                 CONVERT,
             ),
             Some(_) => continue,
-        };
-        problems.push(problem);
+        });
     }
+}
+
+fn sizes(gguf: &Gguf) -> Result<Sizes, Problem> {
+    let number = |key| gguf.hyperparameter(key).unwrap_or_default() as usize;
+    let (hidden, heads, kv_heads) =
+        (number("embedding_length"), number("attention.head_count"), number("attention.head_count_kv"));
+    let said = gguf.hyperparameter("attention.key_length").map(|size| size as usize);
+    let Some(head_size) = head_size(said, hidden, [heads, kv_heads]) else {
+        let what = format!("{heads} heads ({kv_heads} for keys and values) don't divide {hidden} into even parts");
+        return Err(Problem::fatal(what, "llama.cpp can't load it", DAMAGED));
+    };
+    Ok(Sizes {
+        vocabulary: gguf.tensors["token_embd.weight"].shape.get(1).copied().unwrap_or_default() as usize,
+        hidden,
+        intermediate: number("feed_forward_length"),
+        layers: number("block_count"),
+        heads,
+        kv_heads,
+        head_size,
+        tied: !gguf.tensors.contains_key("output.weight"),
+    })
 }
 
 /// Checks that a file is a LoRA adapter for a model.

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-pub use check::{Problem, check_adapter, check_language_model, problems};
+use crate::architecture::{ALL, Architecture, in_gguf};
+
+pub use check::{Problem, check_adapter, check_language_model, problems, problems_of};
 pub use read::read_header;
 pub use write::{Entry, FloatType, Layout};
 
@@ -131,9 +133,22 @@ impl Gguf {
         self.text("general.architecture")
     }
 
+    /// What is known of its architecture, if anything is.
+    pub fn known_architecture(&self) -> Option<&'static Architecture> {
+        in_gguf(ALL, self.architecture()?, self.text("tokenizer.ggml.pre"))
+    }
+
     /// A number below the architecture's own prefix, e.g. `block_count`.
     pub fn hyperparameter(&self, key: &str) -> Option<u64> {
         self.number(&format!("{}.{key}", self.architecture()?))
+    }
+
+    /// Values of a head's keys and of its values: what the file says, else, as llama.cpp has it, an equal part of the
+    /// embedding.
+    pub fn head_sizes(&self) -> [u64; 2] {
+        let number = |key| self.hyperparameter(key).unwrap_or_default();
+        let part = number("embedding_length").checked_div(number("attention.head_count")).unwrap_or_default();
+        ["attention.key_length", "attention.value_length"].map(|key| self.hyperparameter(key).unwrap_or(part))
     }
 
     /// Elements of all tensors.

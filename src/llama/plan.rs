@@ -135,10 +135,8 @@ impl Memory {
 
 fn cell_bytes(gguf: &Gguf, kv_type: KvType) -> u64 {
     let number = |key| gguf.hyperparameter(key).unwrap_or_default();
-    let heads = number("attention.head_count").max(1);
-    let head_size = number("embedding_length") / heads;
-    let kv_heads = gguf.hyperparameter("attention.head_count_kv").unwrap_or(heads);
-    let elements = number("block_count") * 2 * kv_heads * head_size;
+    let kv_heads = gguf.hyperparameter("attention.head_count_kv").unwrap_or(number("attention.head_count"));
+    let elements = number("block_count") * kv_heads * gguf.head_sizes().iter().sum::<u64>();
     match kv_type {
         KvType::F32 => elements * 4,
         KvType::F16 => elements * 2,
@@ -204,6 +202,9 @@ mod tests {
     #[test]
     fn a_token_of_the_05b_shape_takes_12_kib() {
         assert_eq!(cell_bytes(&gguf(), KvType::F16), 24 * 2 * 2 * 64 * 2);
+        let mut wide = gguf();
+        wide.metadata.insert("qwen2.attention.key_length".into(), Value::Int(128));
+        assert_eq!(cell_bytes(&wide, KvType::F16), 24 * 2 * (128 + 64) * 2);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub fn chat_problems(gguf: &Gguf) -> Vec<Problem> {
     let kind = types.and_then(|types| types.scalars().nth(eos as usize));
     vec![Problem {
         what: format!("answers end with {:?} ({end}), and the file says {:?} ({eos})", text(end), text(eos)),
-        why: "answers would stop in the middle, or not at all",
+        why: "answers would stop in the middle, or not at all".into(),
         hint: CONVERT.into(),
         // llama.cpp ends at the usual tokens by their names too.
         runs: kind == Some(Value::Int(CONTROL)),

@@ -173,11 +173,7 @@ impl AdapterWeights {
         })?;
         let file = path.display();
         let mut of = BTreeMap::new();
-        for (name, dims) in config.tensors() {
-            let Some(name) = name.strip_suffix(".weight").filter(|_| dims.len() == 2 && name.contains(".layers."))
-            else {
-                continue;
-            };
+        for (name, _, [out, into]) in (0..config.layers).flat_map(|layer| config.linears(layer)) {
             let mut half = |half: &str, dims: [usize; 2]| -> Result<Option<Tensor>> {
                 let name = format!("{PREFIX}{name}.{half}.weight");
                 let Some(tensor) = stored.remove(&name) else { return Ok(None) };
@@ -191,10 +187,10 @@ impl AdapterWeights {
                 ensure!(finite, "{file}: {name} holds a value that is not finite\nhint: export an earlier checkpoint");
                 Ok(Some(tensor))
             };
-            let halves = (half("lora_A", [shape.rank, dims[1]])?, half("lora_B", [dims[0], shape.rank])?);
+            let halves = (half("lora_A", [shape.rank, into])?, half("lora_B", [out, shape.rank])?);
             match halves {
                 (Some(a), Some(b)) => {
-                    of.insert(name.to_owned(), Adapter { a, b, scale: shape.scale() });
+                    of.insert(name, Adapter { a, b, scale: shape.scale() });
                 }
                 (None, None) => {}
                 _ => anyhow::bail!("{file} has only one half of {name}\nhint: the file is damaged; copy it again"),

@@ -80,8 +80,8 @@ impl Checkpoint {
             shard_of.extend(shard.tensors.keys().map(|name| (name.clone(), index)));
         }
         let checkpoint = Checkpoint { shards, shard_of };
-        for (name, shape) in config.tensors() {
-            checkpoint.check(&name, &shape).with_context(|| format!("{}", directory.display()))?;
+        for tensor in config.tensors() {
+            checkpoint.check(&tensor.name, &tensor.shape).with_context(|| format!("{}", directory.display()))?;
         }
         Ok(checkpoint)
     }

@@ -5,9 +5,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-/// A Qwen2 model's shape.
+use crate::architecture::{ALL, Architecture, Linear, Sizes, TensorInfo, head_size, list};
+
+/// A model's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub architecture: &'static Architecture,
     /// Rows of the embedding; the tokenizer may know fewer tokens.
     pub vocabulary: usize,
     #[expect(missing_docs, reason = "the name says it")]
@@ -20,6 +24,8 @@ pub struct Config {
     pub heads: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub kv_heads: usize,
+    /// Elements of a head.
+    pub head_size: usize,
     /// Base of the rotary positions' frequencies.
     pub rope_theta: f64,
     #[expect(missing_docs, reason = "the name says it")]
@@ -34,7 +40,7 @@ impl Config {
     /// Reads `config.json` of a directory, as transformers 4 and 5 write it.
     ///
     /// # Errors
-    /// Names the file and the key of what is missing, of the wrong type or not Qwen2.
+    /// Names the file and the key of what is missing, of the wrong type or of no known architecture.
     pub fn read(directory: &Path) -> Result<Config> {
         let path = directory.join("config.json");
         ensure!(
@@ -46,12 +52,19 @@ impl Config {
             format!("cannot read {}\nhint: a base is a directory as Hugging Face has it", path.display())
         })?;
         let json: Value = serde_json::from_str(&text).with_context(|| format!("{}: not JSON", path.display()))?;
-        Config::parse(&json).with_context(|| format!("{}", path.display()))
+        Config::parse(&json, ALL).with_context(|| format!("{}", path.display()))
     }
 
-    fn parse(json: &Value) -> Result<Config> {
+    /// Reads a `config.json` of one of some architectures.
+    ///
+    /// # Errors
+    /// As [`Config::read`], without the file.
+    pub fn parse(json: &Value, known: &[&'static Architecture]) -> Result<Config> {
         let kind = json["model_type"].as_str().unwrap_or("?");
-        ensure!(kind == "qwen2", "model_type is {kind:?}\nhint: only Qwen2 models (Qwen2.5 is one) can be trained");
+        let architecture = *known
+            .iter()
+            .find(|architecture| architecture.model_type == kind)
+            .with_context(|| format!("model_type is {kind:?}\nhint: only {} can be trained", list(known)))?;
         let number = |key: &str| {
             json[key]
                 .as_u64()
@@ -63,81 +76,78 @@ impl Config {
         let theta = [&json["rope_theta"], &json["rope_parameters"]["rope_theta"]];
         let Some(rope_theta) = theta.into_iter().find_map(Value::as_f64) else {
             bail!(
-                "neither rope_theta nor rope_parameters.rope_theta is a number\nhint: Qwen2.5 has 1000000; without it every position would be wrong"
+                "neither rope_theta nor rope_parameters.rope_theta is a number\nhint: {} has {}; without it every position would be wrong",
+                architecture.example,
+                architecture.rope_theta
             )
         };
         for (key, scaling) in [("rope_scaling", &json["rope_scaling"]), ("rope_parameters", &json["rope_parameters"])] {
             let kind = scaling.get("rope_type").or(scaling.get("type")).and_then(Value::as_str).unwrap_or("default");
             ensure!(kind == "default", "{key} is of type {kind:?}\nhint: only unscaled positions can be trained");
         }
-        ensure!(
-            json["use_sliding_window"] != true,
-            "use_sliding_window is true\nhint: only full attention can be trained"
-        );
+        for (key, instead) in architecture.unsupported {
+            let value = &json[*key];
+            ensure!(value.is_null() || *value == false, "{key} is {value}\nhint: {instead}");
+        }
         ensure!(
             json["hidden_act"].as_str().is_none_or(|act| act == "silu"),
-            "hidden_act is {}\nhint: Qwen2 has \"silu\"",
-            json["hidden_act"]
+            "hidden_act is {}\nhint: {} has \"silu\"",
+            json["hidden_act"],
+            architecture.name
         );
-        let heads = number("num_attention_heads")?;
-        let config = Config {
+        let (hidden, heads) = (number("hidden_size")?, number("num_attention_heads")?);
+        let kv_heads = if json["num_key_value_heads"].is_null() { heads } else { number("num_key_value_heads")? };
+        let said = if json["head_dim"].is_null() { None } else { Some(number("head_dim")?) };
+        ensure!(
+            said.is_none_or(|size| size.is_multiple_of(2) && heads.saturating_mul(size) <= 1 << 24),
+            "head_dim is {}\nhint: {heads} heads of that size can't be computed; correct it",
+            json["head_dim"]
+        );
+        let head_size = head_size(said, hidden, [heads, kv_heads]).with_context(|| {
+            format!(
+                "{heads} heads ({kv_heads} for keys and values) don't divide a hidden size of {hidden} into even parts"
+            )
+        })?;
+        Ok(Config {
+            architecture,
             vocabulary: number("vocab_size")?,
-            hidden: number("hidden_size")?,
+            hidden,
             intermediate: number("intermediate_size")?,
             layers: number("num_hidden_layers")?,
             heads,
-            kv_heads: if json["num_key_value_heads"].is_null() { heads } else { number("num_key_value_heads")? },
+            kv_heads,
+            head_size,
             rope_theta,
             rms_norm_eps: json["rms_norm_eps"].as_f64().context("rms_norm_eps is missing")?,
             max_positions: number("max_position_embeddings")?,
             tied: json["tie_word_embeddings"].as_bool().unwrap_or(false),
-        };
-        ensure!(
-            config.hidden.is_multiple_of(2 * config.heads) && config.heads.is_multiple_of(config.kv_heads),
-            "{} heads ({} for keys and values) don't divide a hidden size of {} into even parts",
-            config.heads,
-            config.kv_heads,
-            config.hidden
-        );
-        Ok(config)
+        })
     }
 
-    /// Elements of a head.
-    pub fn head_size(&self) -> usize {
-        self.hidden / self.heads
+    /// What its tensors' shapes are made of.
+    pub fn sizes(&self) -> Sizes {
+        let Config { vocabulary, hidden, intermediate, layers, heads, kv_heads, head_size, tied, .. } = *self;
+        Sizes { vocabulary, hidden, intermediate, layers, heads, kv_heads, head_size, tied }
     }
 
     /// The matrix that gives logits.
-    pub fn head(&self) -> &'static str {
-        if self.tied { "model.embed_tokens.weight" } else { "lm_head.weight" }
+    pub fn head(&self) -> String {
+        if self.tied { self.architecture.embedding } else { self.architecture.head }.weight()
     }
 
-    /// Every tensor of a checkpoint with its shape, in the order of computation.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let kv = self.kv_heads * self.head_size();
-        let mut tensors = vec![("model.embed_tokens.weight".to_owned(), vec![self.vocabulary, self.hidden])];
-        for layer in 0..self.layers {
-            let of_layer = [
-                ("input_layernorm.weight", vec![self.hidden]),
-                ("self_attn.q_proj.weight", vec![self.hidden, self.hidden]),
-                ("self_attn.q_proj.bias", vec![self.hidden]),
-                ("self_attn.k_proj.weight", vec![kv, self.hidden]),
-                ("self_attn.k_proj.bias", vec![kv]),
-                ("self_attn.v_proj.weight", vec![kv, self.hidden]),
-                ("self_attn.v_proj.bias", vec![kv]),
-                ("self_attn.o_proj.weight", vec![self.hidden, self.hidden]),
-                ("post_attention_layernorm.weight", vec![self.hidden]),
-                ("mlp.gate_proj.weight", vec![self.intermediate, self.hidden]),
-                ("mlp.up_proj.weight", vec![self.intermediate, self.hidden]),
-                ("mlp.down_proj.weight", vec![self.hidden, self.intermediate]),
-            ];
-            tensors.extend(of_layer.map(|(name, shape)| (format!("model.layers.{layer}.{name}"), shape)));
-        }
-        tensors.push(("model.norm.weight".to_owned(), vec![self.hidden]));
-        if !self.tied {
-            tensors.push(("lm_head.weight".to_owned(), vec![self.vocabulary, self.hidden]));
-        }
-        tensors
+    /// The linear maps of a layer, each with its name and its `[out, in]`.
+    pub fn linears(&self, layer: usize) -> [(String, Linear, [usize; 2]); 7] {
+        self.architecture.linears_of(layer, &self.sizes())
+    }
+
+    /// Every tensor of a checkpoint, in the order of computation.
+    pub fn tensors(&self) -> Vec<TensorInfo> {
+        self.architecture.tensors(self.sizes()).collect()
+    }
+
+    /// Values of all tensors.
+    pub fn parameters(&self) -> usize {
+        self.architecture.tensors(self.sizes()).map(|tensor| tensor.values()).sum()
     }
 }
 
@@ -157,31 +167,32 @@ mod tests {
 
     #[test]
     fn both_spellings_of_the_rope_base_are_read() {
-        let old = Config::parse(&qwen()).unwrap();
+        let old = Config::parse(&qwen(), ALL).unwrap();
         let mut new = qwen();
         new.as_object_mut().unwrap().remove("rope_theta");
         new["rope_parameters"] = json!({"rope_theta": 1e6, "rope_type": "default"});
-        assert_eq!(Config::parse(&new).unwrap(), old);
-        assert_eq!((old.head_size(), old.rope_theta, old.tensors().len()), (64, 1e6, 2 + 24 * 12));
+        assert_eq!(Config::parse(&new, ALL).unwrap(), old);
+        assert_eq!((old.head_size, old.rope_theta, old.tensors().len()), (64, 1e6, 2 + 24 * 12));
         // 494 million parameters, as its card says
-        let parameters: usize = old.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        assert_eq!(parameters, 494_032_768);
+        assert_eq!(old.parameters(), 494_032_768);
     }
 
     #[test]
     fn what_cannot_be_trained_is_named() {
         for (key, value, expected) in [
-            ("model_type", json!("llama"), "model_type is \"llama\""),
+            ("model_type", json!("gpt2"), "model_type is \"gpt2\"\nhint: only Qwen2 models (Qwen2.5 is one)"),
             ("rope_theta", json!(null), "neither rope_theta nor rope_parameters.rope_theta"),
             ("rope_scaling", json!({"type": "yarn", "factor": 4.0}), "rope_scaling is of type \"yarn\""),
             ("use_sliding_window", json!(true), "use_sliding_window is true"),
             ("hidden_size", json!("896"), "hidden_size is \"896\""),
             ("num_attention_heads", json!(13), "13 heads (2 for keys and values) don't divide"),
+            ("head_dim", json!(63), "head_dim is 63"),
+            ("head_dim", json!(1u64 << 60), "head_dim is 1152921504606846976"),
             ("rms_norm_eps", json!(null), "rms_norm_eps is missing"),
         ] {
             let mut json = qwen();
             json[key] = value;
-            let message = Config::parse(&json).unwrap_err().to_string();
+            let message = Config::parse(&json, ALL).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
     }

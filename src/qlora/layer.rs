@@ -1,4 +1,4 @@
-//! One layer of Qwen2: attention and a gated feed-forward part, each behind a norm and beside its input.
+//! One layer: attention and a gated feed-forward part, each behind a norm and beside its input.
 
 use candle_core::{Result, Tensor};
 
@@ -8,12 +8,15 @@ use super::ops::{
     Attended, Rotary, attention, attention_backward, rms_norm, rms_norm_backward, rms_norm_weight_gradient, swiglu,
     swiglu_backward,
 };
+use crate::architecture::{Architecture, Names, Sizes};
 use crate::learner::Document;
 
 /// The parameters of a layer.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are those of the checkpoint")]
 pub struct Layer {
+    /// Whose names these are.
+    pub architecture: &'static Architecture,
     /// `model.layers.N`
     pub name: String,
     pub input_norm: Tensor,
@@ -58,7 +61,7 @@ pub struct Trace {
     normed: Tensor,
     inverse: Tensor,
     attended: Attended,
-    /// `[tokens, hidden]`, what the output projection saw.
+    /// `[tokens, queries]`, what the output projection saw.
     mixed: Tensor,
     middle: Tensor,
     fed: Tensor,
@@ -115,11 +118,11 @@ impl Layer {
         let dfed = self.gate.backward(&trace.fed, &dgate, dropout, None, gradients)?;
         let dfed = self.up.backward(&trace.fed, &dup, dropout, Some(&dfed), gradients)?;
         let dmiddle = rms_norm_backward(&dfed, &trace.middle, &self.post_attention_norm, &trace.fed_inverse, dy)?;
-        self.add_norm("post_attention_layernorm", &dfed, &trace.middle, &trace.fed_inverse, gradients)?;
+        self.add_norm(self.architecture.post_attention_norm, &dfed, &trace.middle, &trace.fed_inverse, gradients)?;
 
         let spread = |own: Tensor| match rows {
             None => Ok(own),
-            Some(rows) => x.zeros_like()?.index_add(rows, &own, 0),
+            Some(rows) => Tensor::zeros((x.dim(0)?, own.dim(1)?), own.dtype(), own.device())?.index_add(rows, &own, 0),
         };
         let dmixed = spread(self.o.backward(&trace.mixed, &dmiddle, dropout, None, gradients)?)?;
         let dmiddle = spread(dmiddle)?;
@@ -132,37 +135,36 @@ impl Layer {
         let dnormed = self.k.backward(&trace.normed, &dkeys, dropout, Some(&dnormed), gradients)?;
         let dvalues = dvalues.flatten_from(1)?;
         let dnormed = self.v.backward(&trace.normed, &dvalues, dropout, Some(&dnormed), gradients)?;
-        self.add_norm("input_layernorm", &dnormed, x, &trace.inverse, gradients)?;
+        self.add_norm(self.architecture.input_norm, &dnormed, x, &trace.inverse, gradients)?;
         rms_norm_backward(&dnormed, x, &self.input_norm, &trace.inverse, &dmiddle)
     }
 
-    fn add_norm(&self, norm: &str, dy: &Tensor, x: &Tensor, inverse: &Tensor, gradients: &mut Gradients) -> Result<()> {
+    fn add_norm(
+        &self,
+        norm: Names,
+        dy: &Tensor,
+        x: &Tensor,
+        inverse: &Tensor,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
         if self.trained {
-            gradients.add(format!("{}.{norm}.weight", self.name), rms_norm_weight_gradient(dy, x, inverse)?)?;
+            gradients.add(format!("{}.{}", self.name, norm.weight()), rms_norm_weight_gradient(dy, x, inverse)?)?;
         }
         Ok(())
     }
 }
 
 impl Trace {
-    /// What each linear map saw, `[tokens, in]`, by its name in a checkpoint.
-    pub fn inputs(&self) -> [(&'static str, &Tensor); 7] {
+    /// What each linear map saw, `[tokens, in]`, in the order of [`Layer::linears_mut`].
+    pub fn inputs(&self) -> [&Tensor; 7] {
         let Trace { normed, mixed, fed, activated, .. } = self;
-        [
-            ("self_attn.q_proj", normed),
-            ("self_attn.k_proj", normed),
-            ("self_attn.v_proj", normed),
-            ("self_attn.o_proj", mixed),
-            ("mlp.gate_proj", fed),
-            ("mlp.up_proj", fed),
-            ("mlp.down_proj", activated),
-        ]
+        [normed, normed, normed, mixed, fed, fed, activated]
     }
 }
 
 /// Values that a [`Trace`] holds a token.
-pub fn kept_values(hidden: usize, kv: usize, intermediate: usize, heads: usize) -> usize {
-    // The inputs of all linear maps but the last, the middle, queries; keys and values; gate, up and their product; what
+pub fn kept_values(sizes: &Sizes) -> usize {
+    // The norms and the middle; queries and what attention makes of them; keys and values; gate, up and their product; what
     // norms and attention keep of a row.
-    5 * hidden + 2 * kv + 3 * intermediate + heads + 2
+    3 * sizes.hidden + 2 * sizes.queries() + 2 * sizes.keys() + 3 * sizes.intermediate + sizes.heads + 2
 }

@@ -81,17 +81,15 @@ fn list(parts: &[(&'static str, u64)]) -> String {
 fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static str, u64)> {
     let (tokens, hidden) = (largest.tokens as u64, config.hidden as u64);
     let (mut linears, mut others, mut trained) = (0, 0, 0);
-    for (name, shape) in config.tensors() {
-        let values = shape.iter().product::<usize>() as u64;
-        let target = name.trim_end_matches(".weight").rsplit('.').next().unwrap_or_default();
-        let linear = shape.len() == 2 && name.contains(".layers.");
-        *if linear { &mut linears } else { &mut others } += values;
+    for tensor in config.tensors() {
+        let values = tensor.values() as u64;
+        *if tensor.target.is_some() { &mut linears } else { &mut others } += values;
         trained += match method {
             Method::Full => values,
             Method::Qlora(adapter) | Method::Lora(adapter)
-                if linear && adapter.targets.iter().any(|each| each == target) =>
+                if tensor.target.is_some_and(|target| adapter.targets.iter().any(|each| each == target)) =>
             {
-                (adapter.rank * (shape[0] + shape[1])) as u64
+                (adapter.rank * (tensor.shape[0] + tensor.shape[1])) as u64
             }
             _ => 0,
         };
@@ -105,7 +103,7 @@ fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static st
     let each = if *method == Method::Full { 3 } else { 4 };
     // Where it is trained, the gradient of the output matrix, and of the embedding before and after it is added up.
     let embeddings = if *method == Method::Full { 3 * config.vocabulary as u64 * hidden * VALUE } else { 0 };
-    let widest = config.hidden.max(config.intermediate) as u64;
+    let widest = config.hidden.max(config.intermediate).max(config.sizes().queries()) as u64;
     vec![
         ("weights", linear_bytes + others * VALUE),
         ("what is trained, with gradients and moments", trained * each * VALUE),
@@ -118,6 +116,5 @@ fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static st
 
 /// What the backward pass of a layer needs.
 fn layer_bytes(config: &Config, tokens: usize) -> u64 {
-    let (hidden, kv) = (config.hidden, config.kv_heads * config.head_size());
-    super::layer::kept_values(hidden, kv, config.intermediate, config.heads) as u64 * tokens as u64 * VALUE
+    super::layer::kept_values(&config.sizes()) as u64 * tokens as u64 * VALUE
 }

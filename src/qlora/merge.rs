@@ -11,6 +11,7 @@ use super::cpu::gemm::{Into, Right, Strided, Threads, gemm};
 use super::cpu::values;
 use super::linear::Adapter;
 use super::nf4::Nf4;
+use crate::architecture::TensorInfo;
 use crate::gguf::FloatType;
 
 /// Values that a thread works on at once: they stay in its cache until the system has copied them.
@@ -62,20 +63,21 @@ impl Source<'_> {
 
 impl Merge<'_> {
     /// Gives a tensor's values, little endian, in pieces with the byte they begin at, from several threads in any order; and
-    /// how far the adapter moved it if it has a say in it. `columns` is the length of a row.
+    /// how far the adapter moved it if it has a say in it.
     ///
     /// # Errors
     /// Names the tensor that holds a value which is not finite, or too large for `to`; and whatever `out` says.
     pub fn tensor(
         &self,
-        name: &str,
-        columns: usize,
+        tensor: &TensorInfo,
         to: FloatType,
         out: &(dyn Fn(u64, &[u8]) -> Result<()> + Sync),
     ) -> Result<Option<Change>> {
+        let TensorInfo { name, shape, .. } = tensor;
+        let columns = shape[shape.len() - 1];
         let linear = name.strip_suffix(".weight");
         let adapter = linear.and_then(|linear| self.adapter?.of.get(linear));
-        let source = self.source(name)?;
+        let source = self.source(tensor)?;
         let len = match &source {
             Source::Dense { bytes, stored } => bytes.len() / stored.bytes(),
             Source::Nf4 { weight, .. } => weight.len,
@@ -95,8 +97,8 @@ impl Merge<'_> {
         Ok(adapter.map(|_| Change { norm: total(|change| change.norm), of: total(|change| change.of) }))
     }
 
-    fn source(&self, name: &str) -> Result<Source<'_>> {
-        let quantised = self.dequantised && name.contains("_proj.weight");
+    fn source(&self, TensorInfo { name, target, .. }: &TensorInfo) -> Result<Source<'_>> {
+        let quantised = self.dequantised && target.is_some();
         let weight = match self.checkpoint.float_type(name)? {
             Some(stored) if !quantised => {
                 return Ok(Source::Dense { bytes: self.checkpoint.bytes(name)?, stored });

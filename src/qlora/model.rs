@@ -1,4 +1,4 @@
-//! A Qwen2 model: loaded tensor by tensor, run and differentiated layer by layer.
+//! A model: loaded tensor by tensor, run and differentiated layer by layer.
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
@@ -13,6 +13,7 @@ use super::linear::{Adapter, Gradients, Linear, Matrix};
 use super::loss::{Loss, cross_entropy, rows_at_once};
 use super::nf4::Nf4;
 use super::ops::{Rotary, rms_norm, rms_norm_backward, rms_norm_weight_gradient};
+use crate::architecture::{self, Names};
 use crate::learner::{Batch, Document};
 
 /// How the weights are kept and what of them is trained.
@@ -88,13 +89,14 @@ impl Model {
         device: &Device,
     ) -> Result<Model> {
         let loader = Loader { checkpoint, config, method, dtype, device };
+        let names = config.architecture;
         Ok(Model {
             config: config.clone(),
-            embedding: loader.dense("model.embed_tokens.weight", &[config.vocabulary, config.hidden])?,
+            embedding: loader.dense(&names.embedding.weight(), &[config.vocabulary, config.hidden])?,
             layers: (0..config.layers).map(|index| loader.layer(index)).collect::<Result<_>>()?,
-            norm: loader.dense("model.norm.weight", &[config.hidden])?,
+            norm: loader.dense(&names.norm.weight(), &[config.hidden])?,
             head: (!config.tied)
-                .then(|| loader.dense("lm_head.weight", &[config.vocabulary, config.hidden]))
+                .then(|| loader.dense(&names.head.weight(), &[config.vocabulary, config.hidden]))
                 .transpose()?,
             trained: *method == Method::Full,
         })
@@ -103,25 +105,18 @@ impl Model {
     /// Every trained parameter with its name, in the order of computation.
     pub fn parameters(&mut self) -> Vec<(String, &mut Tensor)> {
         let mut parameters = Vec::new();
+        let names = self.config.architecture;
         if self.trained {
-            parameters.push(("model.embed_tokens.weight".to_owned(), &mut self.embedding));
+            parameters.push((names.embedding.weight(), &mut self.embedding));
         }
         for layer in &mut self.layers {
             if layer.trained {
-                parameters.push((format!("{}.input_layernorm.weight", layer.name), &mut layer.input_norm));
-                let name = format!("{}.post_attention_layernorm.weight", layer.name);
-                parameters.push((name, &mut layer.post_attention_norm));
+                let name = |norm: Names| format!("{}.{}", layer.name, norm.weight());
+                parameters.push((name(names.input_norm), &mut layer.input_norm));
+                parameters.push((name(names.post_attention_norm), &mut layer.post_attention_norm));
             }
-            let linears = [
-                &mut layer.q,
-                &mut layer.k,
-                &mut layer.v,
-                &mut layer.o,
-                &mut layer.gate,
-                &mut layer.up,
-                &mut layer.down,
-            ];
-            for Linear { name, weight, bias, adapter, trained, .. } in linears {
+            let Layer { q, k, v, o, gate, up, down, .. } = layer;
+            for Linear { name, weight, bias, adapter, trained, .. } in [q, k, v, o, gate, up, down] {
                 if let (true, Matrix::Dense(weight)) = (*trained, weight) {
                     parameters.push((format!("{name}.weight"), weight));
                     parameters.extend(bias.as_mut().map(|bias| (format!("{name}.bias"), bias)));
@@ -133,8 +128,8 @@ impl Model {
             }
         }
         if self.trained {
-            parameters.push(("model.norm.weight".to_owned(), &mut self.norm));
-            parameters.extend(self.head.as_mut().map(|head| ("lm_head.weight".to_owned(), head)));
+            parameters.push((names.norm.weight(), &mut self.norm));
+            parameters.extend(self.head.as_mut().map(|head| (names.head.weight(), head)));
         }
         parameters
     }
@@ -174,9 +169,10 @@ impl Model {
         }
         let (normed, inverse) = rms_norm(&x, &self.norm, self.config.rms_norm_eps)?;
         let loss = self.cross_entropy(&normed, batch, self.trained)?;
+        let names = self.config.architecture;
         let mut dx = rms_norm_backward(&loss.dhidden, &x, &self.norm, &inverse, &x.zeros_like()?)?;
         if self.trained {
-            gradients.add("model.norm.weight".into(), rms_norm_weight_gradient(&loss.dhidden, &x, &inverse)?)?;
+            gradients.add(names.norm.weight(), rms_norm_weight_gradient(&loss.dhidden, &x, &inverse)?)?;
         }
         for (index, (layer, (input, trace))) in self.layers.iter().zip(inputs).enumerate().rev() {
             let trace = match trace {
@@ -188,9 +184,8 @@ impl Model {
         if self.trained {
             let tokens = Tensor::from_slice(&batch.tokens, batch.tokens.len(), dx.device())?;
             let dembedding = self.embedding.zeros_like()?.index_add(&tokens, &dx, 0)?;
-            gradients.add("model.embed_tokens.weight".into(), dembedding)?;
-            let head = if self.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" };
-            gradients.add(head.into(), loss.dhead.context("the output matrix is trained")?)?;
+            gradients.add(names.embedding.weight(), dembedding)?;
+            gradients.add(self.config.head(), loss.dhead.context("the output matrix is trained")?)?;
         }
         Ok(loss.sum)
     }
@@ -207,7 +202,7 @@ impl Model {
 
     fn pass<'a>(&self, documents: &'a [Document], rows: Option<&[u32]>, dropout: Option<Dropout>) -> Result<Pass<'a>> {
         ensure!(rows.is_none_or(|rows| !rows.is_empty()), "a batch has nothing to learn");
-        let rotary = Rotary::new(documents, self.config.head_size(), self.config.rope_theta, &self.embedding)?;
+        let rotary = Rotary::new(documents, self.config.head_size, self.config.rope_theta, &self.embedding)?;
         let rows = rows.map(|rows| Tensor::from_slice(rows, rows.len(), self.embedding.device())).transpose()?;
         Ok(Pass { documents, rotary, dropout, rows })
     }
@@ -245,25 +240,22 @@ pub(super) struct Loader<'a> {
 
 impl Loader<'_> {
     pub fn layer(&self, index: usize) -> Result<Layer> {
-        let Config { hidden, intermediate, heads, kv_heads, rms_norm_eps: eps, .. } = *self.config;
-        let name = format!("model.layers.{index}");
-        let kv = kv_heads * self.config.head_size();
-        let norm = |part: &str| self.dense(&format!("{name}.{part}.weight"), &[hidden]);
-        let linear = |part: &str, shape: (usize, usize), has_bias: bool| {
-            let name = format!("{name}.{part}");
-            let bias = has_bias.then(|| self.dense(&format!("{name}.bias"), &[shape.0])).transpose()?;
-            self.linear(name, shape, bias)
-        };
+        let Config { architecture, hidden, heads, kv_heads, rms_norm_eps: eps, .. } = *self.config;
+        let name = architecture.layer(index);
+        let norm = |norm: Names| self.dense(&format!("{name}.{}", norm.weight()), &[hidden]);
+        let linear = |(name, linear, shape)| self.linear(name, linear, shape);
+        let [q, k, v, o, gate, up, down] = self.config.linears(index);
         Ok(Layer {
-            input_norm: norm("input_layernorm")?,
-            post_attention_norm: norm("post_attention_layernorm")?,
-            q: linear("self_attn.q_proj", (hidden, hidden), true)?,
-            k: linear("self_attn.k_proj", (kv, hidden), true)?,
-            v: linear("self_attn.v_proj", (kv, hidden), true)?,
-            o: linear("self_attn.o_proj", (hidden, hidden), false)?,
-            gate: linear("mlp.gate_proj", (intermediate, hidden), false)?,
-            up: linear("mlp.up_proj", (intermediate, hidden), false)?,
-            down: linear("mlp.down_proj", (hidden, intermediate), false)?,
+            architecture,
+            input_norm: norm(architecture.input_norm)?,
+            post_attention_norm: norm(architecture.post_attention_norm)?,
+            q: linear(q)?,
+            k: linear(k)?,
+            v: linear(v)?,
+            o: linear(o)?,
+            gate: linear(gate)?,
+            up: linear(up)?,
+            down: linear(down)?,
             heads,
             kv_heads,
             eps,
@@ -292,7 +284,8 @@ impl Loader<'_> {
         self.tensor(values, shape)
     }
 
-    fn linear(&self, name: String, (out, into): (usize, usize), bias: Option<Tensor>) -> Result<Linear> {
+    fn linear(&self, name: String, fact: architecture::Linear, [out, into]: [usize; 2]) -> Result<Linear> {
+        let bias = fact.bias.then(|| self.dense(&format!("{name}.bias"), &[out])).transpose()?;
         let nf4 = |weight| Matrix::Nf4 { weight, shape: (out, into) };
         let weight = match (self.checkpoint.read(&format!("{name}.weight"))?, self.method) {
             (Weight::Dense(values), Method::Qlora(_)) => nf4(Nf4::quantise(&values).nested()),
@@ -302,7 +295,7 @@ impl Loader<'_> {
                 bail!("{name}.weight is quantised to four bits already\nhint: use --method qlora, or a base in 16 bits")
             }
         };
-        let target = name.rsplit('.').next().unwrap_or_default();
+        let target = fact.target();
         let adapter = match self.adapter_shape().filter(|shape| shape.targets.iter().any(|each| each == target)) {
             Some(shape) => Some(self.adapter(shape, &name, (out, into))?),
             None => None,

@@ -64,10 +64,10 @@ impl Rounded {
     }
 }
 
-/// Sums of squares of what each linear map saw, by the map's name and column, and over how many tokens.
+/// Sums of squares of what each matrix was multiplied with, by its name and column, and over how many tokens.
 #[derive(Debug, Default)]
 pub struct Squares {
-    /// By name, such as `model.layers.0.self_attn.q_proj`, and for the output layer `lm_head`.
+    /// By name of the matrix, such as `model.layers.0.self_attn.q_proj.weight`.
     pub sums: BTreeMap<String, Vec<f64>>,
     #[expect(missing_docs, reason = "the name says it")]
     pub tokens: usize,
@@ -104,7 +104,7 @@ impl Streamed<'_> {
         for first in (0..vocabulary).step_by(HEAD_ROWS) {
             let rows = HEAD_ROWS.min(vocabulary - first);
             weight.resize(rows * hidden, 0.0);
-            self.rows_of(self.config.head(), first, &mut weight)?;
+            self.rows_of(&self.config.head(), first, &mut weight)?;
             some.resize(count * rows, 0.0);
             let head = Right::Dense(Strided::new(&weight, rows, hidden).t());
             gemm(Into::new(&mut some, rows), 1.0, Strided::new(&inputs, count, hidden), head, Threads::All);
@@ -123,7 +123,7 @@ impl Streamed<'_> {
         let mut squares = Squares { tokens: texts.iter().map(Vec::len).sum(), ..Squares::default() };
         let all: Vec<Vec<u32>> = texts.iter().map(|text| (0..text.len() as u32).collect()).collect();
         for normed in self.run(texts, &all, Some(&mut squares))? {
-            squares.add("lm_head".to_owned(), &normed)?;
+            squares.add(self.config.head(), &normed)?;
         }
         Ok(squares)
     }
@@ -157,24 +157,25 @@ impl Streamed<'_> {
             for (x, rows) in states.iter_mut().zip(rows) {
                 ensure!(!interrupted(), "interrupted");
                 let document = [Document::plain(x.dim(0)?)];
-                let rotary = Rotary::new(&document, self.config.head_size(), self.config.rope_theta, x)?;
+                let rotary = Rotary::new(&document, self.config.head_size, self.config.rope_theta, x)?;
                 let rows = last.then(|| Tensor::from_slice(rows, rows.len(), &device)).transpose()?;
                 let pass = Pass { documents: &document, rotary, dropout: None, rows };
                 let (y, trace): (Tensor, Trace) = rayon::scope(|_| layer.forward(x, &pass))?;
                 if let Some(squares) = watch.as_deref_mut() {
-                    for (name, input) in trace.inputs() {
-                        squares.add(format!("{}.{name}", layer.name), input)?;
+                    for (linear, input) in layer.linears_mut().into_iter().zip(trace.inputs()) {
+                        squares.add(format!("{}.weight", linear.name), input)?;
                     }
                 }
                 *x = y;
             }
         }
-        let norm = loader.dense("model.norm.weight", &[self.config.hidden])?;
+        let norm = loader.dense(&self.config.architecture.norm.weight(), &[self.config.hidden])?;
         states.iter().map(|x| Ok(rms_norm(x, &norm, self.config.rms_norm_eps)?.0)).collect()
     }
 
     fn embedded(&self, tokens: &[u32]) -> Result<Tensor> {
         let hidden = self.config.hidden;
+        let embedding = self.config.architecture.embedding.weight();
         let mut states = vec![0.0; tokens.len() * hidden];
         for (token, state) in tokens.iter().zip(states.chunks_mut(hidden)) {
             ensure!(
@@ -182,7 +183,7 @@ impl Streamed<'_> {
                 "token {token} is beyond the {} rows of the embedding\nhint: the tokenizer is of another model",
                 self.config.vocabulary
             );
-            self.rows_of("model.embed_tokens.weight", *token as usize, state)?;
+            self.rows_of(&embedding, *token as usize, state)?;
         }
         Ok(Tensor::from_vec(states, (tokens.len(), hidden), &Device::Cpu)?)
     }

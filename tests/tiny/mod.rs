@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use reels::architecture::TensorInfo;
 use reels::qlora::config::Config;
 use serde_json::{Value, json};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -44,21 +45,7 @@ pub fn write(folder: &Path) {
         "max_position_embeddings": 512, "tie_word_embeddings": true, "hidden_act": "silu", "torch_dtype": "float32",
     });
     std::fs::write(base.join("config.json"), config.to_string()).unwrap();
-    let config = Config::read(&base).unwrap();
-    let tensors: HashMap<String, Tensor> = config
-        .tensors()
-        .into_iter()
-        .enumerate()
-        .map(|(index, (name, shape))| {
-            // Not random: the same everywhere, and no two tensors alike.
-            let count: usize = shape.iter().product();
-            let value = |at: usize| ((at * (7 + index) + index) as f32 * 0.618).sin() * 0.2;
-            let one = if name.contains("norm") { 1.0 } else { 0.0 };
-            let values: Vec<f32> = (0..count).map(|at| value(at) + one).collect();
-            (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
-        })
-        .collect();
-    candle_core::safetensors::save(&tensors, base.join("model.safetensors")).unwrap();
+    save_weights(&Config::read(&base).unwrap(), &base);
 
     let prompts = folder.join("prompts");
     std::fs::create_dir_all(&prompts).unwrap();
@@ -78,4 +65,22 @@ pub fn write(folder: &Path) {
     let lines = |range: std::ops::Range<usize>| range.map(record).collect::<Vec<_>>().join("\n");
     std::fs::write(folder.join("train.jsonl"), lines(0..24)).unwrap();
     std::fs::write(folder.join("dev.jsonl"), lines(24..30)).unwrap();
+}
+
+/// `model.safetensors`, with weights that are the same everywhere.
+pub fn save_weights(config: &Config, base: &Path) {
+    let tensors: HashMap<String, Tensor> = config
+        .tensors()
+        .into_iter()
+        .enumerate()
+        .map(|(index, TensorInfo { name, shape, .. })| {
+            // Not random: the same everywhere, and no two tensors alike.
+            let count: usize = shape.iter().product();
+            let value = |at: usize| ((at * (7 + index) + index) as f32 * 0.618).sin() * 0.2;
+            let one = if name.contains("norm") { 1.0 } else { 0.0 };
+            let values: Vec<f32> = (0..count).map(|at| value(at) + one).collect();
+            (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
+        })
+        .collect();
+    candle_core::safetensors::save(&tensors, base.join("model.safetensors")).unwrap();
 }

@@ -92,7 +92,7 @@ impl Source {
         let tokenizer = HubTokenizer::read(&texts)?;
         let chat = tokenizer.chat(&texts)?;
         let end = chat.end_token(&tokenizer).with_context(|| format!("{}", texts.display()))?;
-        let vocabulary = Vocabulary::read(&texts, config.vocabulary)?;
+        let vocabulary = Vocabulary::read(&texts, &config)?;
         let own = run.as_ref().map(|run| run.join("prompts")).filter(|prompts| prompts.exists());
         let (prompts, own_prompts) = (PromptSet::find(own.as_deref())?, own.is_some());
         let trained_on = manifest.as_ref().and_then(|manifest| manifest["base"]["sha256"].as_str()).map(str::to_owned);
@@ -186,7 +186,8 @@ impl Source {
 
     /// How the base's matrices are stored; `None` in four bits.
     pub fn stored(&self) -> Result<Option<FloatType>> {
-        self.checkpoint.float_type("model.layers.0.self_attn.q_proj.weight")
+        let [(name, ..), ..] = self.config.linears(0);
+        self.checkpoint.float_type(&format!("{name}.weight"))
     }
 
     /// Whether the adapter was trained on weights of four bits.

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
+use crate::architecture::Architecture;
 use crate::config::{TrainMethod, TrainSettings};
 use crate::prompt::{ChatFormat, HubTokenizer};
 use crate::qlora::adapter::{self, AdapterShape};
@@ -32,7 +33,7 @@ impl Base {
         );
         let chat = tokenizer.chat(directory)?;
         chat.end_token(&tokenizer).with_context(|| format!("{}", directory.display()))?;
-        let method = method(settings)?;
+        let method = method(settings, config.architecture)?;
         let checkpoint = Checkpoint::open(directory, &config)?;
         ensure!(
             settings.max_seq_tokens <= config.max_positions,
@@ -45,7 +46,7 @@ impl Base {
     }
 
     pub fn announce(&self, settings: &TrainSettings) {
-        let parameters: usize = self.config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let parameters = self.config.parameters();
         let what = match &self.method {
             Method::Full => "all weights are trained".to_owned(),
             Method::Qlora(shape) | Method::Lora(shape) => format!(
@@ -63,13 +64,13 @@ impl Base {
 }
 
 /// What is trained; an adapter to start from must have the shape that the flags give.
-fn method(settings: &TrainSettings) -> Result<Method> {
+fn method(settings: &TrainSettings, architecture: &Architecture) -> Result<Method> {
     let given = &settings.adapter;
     let shape = AdapterShape {
         rank: given.rank,
         alpha: given.alpha,
         rank_stabilised: given.rank_stabilised,
-        targets: given.targets.clone(),
+        targets: architecture.own_targets(&given.targets)?,
         seed: settings.seed,
     };
     if let Some(init) = &given.init {

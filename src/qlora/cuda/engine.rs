@@ -47,7 +47,7 @@ impl<G: Gpu> Engine<G> {
     }
 
     fn heads(&self) -> Heads {
-        Heads { heads: self.config.heads, kv_heads: self.config.kv_heads, size: self.config.head_size() }
+        Heads { heads: self.config.heads, kv_heads: self.config.kv_heads, size: self.config.head_size }
     }
 
     /// Σ weight · −log p(target) of a batch.
@@ -190,10 +190,11 @@ impl<G: Gpu> Engine<G> {
         work.backward(*normed, trace.gate_up, *change)?;
         ops.rms_norm_backward(*change, trace.middle, layer.post_attention_norm, trace.fed_inverse, *dy, true, narrow)?;
 
-        self.work(&layer.groups.o, pass)?.backward(trace.mixed, *dy, *change)?;
+        let dmixed = Rows { stride: layer.groups.o.into, ..*change };
+        self.work(&layer.groups.o, pass)?.backward(trace.mixed, *dy, dmixed)?;
         let tiles = [pass.query_tiles, pass.key_tiles];
         let (heads, room) = (self.heads(), [trace.sums, *dots]);
-        ops.attention_backward((*change, trace.mixed), trace.qkv, tiles, heads, room, (*dqkv, pass.tokens))?;
+        ops.attention_backward((dmixed, trace.mixed), trace.qkv, tiles, heads, room, (*dqkv, pass.tokens))?;
         ops.turn_back(*dqkv, heads, [batch.positions, *angles], pass.tokens)?;
         self.rms_norm(input, None, layer.input_norm, *normed, trace.inverse, pass)?;
         let work = self.work(&layer.groups.qkv, pass)?;

@@ -52,9 +52,10 @@ impl<G: Gpu> GpuLearner<G> {
         let mut parameters = Vec::new();
         let layers =
             (0..config.layers).map(|index| loader.layer(index, &mut parameters)).collect::<Result<Vec<_>>>()?;
-        let embedding = loader.dense("model.embed_tokens.weight")?;
-        let head = if config.tied { embedding } else { loader.dense("lm_head.weight")? };
-        let norm = loader.dense("model.norm.weight")?;
+        let names = config.architecture;
+        let embedding = loader.dense(&names.embedding.weight())?;
+        let head = if config.tied { embedding } else { loader.dense(&names.head.weight())? };
+        let norm = loader.dense(&names.norm.weight())?;
         let values = parameters.iter().flat_map(|parameter| shape.first_values(&parameter.name, parameter.shape));
         let values = values.collect::<Vec<f32>>();
         let trained = Trained::new(&gpu, parameters, &values)?;
@@ -161,7 +162,7 @@ impl<G: Gpu> Learner for GpuLearner<G> {
 
 /// Cosine and sine of each position and pair.
 fn angles(config: &Config, positions: usize) -> Vec<f32> {
-    let half = config.head_size() / 2;
+    let half = config.head_size / 2;
     let frequencies: Vec<f64> = (0..half).map(|pair| config.rope_theta.powf(-(pair as f64) / half as f64)).collect();
     let of = |position: usize| {
         let turned = frequencies.iter().map(move |each| position as f64 * each);

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::gpu::{Address, Arena, FLOAT, Gpu, HALF, Rows, read_floats, write_floats};
 use super::ops::{Ops, Packed};
 use super::weights::{Group, Groups, Layer, Panel, Parameter};
+use crate::architecture::{Linear, Names};
 use crate::gguf::FloatType;
 use crate::qlora::checkpoint::{Checkpoint, Weight, widen};
 use crate::qlora::config::Config;
@@ -126,19 +127,33 @@ impl<G: Gpu> Loader<'_, G> {
     /// # Errors
     /// As [`Self::dense`]; when weights are in four bits that should not be.
     pub fn layer(&self, index: usize, parameters: &mut Vec<Parameter>) -> Result<Layer> {
-        let name = |part: &str| format!("model.layers.{index}.{part}");
-        let biases = ["q", "k", "v"].map(|each| self.halves(&name(&format!("self_attn.{each}_proj.bias"))));
-        let bias = biases.into_iter().collect::<Result<Vec<_>>>()?.concat();
-        let bias_at = self.gpu.allocate(bias.len())?;
-        self.gpu.write(bias_at, &bias)?;
+        let architecture = self.config.architecture;
+        let norm = |norm: Names| self.dense(&format!("{}.{}", architecture.layer(index), norm.weight()));
+        let bias = self.bias(index)?;
         let mut groups = Groups::new(self.config, self.shape, index, parameters);
         groups.all_mut().into_iter().try_for_each(|group| self.fill(group))?;
         Ok(Layer {
-            input_norm: self.dense(&name("input_layernorm.weight"))?,
-            post_attention_norm: self.dense(&name("post_attention_layernorm.weight"))?,
-            bias: bias_at,
+            input_norm: norm(architecture.input_norm)?,
+            post_attention_norm: norm(architecture.post_attention_norm)?,
+            bias,
             groups,
         })
+    }
+
+    /// The biases of queries, keys and values, one behind the other.
+    fn bias(&self, index: usize) -> Result<Address> {
+        let [q, k, v, ..] = self.config.linears(index);
+        let parts = [q, k, v];
+        if parts.iter().all(|(_, linear, _)| !linear.bias) {
+            return Ok(Address::default());
+        }
+        let halves = |(name, linear, [out, _]): &(String, Linear, [usize; 2])| {
+            if linear.bias { self.halves(&format!("{name}.bias")) } else { Ok(Cow::Owned(vec![0; out * HALF])) }
+        };
+        let bias = parts.iter().map(halves).collect::<Result<Vec<_>>>()?.concat();
+        let at = self.gpu.allocate(bias.len())?;
+        self.gpu.write(at, &bias)?;
+        Ok(at)
     }
 
     /// Reads the weights of a group.

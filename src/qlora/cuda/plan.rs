@@ -45,12 +45,15 @@ impl Job<'_> {
     /// # Errors
     /// When all weights are to be trained, or the model's shape is none that kernels are made for.
     pub fn adapters(&self) -> Result<(&AdapterShape, bool)> {
-        let size = self.config.head_size();
+        let size = self.config.head_size;
         if ![64, 128].contains(&size) {
             bail!("heads have {size} values, and the GPU kernels are for 64 and 128\nhint: use --device cpu")
         }
         if !self.config.hidden.is_multiple_of(8) || !self.config.intermediate.is_multiple_of(8) {
             bail!("hidden_size and intermediate_size must be multiples of 8 on a GPU\nhint: use --device cpu")
+        }
+        if self.config.architecture.linears[3..].iter().any(|linear| linear.bias) {
+            bail!("the GPU kernels add biases to queries, keys and values only\nhint: use --device cpu")
         }
         match self.method {
             Method::Qlora(shape) => Ok((shape, true)),
@@ -155,7 +158,7 @@ fn parts(job: &Job, shape: &AdapterShape, (four_bits, panels): (bool, bool), kep
     let layers = config.layers as u64;
     let linears: usize = groups.all().iter().map(|group| group.out() * group.into).sum();
     let linears = linears as u64 * layers;
-    let all: u64 = config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+    let all = config.parameters() as u64;
     // A code of four bits; of a block's maximum eight bits, of 256 blocks 32.
     let packed = linears / 2 + linears / BLOCK as u64 + linears * FLOAT as u64 / (BLOCK * NESTED_BLOCK) as u64;
     let panel: usize = groups.all().iter().map(|group| group.panel_values(shape.rank)).sum();
@@ -174,16 +177,19 @@ fn parts(job: &Job, shape: &AdapterShape, (four_bits, panels): (bool, bool), kep
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architecture::QWEN2;
 
     /// Qwen2.5-7B, rank 16 on all linear maps.
     fn plan(sequences: usize, available: u64) -> Result<Plan> {
         let config = Config {
+            architecture: &QWEN2,
             vocabulary: 152_064,
             hidden: 3584,
             intermediate: 18_944,
             layers: 28,
             heads: 28,
             kv_heads: 4,
+            head_size: 128,
             rope_theta: 1e6,
             rms_norm_eps: 1e-6,
             max_positions: 32_768,

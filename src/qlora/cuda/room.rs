@@ -40,7 +40,7 @@ pub struct Room {
     pub normed: Rows,
     /// What goes into the last map of a layer, and its product with A; then the gradient of it.
     pub activated: Rows,
-    /// What attention or the feed-forward part adds; on the way back the gradient of a map's input.
+    /// What attention or the feed-forward part adds; on the way back the gradient of a map's input, in rows as wide as that.
     pub change: Rows,
     /// The gradient of what layers pass on, and its product with B.
     pub dy: Rows,
@@ -116,14 +116,15 @@ impl Room {
     /// Takes it from an arena.
     pub fn new(needs: &Needs, arena: &mut Arena) -> Room {
         let Needs { config, largest, rank, kept, .. } = *needs;
-        let Config { hidden, intermediate, heads, kv_heads, vocabulary, layers, .. } = *config;
+        let Config { hidden, intermediate, heads, head_size: size, vocabulary, layers, .. } = *config;
         let Largest { tokens, rows, parts } = largest;
-        let size = config.head_size();
-        let qkv = (heads + 2 * kv_heads) * size;
+        let sizes = config.sizes();
+        let queries = sizes.queries();
+        let qkv = queries + 2 * sizes.keys();
         let trace = |arena: &mut Arena| Trace {
             inverse: arena.take(tokens, FLOAT),
             qkv: arena.rows(tokens, qkv),
-            mixed: arena.rows(tokens, hidden + tail(rank, 1)),
+            mixed: arena.rows(tokens, queries + tail(rank, 1)),
             sums: arena.take(heads * tokens, FLOAT),
             middle: arena.take(tokens * hidden, HALF),
             fed_inverse: arena.take(tokens, FLOAT),
@@ -150,11 +151,11 @@ impl Room {
             traces: (0..kept).map(|_| trace(arena)).collect(),
             normed: arena.rows(tokens, hidden + tail(rank, 3)),
             activated: arena.rows(tokens, intermediate + tail(rank, 1)),
-            change: arena.rows(tokens, hidden),
+            change: Rows { at: arena.take(tokens * hidden.max(queries), HALF), stride: hidden },
             dy: arena.rows(tokens, hidden + tail(rank, 1)),
             dqkv: arena.rows(tokens, qkv + tail(rank, 3)),
             dots: arena.take(heads * tokens, FLOAT),
-            dropped: arena.rows(if needs.dropout { tokens } else { 0 }, hidden.max(intermediate)),
+            dropped: arena.rows(if needs.dropout { tokens } else { 0 }, hidden.max(intermediate).max(queries)),
             panel: arena.take(needs.panel, HALF),
             final_inverse: arena.take(tokens, FLOAT),
             learned: arena.rows(rows, hidden),

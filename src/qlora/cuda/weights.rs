@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::gpu::{Address, FLOAT, Gpu, Rows, write_floats};
 use super::ops::Packed;
+use crate::architecture::Linear;
 use crate::qlora::config::Config;
 use crate::qlora::model::AdapterShape;
 
@@ -56,7 +57,7 @@ pub struct Groups {
 pub struct Layer {
     pub input_norm: Address,
     pub post_attention_norm: Address,
-    /// Of queries, keys and values.
+    /// Of queries, keys and values; 0 where they have none.
     pub bias: Address,
     pub groups: Groups,
 }
@@ -64,14 +65,10 @@ pub struct Layer {
 impl Groups {
     /// Of a layer, without weights; its adapters are added to `parameters`.
     pub fn new(config: &Config, shape: &AdapterShape, layer: usize, parameters: &mut Vec<Parameter>) -> Groups {
-        let Config { hidden, intermediate, kv_heads, .. } = *config;
-        let kv = kv_heads * config.head_size();
-        let mut group = |parts: &[(&str, usize)], into: usize| {
-            let part = |(name, out): &(&str, usize)| {
-                let name = format!("model.layers.{layer}.{name}");
-                let target = name.rsplit('.').next().unwrap_or_default();
-                let adapted = shape.targets.iter().any(|each| each == target);
-                let halves = [("lora_A", [shape.rank, into]), ("lora_B", [*out, shape.rank])];
+        let mut group = |parts: &[(String, Linear, [usize; 2])]| {
+            let part = |(name, linear, [out, into]): &(String, Linear, [usize; 2])| {
+                let adapted = shape.targets.iter().any(|each| each == linear.target());
+                let halves = [("lora_A", [shape.rank, *into]), ("lora_B", [*out, shape.rank])];
                 let adapter = adapted.then(|| {
                     halves.map(|(half, shape)| {
                         let start = parameters.last().map_or(0, |last: &Parameter| last.start + last.values());
@@ -79,15 +76,17 @@ impl Groups {
                         parameters.len() - 1
                     })
                 });
-                Part { name, out: *out, packed: None, adapter }
+                Part { name: name.clone(), out: *out, packed: None, adapter }
             };
+            let [_, into] = parts[0].2;
             Group { parts: parts.iter().map(part).collect(), into, panel: Panel::Shared }
         };
+        let linears = config.linears(layer);
         Groups {
-            qkv: group(&[("self_attn.q_proj", hidden), ("self_attn.k_proj", kv), ("self_attn.v_proj", kv)], hidden),
-            o: group(&[("self_attn.o_proj", hidden)], hidden),
-            gate_up: group(&[("mlp.gate_proj", intermediate), ("mlp.up_proj", intermediate)], hidden),
-            down: group(&[("mlp.down_proj", hidden)], intermediate),
+            qkv: group(&linears[..3]),
+            o: group(&linears[3..4]),
+            gate_up: group(&linears[4..6]),
+            down: group(&linears[6..]),
         }
     }
 
