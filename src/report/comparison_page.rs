@@ -8,8 +8,8 @@ use super::comparison::{p_value, signed, verdicts, word};
 use super::page::{css, render};
 use super::prose::comparison_methods;
 use super::svg::Figure;
-use super::{Difference, figures, metrics};
-use crate::score::compare::{self, Comparison, Flips, MetricComparison, TaskComparison};
+use super::{RunDifference, figures, metrics};
+use crate::score::compare::{Comparison, Flips, MetricComparison, MetricDifference, TaskComparison};
 use crate::scores::{CHECKS, less_is_better};
 
 /// What the comparison's template sees.
@@ -17,7 +17,7 @@ use crate::scores::{CHECKS, less_is_better};
 struct ComparisonView<'a> {
     title: String,
     baseline: &'a str,
-    differing: &'a [Difference],
+    differing: &'a [RunDifference],
     verdict: Vec<String>,
     figures: Vec<Figure>,
     tasks: Vec<ComparedTask<'a>>,
@@ -66,7 +66,7 @@ struct FlipsView<'a> {
 ///
 /// # Errors
 /// When the template can't be rendered, which no comparison should be able to cause.
-pub fn comparison_html(comparison: &Comparison, differing: &[Difference]) -> Result<String> {
+pub fn comparison_html(comparison: &Comparison, differing: &[RunDifference]) -> Result<String> {
     let baseline = comparison.runs[0].as_str();
     render(
         "comparison.html",
@@ -116,7 +116,7 @@ fn compared_task<'a>(name: &'a str, task: &'a TaskComparison, runs: &'a [String]
 fn compared_metric<'a>(key: &'a str, metric: &MetricComparison, runs: &'a [String]) -> ComparedMetric<'a> {
     let row = |(index, run): (usize, &'a String)| {
         let difference = index.checked_sub(1).map(|index| &metric.differences[index]);
-        let of = |text: &dyn Fn(&compare::Difference) -> String| difference.map_or(String::new(), text);
+        let of = |text: &dyn Fn(&MetricDifference) -> String| difference.map_or(String::new(), text);
         ComparedRun {
             run,
             is_best: metric.best.contains(&index) && !CHECKS.contains(&key),

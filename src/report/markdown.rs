@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::comparison::{p_value, signed, verdicts, word};
 use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
-use super::{Difference, Report, metrics};
+use super::{Report, RunDifference, metrics};
 use crate::score::compare::Comparison;
 use crate::scores::{CHECKS, Scores};
 
@@ -25,7 +25,7 @@ pub fn markdown(report: &Report) -> String {
 }
 
 /// The verdicts, then all metrics of all runs.
-pub fn comparison_markdown(comparison: &Comparison, differing: &[Difference]) -> String {
+pub fn comparison_markdown(comparison: &Comparison, differing: &[RunDifference]) -> String {
     let differs: Vec<String> =
         differing.iter().map(|each| format!("Differs in {}: {}", each.what, each.values.join(" · "))).collect();
     let [english, indonesian] = comparison_methods(comparison);

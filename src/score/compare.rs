@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
-use super::bootstrap::{Plan, Replicates};
+use super::bootstrap::{Replicates, ResamplePlan};
 use super::interval::bca;
 use super::same_data::{check_same_data, common_tasks, scored};
 use super::significance::{LEVEL, holm, mcnemar, randomisation_p, smallest_difference};
@@ -84,7 +84,7 @@ pub struct MetricComparison {
     /// Bounds of the 95 % interval of each run, from the same resamples.
     pub intervals: Vec<[f64; 2]>,
     /// Each run but the first, against the first.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<MetricDifference>,
     /// Indices of the runs that no test tells from the best one, which is among them; max-T over all pairs.
     pub best: Vec<usize>,
     /// How much the best run's value is expected to be too good for having been picked on this data.
@@ -93,7 +93,7 @@ pub struct MetricComparison {
 
 /// A run minus the baseline.
 #[derive(Debug, Clone, Serialize)]
-pub struct Difference {
+pub struct MetricDifference {
     /// In the metric's unit.
     pub value: f64,
     /// Lower bound of the 95 % interval.
@@ -142,7 +142,7 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
 
     // The same for all runs, as they are of the same data in the same order.
     let clusters = tables[0].clusters();
-    let plan = Plan::new(clusters.count, settings);
+    let plan = ResamplePlan::new(clusters.count, settings);
     let common: Vec<IndexSet<String>> = (0..tasks.len()).map(|task| common_keys(&tables, task)).collect();
     let sheets: Vec<Sheet> = tables.iter().map(|table| Sheet::of(table, &clusters, Some(&common))).collect();
     let width = sheets[0].width();
@@ -170,7 +170,7 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
             for key in &statistic.keys {
                 let columns: Vec<Vec<f64>> = (0..runs.len()).map(|run| replicates.column(run * width + at)).collect();
                 let values: Vec<f64> = whole.iter().map(|values| values[at]).collect();
-                let mut differences: Vec<Difference> = (1..runs.len())
+                let mut differences: Vec<MetricDifference> = (1..runs.len())
                     .map(|run| {
                         let resampled = minus(&columns[run], &columns[0]);
                         let left_out = minus(&jackknife.column(run * width + at), &jackknife.column(at));
@@ -266,10 +266,15 @@ fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
 }
 
 /// Not judged yet.
-fn difference(value: f64, resampled: Vec<f64>, left_out: &[f64], test: Option<(&'static str, f64)>) -> Difference {
+fn difference(
+    value: f64,
+    resampled: Vec<f64>,
+    left_out: &[f64],
+    test: Option<(&'static str, f64)>,
+) -> MetricDifference {
     let smallest_shown = smallest_difference(standard_deviation(&resampled));
     let interval = bca(value, resampled, left_out);
-    Difference {
+    MetricDifference {
         value,
         low: interval.low,
         high: interval.high,
@@ -288,7 +293,7 @@ fn swap_name(task: &Task, key: &str) -> &'static str {
     if mean { "sign-flip" } else { "label-swap" }
 }
 
-fn judge(differences: &mut [Difference], key: &str) {
+fn judge(differences: &mut [MetricDifference], key: &str) {
     let p_values: Option<Vec<f64>> = differences.iter().map(|difference| difference.p).collect();
     let Some(p_values) = p_values else { return };
     for (difference, adjusted) in differences.iter_mut().zip(holm(&p_values)) {

@@ -20,7 +20,7 @@ mod table;
 
 use indexmap::{IndexMap, IndexSet};
 
-use self::bootstrap::Plan;
+use self::bootstrap::ResamplePlan;
 use self::calibration::Judged;
 use self::interval::{CONFIDENCE, Interval, bca, wilson};
 pub use self::rows::{Join, Thresholds};
@@ -38,7 +38,7 @@ const RATES: [&str; 2] = ["accuracy", "invalid_rate"];
 /// The scores of every task. A task without a scored row has no metrics.
 pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, thresholds: &Thresholds) -> Scores {
     let clusters = table.clusters();
-    let plan = Plan::new(clusters.count, settings);
+    let plan = ResamplePlan::new(clusters.count, settings);
     let sheet = Sheet::of(table, &clusters, None);
     let write = |weights: &[u16], values: &mut [f64]| sheet.write(weights, values);
     let whole = sheet.values(clusters.count);
