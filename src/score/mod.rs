@@ -9,9 +9,12 @@ mod checks;
 pub mod chrf;
 pub mod classification;
 pub mod compare;
+#[cfg(test)]
+mod fixture;
 pub mod interval;
+mod join;
 pub mod rouge;
-mod rows;
+mod row;
 mod same_data;
 pub mod significance;
 mod slices;
@@ -23,7 +26,8 @@ use indexmap::{IndexMap, IndexSet};
 use self::bootstrap::ResamplePlan;
 use self::calibration::Judged;
 use self::interval::{CONFIDENCE, Interval, bca, wilson};
-pub use self::rows::{Join, Thresholds};
+pub use self::join::Join;
+pub use self::row::Thresholds;
 use self::slices::{Spread, slices};
 use self::statistic::Statistic;
 pub use self::table::{Clusters, Table, TaskTable};
@@ -236,6 +240,7 @@ fn rate(key: &str, rows: &TaskTable, cluster_of: &[u32]) -> Interval {
 mod tests {
     use super::*;
     use crate::prediction::Finish;
+    use crate::score::fixture::tasks;
     use crate::scores::Row;
     use crate::task::parse_tasks;
 
@@ -244,12 +249,6 @@ mod tests {
     fn score(rows: &[Row], tasks: &[Task], settings: &ScoreSettings) -> Scores {
         let metrics = MetricSettings { amounts: false, stems: false };
         super::score(&Table::of(rows, tasks).unwrap(), settings, &metrics, &Thresholds::new())
-    }
-
-    fn tasks() -> Vec<Task> {
-        let text = "[task.summary]\nkind = \"text\"\ntemplate = \"s\"\nmax_tokens = 9\n\
-            [task.ad]\nkind = \"label\"\ntemplate = \"a\"\nmax_tokens = 9\nlabels = [\"iklan\", \"bukan iklan\"]\n";
-        parse_tasks(text, "tasks.toml").unwrap()
     }
 
     /// 120 Reels of 12 accounts. An account's Reels are alike: its answers are all right or all invalid.
