@@ -15,7 +15,6 @@ pub mod interval;
 mod join;
 pub mod rouge;
 mod row;
-mod same_data;
 pub mod significance;
 mod slices;
 mod statistic;
