@@ -6,7 +6,7 @@ use super::RunDifference;
 use super::metrics::{self, counted, decimal};
 use super::table::empty;
 use crate::score::compare::{Comparison, MetricComparison, MetricDifference, TaskComparison, Verdict};
-use crate::scores::CHECKS;
+use crate::score::metric::{Direction, direction};
 
 /// For each task what the main metric says in a sentence, then all metrics; `differing` is what else differs between the
 /// runs.
@@ -98,7 +98,7 @@ fn best(comparison: &Comparison, metric: &MetricComparison, key: &str) -> String
 
 fn table(comparison: &Comparison, task: &TaskComparison) -> Table {
     let mut table = empty(&["metric", "run", "value", "difference", "95 % interval", "p", "verdict"], 2);
-    for (key, metric) in task.metrics.iter().filter(|(key, _)| !CHECKS.contains(&key.as_str())) {
+    for (key, metric) in task.metrics.iter().filter(|(key, _)| direction(key) != Direction::Neither) {
         for (index, (run, value)) in comparison.runs.iter().zip(&metric.values).enumerate() {
             let key = if index == 0 { key.as_str() } else { "" };
             let mut cells = vec![key.to_owned(), run.clone(), decimal(*value)];

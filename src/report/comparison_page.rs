@@ -10,7 +10,7 @@ use super::prose::comparison_methods;
 use super::svg::Figure;
 use super::{RunDifference, figures, metrics};
 use crate::score::compare::{Comparison, Flips, MetricComparison, MetricDifference, TaskComparison};
-use crate::scores::{CHECKS, less_is_better};
+use crate::score::metric::{Direction, direction};
 
 /// What the comparison's template sees.
 #[derive(Serialize)]
@@ -119,7 +119,7 @@ fn compared_metric<'a>(key: &'a str, metric: &MetricComparison, runs: &'a [Strin
         let of = |text: &dyn Fn(&MetricDifference) -> String| difference.map_or(String::new(), text);
         ComparedRun {
             run,
-            is_best: metric.best.contains(&index) && !CHECKS.contains(&key),
+            is_best: metric.best.contains(&index) && direction(key) != Direction::Neither,
             value: metrics::decimal(metric.values[index]),
             difference: of(&|difference| signed(difference.value)),
             interval: of(&|difference| format!("{} – {}", signed(difference.low), signed(difference.high))),
@@ -129,7 +129,7 @@ fn compared_metric<'a>(key: &'a str, metric: &MetricComparison, runs: &'a [Strin
     };
     ComparedMetric {
         name: metrics::name(key),
-        lower_is_better: less_is_better(key),
+        lower_is_better: direction(key) == Direction::Lower,
         rows: runs.iter().enumerate().map(row).collect(),
     }
 }

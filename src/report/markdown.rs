@@ -6,7 +6,8 @@ use super::comparison::{p_value, signed, verdicts, word};
 use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
 use super::{Report, RunDifference, metrics};
 use crate::score::compare::Comparison;
-use crate::scores::{CHECKS, Scores};
+use crate::score::metric::{Direction, direction};
+use crate::scores::Scores;
 
 /// The scores with their intervals, what they say, how they were made and what to keep in mind.
 pub fn markdown(report: &Report) -> String {
@@ -61,7 +62,7 @@ pub fn model_card(report: &Report) -> String {
         ));
         for (key, metric) in metrics::ordered(&scores.metrics)
             .into_iter()
-            .filter(|(key, metric)| metric.value.is_finite() && !CHECKS.contains(key))
+            .filter(|(key, metric)| metric.value.is_finite() && direction(key) != Direction::Neither)
         {
             front.push_str(&format!("    - type: {}\n      value: {:.4}\n", yaml(key), metric.value));
         }

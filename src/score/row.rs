@@ -2,15 +2,12 @@
 
 use indexmap::IndexMap;
 
-use super::checks::checks;
-use super::chrf::{self, chrf};
-use super::rouge::{self, Mode};
-use super::{classification, slices};
+use super::checks::{self, checks};
+use super::{classification, metric, rouge, slices};
 use crate::config::MetricSettings;
-use crate::indonesian::Words;
 use crate::prediction::{Finish, Prediction};
 use crate::reel::Reel;
-use crate::scores::{CHECKS, Row};
+use crate::scores::{CORRECT, Row};
 use crate::task::{Task, TaskKind};
 
 /// The least probability from which on the positive label is answered, by task name.
@@ -41,7 +38,7 @@ impl<'a> RowScorer<'a> {
             (Some(reference), TaskKind::Label) => {
                 let label = classification::answer(task, &prediction.output, prediction.finish);
                 let correct = label.is_some_and(|label| task.labels[label] == *reference);
-                (IndexMap::from([("correct".to_owned(), f64::from(u8::from(correct)))]), vec![])
+                (IndexMap::from([(CORRECT.to_owned(), f64::from(u8::from(correct)))]), vec![])
             }
             (None, TaskKind::Label) => Default::default(),
         };
@@ -72,19 +69,34 @@ impl<'a> RowScorer<'a> {
         let output = if prediction.finish == Finish::Error { "" } else { &prediction.output };
         let (checked, flags) = checks(output, reel);
         let Some(reference) = reference else { return (IndexMap::new(), flags) };
-        let id = |stems| Mode::Id(Words { amounts: self.settings.amounts, stems });
-        let mut modes = vec![("", Mode::Google), ("_id", id(false))];
-        modes.extend(self.settings.stems.then(|| ("_id_stem", id(true))));
-        let mut metrics = IndexMap::new();
-        for (suffix, mode) in modes {
-            for (key, score) in rouge::METRICS.iter().zip(self.rouge.score(mode, reference, output)) {
-                metrics.insert(format!("{key}{suffix}"), score.f);
-            }
-        }
-        metrics.extend(chrf::METRICS.map(str::to_owned).into_iter().zip(chrf(reference, output)));
-        metrics.extend(CHECKS.map(str::to_owned).into_iter().zip(checked));
-        (metrics, flags)
+        let rouge = &mut self.rouge;
+        (TextPair { reference, output, checked: &checked, settings: self.settings, rouge }.metrics(), flags)
     }
+}
+
+/// A text beside its reference, as metrics see it.
+pub(super) struct TextPair<'a> {
+    pub reference: &'a str,
+    /// Empty where there is no answer.
+    pub output: &'a str,
+    /// What [`checks`] says.
+    pub checked: &'a [f64; checks::METRICS.len()],
+    pub settings: &'a MetricSettings,
+    pub rouge: &'a mut rouge::Scorer,
+}
+
+impl TextPair<'_> {
+    /// By key.
+    fn metrics(&mut self) -> IndexMap<String, f64> {
+        metric::OF_TEXTS.into_iter().flat_map(|of_pair| of_pair(self)).collect()
+    }
+}
+
+/// The keys of the metrics that texts get.
+pub(super) fn text_keys(settings: &MetricSettings) -> Vec<String> {
+    let (reference, output, rouge) = ("", "", &mut rouge::Scorer::default());
+    let (checked, _) = checks(output, &Reel::default());
+    TextPair { reference, output, checked: &checked, settings, rouge }.metrics().into_keys().collect()
 }
 
 /// Answers by the threshold, where there are probabilities to go by.

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::interval::{CONFIDENCE, wilson};
+use super::metric::{Aggregate, find};
 use super::table::{Clusters, Grouping, Table};
 use crate::reel::Reel;
 use crate::scores::{Metric, Slices};
@@ -101,8 +102,8 @@ fn order(table: &Table, name: &str, grouping: &Grouping) -> Vec<usize> {
 /// standard error that the clusters give.
 pub(super) fn mean(metric: &str, rows: &[(u32, f64)]) -> Metric {
     let spread = Spread::of(rows);
-    let (low, high, method) = match metric {
-        "accuracy" => {
+    let (low, high, method) = match find(metric).map(|info| info.aggregate) {
+        Some(Aggregate::Rate(_)) => {
             let interval = wilson(spread.mean, spread.effective_rows());
             (interval.low, interval.high, interval.method)
         }

@@ -7,6 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::calibration::Judged;
 use super::classification;
+use super::metric::main_metric;
 use crate::lines::Lines;
 use crate::scores::{Row, each_row};
 use crate::task::{Task, TaskKind};
@@ -260,11 +261,10 @@ impl TaskTable {
     pub(super) fn simple(&self) -> (&'static str, Vec<f64>) {
         match &self.answers {
             Answers::Text { keys, values } => {
-                let column = keys.iter().position(|key| key == "rougeL");
-                (
-                    "rougeL",
-                    column.map_or(vec![], |column| values.iter().skip(column).step_by(keys.len()).copied().collect()),
-                )
+                let main = main_metric(TaskKind::Text).key;
+                let column = keys.iter().position(|key| key == main);
+                let of_column = |column| values.iter().skip(column).step_by(keys.len()).copied().collect();
+                (main, column.map_or(vec![], of_column))
             }
             Answers::Labels(answers) => {
                 ("accuracy", answers.iter().map(|answer| f64::from(u8::from(answer.is_right()))).collect())

@@ -3,8 +3,8 @@
 use super::resampled::ResampledMetric;
 use super::{Flips, MetricDifference, Verdict};
 use crate::score::interval::bca;
+use crate::score::metric::{Direction, direction};
 use crate::score::significance::{LEVEL, holm, mcnemar, randomisation_p, smallest_difference};
-use crate::scores::{CHECKS, less_is_better};
 
 /// How two runs are told apart.
 pub(super) enum Test<'a> {
@@ -64,15 +64,11 @@ fn judge(differences: &mut [MetricDifference], key: &str) {
     let Some(p_values) = p_values else { return };
     for (difference, adjusted) in differences.iter_mut().zip(holm(&p_values)) {
         difference.p_adjusted = Some(adjusted);
-        let more = difference.value > 0.0;
-        difference.verdict = if adjusted >= LEVEL {
-            Verdict::NoDifferenceShown
-        } else if CHECKS.contains(&key) {
-            Verdict::Different
-        } else if more != less_is_better(key) {
-            Verdict::Better
-        } else {
-            Verdict::Worse
+        difference.verdict = match direction(key) {
+            _ if adjusted >= LEVEL => Verdict::NoDifferenceShown,
+            Direction::Neither => Verdict::Different,
+            better if (difference.value > 0.0) == (better == Direction::Higher) => Verdict::Better,
+            _ => Verdict::Worse,
         };
     }
 }

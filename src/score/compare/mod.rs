@@ -25,10 +25,10 @@ use self::resampled::{Resampled, ResampledMetric};
 use self::same_data::{check_same_data, common_tasks, scored};
 use super::bootstrap::ResamplePlan;
 use super::interval::bca;
+use super::metric::{self, Aggregate, Direction, main_metric};
 use super::statistic::Statistic;
 use super::{Clusters, Sheet, Table, sampling};
 use crate::config::ScoreSettings;
-use crate::scores::{less_is_better, main_metric};
 use crate::task::{Task, TaskKind};
 
 /// A run to compare.
@@ -53,7 +53,7 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
     }
 
     let paired = Paired::new(tables, settings);
-    let of_task = |(index, task): (usize, &Task)| (task.name.clone(), paired.task(index, task));
+    let of_task = |(index, task): (usize, &Task)| (task.name.clone(), paired.task(index));
     let compared: IndexMap<String, TaskComparison> = tasks.iter().enumerate().map(of_task).collect();
     let scored: BTreeSet<&String> = runs.iter().flat_map(|run| scored(&run.table)).map(|task| &task.name).collect();
     let left_out = scored.into_iter().filter(|name| !compared.contains_key(*name)).cloned().collect();
@@ -88,7 +88,7 @@ impl Paired {
         Paired { tables, clusters, common, sheets, resampled }
     }
 
-    fn task(&self, index: usize, task: &Task) -> TaskComparison {
+    fn task(&self, index: usize) -> TaskComparison {
         let Paired { tables, clusters, common, sheets, resampled } = self;
         let rows = &tables[0].tasks[index];
         let sampling = sampling(rows, &clusters.of_task[index], clusters.unit());
@@ -101,7 +101,7 @@ impl Paired {
                     _ if !statistic.can_swap() => Test::None,
                     // With one row a cluster the exact test needs no draws.
                     "accuracy" if sampling.clusters == rows.len() => Test::McNemar(&flips),
-                    key => Test::Swap(swap_name(task, key)),
+                    key => Test::Swap(swap_name(key)),
                 };
                 metrics.insert(key.clone(), compare_metric(key, resampled.metric(at), &test));
                 at += 1;
@@ -112,19 +112,19 @@ impl Paired {
         TaskComparison {
             n: rows.len(),
             sampling,
-            main: main_metric(task.kind).to_owned(),
+            main: main_metric(rows.task.kind).key.to_owned(),
             metrics,
             left_out: left_out.into_iter().collect(),
-            flips: if task.kind == TaskKind::Label { flips } else { vec![] },
+            flips: if rows.task.kind == TaskKind::Label { flips } else { vec![] },
         }
     }
 }
 
-fn compare_metric(key: &str, metric: ResampledMetric, test: &Test) -> MetricComparison {
-    let differences = differences(key, &metric, test);
-    let sign = if less_is_better(key) { -1.0 } else { 1.0 };
-    let (best, optimism) = tied_with_best(&metric.values, &metric.replicates, sign);
-    let ResampledMetric { values, replicates, jackknife, .. } = metric;
+fn compare_metric(key: &str, resampled: ResampledMetric, test: &Test) -> MetricComparison {
+    let differences = differences(key, &resampled, test);
+    let sign = if metric::direction(key) == Direction::Lower { -1.0 } else { 1.0 };
+    let (best, optimism) = tied_with_best(&resampled.values, &resampled.replicates, sign);
+    let ResampledMetric { values, replicates, jackknife, .. } = resampled;
     let interval = |((value, replicates), jackknife): ((&f64, Vec<f64>), &Vec<f64>)| {
         let interval = bca(*value, replicates, jackknife);
         [interval.low, interval.high]
@@ -134,9 +134,11 @@ fn compare_metric(key: &str, metric: ResampledMetric, test: &Test) -> MetricComp
 }
 
 /// What exchanging rows between two runs is called: for a mean it flips the signs of the rows' differences.
-fn swap_name(task: &Task, key: &str) -> &'static str {
-    let mean = matches!(task.kind, TaskKind::Text) || key == "accuracy" || less_is_better(key);
-    if mean { "sign-flip" } else { "label-swap" }
+fn swap_name(key: &str) -> &'static str {
+    match metric::find(key).map(|info| info.aggregate) {
+        Some(Aggregate::Whole) => "label-swap",
+        _ => "sign-flip",
+    }
 }
 
 /// The metrics of a task in one run.
