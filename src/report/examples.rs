@@ -17,7 +17,7 @@ use crate::score::metric::{find, main_metric};
 use crate::scores::{CORRECT, Row};
 use crate::task::{Task, TaskKind};
 
-/// Of the label probabilities, the highest are shown.
+/// Label probabilities that are shown of an answer: the highest.
 const PROBABILITIES: usize = 3;
 /// Answers under each heading of those worth a look.
 const LOOKS: usize = 5;
@@ -52,9 +52,9 @@ struct Answer {
     outcome: Outcome,
     is_cut: bool,
     finish: Finish,
-    /// Of HTML.
+    /// As HTML, with what it shares with the answer marked.
     reference: Option<Value>,
-    /// Of HTML.
+    /// As HTML, with what it shares with the reference and what is flagged marked.
     output: Value,
     metrics: Vec<(String, String)>,
     flags: Vec<String>,
@@ -79,7 +79,7 @@ enum Outcome {
 struct Probability {
     label: String,
     percent: String,
-    /// Of the bar, in per cent.
+    /// Width of its bar in per cent.
     width: String,
 }
 
@@ -132,7 +132,7 @@ pub fn looks(rows: &Rows, task: &Task, flips: Option<(&str, &Flips)>, seed: u64)
         .collect()
 }
 
-/// Of rows of one Reel.
+/// The card of a Reel, from some of its rows.
 fn card(rows: &Rows, marks: &[&Mark], tasks: &[Task]) -> Result<Card> {
     let rows: Vec<Row> = marks.iter().map(|mark| rows.row(mark)).collect::<Result<_>>()?;
     Ok(Card {

@@ -172,7 +172,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// As a quoted YAML scalar, which JSON strings are.
+/// A text as a quoted YAML scalar: JSON strings are that too.
 fn yaml(text: &str) -> String {
     Value::from(text).to_string()
 }

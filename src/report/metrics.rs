@@ -1,4 +1,4 @@
-//! Order, names and printed form of metrics. This is the only place that rounds a score.
+//! How metrics are printed. This is the only place that rounds a score.
 
 use indexmap::IndexMap;
 

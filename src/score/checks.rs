@@ -12,7 +12,7 @@ use crate::reel::Reel;
 pub(super) const METRICS: [&str; 7] =
     ["words", "compression", "novel_bigrams", "coverage", "density", "repetition", "unsupported_rate"];
 
-/// By metric key.
+/// The checks of a pair's answer, by metric key.
 pub(super) fn of_pair(pair: &mut TextPair) -> Vec<(String, f64)> {
     METRICS.map(str::to_owned).into_iter().zip(*pair.checked).collect()
 }

@@ -12,12 +12,12 @@ const WORDS: usize = 2;
 /// How much more recall counts than precision, squared.
 const FACTOR: f64 = 4.0;
 
-/// By metric key.
+/// chrF and chrF++ of a pair, by metric key.
 pub(super) fn of_pair(pair: &mut TextPair) -> Vec<(String, f64)> {
     METRICS.map(str::to_owned).into_iter().zip(chrf(pair.reference, pair.output)).collect()
 }
 
-/// Both scores, in 0..=1.
+/// chrF and chrF++, each in 0..=1.
 pub fn chrf(reference: &str, hypothesis: &str) -> [f64; 2] {
     let (reference_words, hypothesis_words) = (split(reference), split(hypothesis));
     let characters = |words: &[&str]| -> Vec<char> { words.iter().flat_map(|word| word.chars()).collect() };

@@ -129,7 +129,8 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
-    /// Of a run's rows, over the clusters of it and of all runs it is compared with; of each task only the `wanted` metrics.
+    /// From a run's rows. The clusters are those of all runs it is compared with; of each task only the `wanted` metrics are
+    /// taken.
     pub fn of(table: &Table, clusters: &Clusters, wanted: Option<&[IndexSet<String>]>) -> Sheet {
         let of_task = |(task, rows): (usize, &TaskTable)| {
             Statistic::of(rows, &clusters.of_task[task], clusters.count, wanted.map(|wanted| &wanted[task]))

@@ -23,7 +23,7 @@ pub enum Mode {
 /// Metric keys, in the order of [`Scorer::score`].
 pub const METRICS: [&str; 4] = ["rouge1", "rouge2", "rougeL", "rougeLsum"];
 
-/// F by metric key, in each mode that is asked for.
+/// F-measures of a pair by metric key, in each mode that the settings ask for.
 pub(super) fn of_pair(pair: &mut TextPair) -> Vec<(String, f64)> {
     let id = |stems| Mode::Id(Words { amounts: pair.settings.amounts, stems });
     let mut modes = vec![("", Mode::Google), ("_id", id(false))];

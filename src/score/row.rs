@@ -86,7 +86,7 @@ pub(super) struct TextPair<'a> {
 }
 
 impl TextPair<'_> {
-    /// By key.
+    /// All metrics of texts, by key.
     fn metrics(&mut self) -> IndexMap<String, f64> {
         metric::OF_TEXTS.into_iter().flat_map(|of_pair| of_pair(self)).collect()
     }

@@ -125,14 +125,14 @@ pub(super) struct Spread {
     pub mean: f64,
     pub clusters: usize,
     rows: usize,
-    /// Of the mean, over the clusters.
+    /// Variance of the mean, given that rows of a cluster are alike.
     variance: f64,
-    /// Of the mean, were the rows independent.
+    /// Variance the mean would have if the rows were independent.
     independent: f64,
 }
 
 impl Spread {
-    /// Of rows with their clusters.
+    /// From the cluster and the value of each row.
     pub fn of(rows: &[(u32, f64)]) -> Spread {
         let n = rows.len() as f64;
         let mean = rows.iter().map(|(_, value)| value).sum::<f64>() / n;

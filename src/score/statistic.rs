@@ -34,7 +34,7 @@ enum Kind {
 /// Each cluster's sums of values, and behind them its rows.
 #[derive(Debug, Clone)]
 struct Means {
-    /// Of a cluster.
+    /// Arrays of sums that a cluster takes.
     lanes: usize,
     /// `[clusters, lanes]`
     sums: Vec<[f64; LANES]>,

@@ -37,11 +37,11 @@ pub(super) struct Origin {
     reel: u32,
     account: Option<u32>,
     repeat: u32,
-    /// Of the reference text.
+    /// Hash of the reference text: enough to tell whether two runs have the same.
     reference: u64,
 }
 
-/// In the order of the rows.
+/// The answers of a task, in the order of the rows.
 #[derive(Debug, Clone)]
 pub(super) enum Answers {
     /// `values` is `[rows, keys]`.
@@ -89,7 +89,7 @@ impl Table {
         Table { tasks: tasks.iter().map(of_task).collect(), reels: IndexSet::new(), accounts: IndexSet::new() }
     }
 
-    /// Of rows in memory.
+    /// Takes in rows that are in memory.
     ///
     /// # Errors
     /// As [`Table::add`].
@@ -99,7 +99,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Of a `rows.jsonl`.
+    /// Takes in the rows of a `rows.jsonl`.
     ///
     /// # Errors
     /// As [`Table::add`], with the line; and when the file can't be read.
@@ -306,7 +306,7 @@ fn number(names: &mut IndexSet<String>, name: &str) -> u32 {
     index as u32
 }
 
-/// Of a text, the same within a process.
+/// A text's hash, which is the same only within a process.
 pub(super) fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);

@@ -34,7 +34,7 @@ use crate::task::{Task, TaskKind};
 /// A run to compare.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// As it is shown.
+    /// How tables and pages call it.
     pub name: String,
     /// Its scored rows.
     pub table: Table,
@@ -74,7 +74,7 @@ struct Paired {
     clusters: Clusters,
     /// By task, the metrics that all runs have.
     common: Vec<IndexSet<String>>,
-    /// By run.
+    /// The statistics of each run.
     sheets: Vec<Sheet>,
     resampled: Resampled,
 }

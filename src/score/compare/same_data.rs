@@ -54,7 +54,8 @@ pub(super) fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
     Ok(common)
 }
 
-/// Both sorted by Reel and repeat.
+/// Refuses runs whose rows are not about the same Reels with the same references and accounts. Both tables are sorted by
+/// Reel and repeat.
 pub(super) fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -> Result<()> {
     for (task, rows) in a.tasks.iter().enumerate() {
         let task_name = &rows.task.name;
