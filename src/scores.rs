@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::lines::{Lines, Place};
 use crate::prediction::Finish;
-use crate::task::TaskKind;
 
 /// `scores.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,19 +16,8 @@ pub struct Scores {
     pub tasks: IndexMap<String, TaskScores>,
 }
 
-/// What can be seen of a text without a reference, beside its ROUGE and chrF: neither more nor less is better.
-pub const CHECKS: [&str; 7] =
-    ["words", "compression", "novel_bigrams", "coverage", "density", "repetition", "unsupported_rate"];
-
-/// Whether a smaller value of a metric is the better one.
-pub fn less_is_better(metric: &str) -> bool {
-    matches!(metric, "invalid_rate" | "brier" | "log_loss" | "ece")
-}
-
-/// The metric that stands for a task where there is room for one.
-pub fn main_metric(kind: TaskKind) -> &'static str {
-    if kind == TaskKind::Text { "rougeL" } else { "macro_f1" }
-}
+/// The key of a label's row: 1 where the answer is right, else 0.
+pub const CORRECT: &str = "correct";
 
 /// Reads a `rows.jsonl` line by line, each with the place where it stands.
 ///
@@ -236,7 +224,7 @@ pub struct Row {
     pub label_logprobs: Option<IndexMap<String, f64>>,
     #[expect(missing_docs, reason = "the name says it")]
     pub finish: Finish,
-    /// By metric key: ROUGE F-measures, chrF and checks, or `correct` as 0 or 1. Empty without a reference.
+    /// By metric key, or [`CORRECT`] alone for a label. Empty without a reference.
     pub metrics: IndexMap<String, f64>,
     /// What the text states and its Reel doesn't: numbers, handles, tags and names to look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -11,7 +11,7 @@ use crate::cli::CompareArgs;
 use crate::config::with_file;
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
-use crate::report::{self, Difference};
+use crate::report::{self, RunDifference};
 use crate::run::{EnvironmentFailure, write_atomically, write_json};
 use crate::score::Table;
 use crate::score::compare::{Run, compare};
@@ -44,7 +44,7 @@ pub(super) fn run(args: CompareArgs, config: Option<&Path>) -> Result<Code> {
 }
 
 /// The runs of result directories, and what besides their answers is not the same.
-pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<Difference>)> {
+pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunDifference>)> {
     let mut runs = Vec::new();
     let mut manifests = Vec::new();
     for (directory, name) in directories.iter().zip(names(directories)?) {
@@ -77,7 +77,7 @@ fn names(directories: &[PathBuf]) -> Result<Vec<String>> {
 }
 
 /// What besides the answers is not the same in all runs.
-fn differences(manifests: &[Manifest]) -> Vec<Difference> {
+fn differences(manifests: &[Manifest]) -> Vec<RunDifference> {
     let of = |what: &'static str, value: fn(&Manifest) -> Option<String>, shown: usize| {
         let values: Vec<String> = manifests
             .iter()
@@ -87,7 +87,7 @@ fn differences(manifests: &[Manifest]) -> Vec<Difference> {
             .collect();
         let differ = values.iter().any(|value| *value != values[0]);
         let values = values.iter().map(|value| value.chars().take(shown).collect()).collect();
-        differ.then_some(Difference { what, values })
+        differ.then_some(RunDifference { what, values })
     };
     [
         of("model", |manifest| Some(manifest.model.as_ref()?.name.clone()), 60),

@@ -11,8 +11,9 @@ use crate::ask::{Manifest, Records};
 use crate::config::{ScoringSettings, Threshold};
 use crate::lines::Lines;
 use crate::reel::each_reel;
+use crate::score::metric::{Direction, direction};
 use crate::score::{self, Table, Thresholds};
-use crate::scores::{Scores, less_is_better};
+use crate::scores::Scores;
 use crate::task::Task;
 
 /// Refuses what no score can answer, before anything is computed.
@@ -29,9 +30,9 @@ pub(super) fn check(settings: &ScoringSettings, tasks: &[Task]) -> Result<()> {
             let known: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
             format!("--fail-under names an unknown task {name:?}\nhint: tasks are {}", known.join(", "))
         })?;
-        let is_made = |key: &String| !less_is_better(key) && (settings.metrics.stems || !key.ends_with("_id_stem"));
-        let keys: Vec<String> = score::metric_keys(task).into_iter().filter(is_made).collect();
-        let why = if less_is_better(metric) { "one of which less is better" } else { "unknown" };
+        let mut keys = score::metric_keys(task, &settings.metrics);
+        keys.retain(|key| direction(key) == Direction::Higher);
+        let why = if direction(metric) == Direction::Lower { "one of which less is better" } else { "unknown" };
         ensure!(
             keys.contains(metric),
             "--fail-under {name}.{metric}: the metric is {why}\nhint: metrics of {name} are {}",

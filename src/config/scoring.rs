@@ -115,7 +115,7 @@ impl ReportFormat {
 pub struct ScoreSettings {
     /// Resamples behind each interval.
     pub bootstrap: usize,
-    /// Of the resampling.
+    /// Seed of the resampling.
     pub seed: u64,
 }
 

@@ -81,7 +81,7 @@ impl Probes {
 
 /// How far the logits of one engine are from those of another, over all positions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Difference {
+pub struct LogitDifference {
     /// Distributions compared.
     pub positions: usize,
     /// The largest difference of a logit over the largest logit, of magnitudes.
@@ -96,7 +96,7 @@ pub struct Difference {
 ///
 /// # Errors
 /// When they don't belong together, or aren't finite.
-pub fn compare(reference: &[Vec<f32>], found: &[Vec<f32>]) -> Result<Difference> {
+pub fn compare(reference: &[Vec<f32>], found: &[Vec<f32>]) -> Result<LogitDifference> {
     ensure!(reference.len() == found.len() && !found.is_empty(), "{} rows and {}", reference.len(), found.len());
     let (mut largest, mut difference, mut kl, mut changed) = (0f64, 0f64, 0.0, 0);
     for (reference, found) in reference.iter().zip(found) {
@@ -111,7 +111,7 @@ pub fn compare(reference: &[Vec<f32>], found: &[Vec<f32>]) -> Result<Difference>
         ensure!(kl.is_finite(), "logits are not finite");
     }
     let relative = difference / largest;
-    Ok(Difference { positions: found.len(), relative, kl: kl / found.len() as f64, changed_tokens: changed })
+    Ok(LogitDifference { positions: found.len(), relative, kl: kl / found.len() as f64, changed_tokens: changed })
 }
 
 fn log_softmax(logits: &[f32]) -> Vec<f64> {
@@ -128,20 +128,20 @@ fn best<T: PartialOrd>(values: &[T]) -> usize {
 /// What a file may differ by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Of [`Difference::kl`].
+    /// Of [`LogitDifference::kl`].
     pub kl: f64,
     /// Share of labels that may change.
     pub labels: f64,
 }
 
-/// Of [`Difference::relative`] of a file in floats, against the forward pass it was made from.
+/// Of [`LogitDifference::relative`] of a file in floats, against the forward pass it was made from.
 pub fn float_limit(stored: FloatType) -> f64 {
     if stored == FloatType::F32 { 1e-3 } else { 1e-2 }
 }
 
 /// The same of a deep model, which passes on more of what rounding does: our own forward pass was repeated with it. Twice
 /// that, as the largest of many differences varies.
-pub fn rounding_limit(stored: FloatType, rounding: &Difference) -> f64 {
+pub fn rounding_limit(stored: FloatType, rounding: &LogitDifference) -> f64 {
     float_limit(stored).max(2.0 * rounding.relative)
 }
 
@@ -262,15 +262,15 @@ fn shorten(text: &str) -> String {
 #[derive(Debug, Clone, Default)]
 pub struct Proof {
     /// The file in floats against our forward pass, with its limit.
-    pub float: Option<(Difference, f64)>,
+    pub float: Option<(LogitDifference, f64)>,
     /// Our forward pass as a file in 16 bits computes it against the one in 32, where [`float_limit`] is missed.
-    pub rounding: Option<Difference>,
+    pub rounding: Option<LogitDifference>,
     /// The quantised file against the one in floats.
-    pub quantised: Option<(Difference, Limits)>,
+    pub quantised: Option<(LogitDifference, Limits)>,
     /// Labels that the quantised file changes, and how many were compared.
     pub labels: (usize, usize),
     /// The weights as training saw them against the file in floats.
-    pub trainer: Option<Difference>,
+    pub trainer: Option<LogitDifference>,
 }
 
 impl Proof {
@@ -356,7 +356,7 @@ mod tests {
     fn equal_logits_differ_in_nothing() {
         let rows = vec![vec![1.0, 2.0, -4.0]; 2];
         let same = compare(&rows, &rows).unwrap();
-        assert_eq!(same, Difference { positions: 2, relative: 0.0, kl: 0.0, changed_tokens: 0 });
+        assert_eq!(same, LogitDifference { positions: 2, relative: 0.0, kl: 0.0, changed_tokens: 0 });
     }
 
     #[test]
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn each_limit_counts() {
-        let found = |relative, kl| Difference { positions: 8, relative, kl, changed_tokens: 0 };
+        let found = |relative, kl| LogitDifference { positions: 8, relative, kl, changed_tokens: 0 };
         let limits = quantised_limits(Quant::Q8_0);
         let proof = |relative, kl, labels| Proof {
             float: Some((found(relative, 0.0), 1e-2)),
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn rounding_widens_the_limit_of_16_bits_only_as_far_as_it_goes() {
-        let rounding = |relative| Difference { positions: 8, relative, kl: 0.0, changed_tokens: 0 };
+        let rounding = |relative| LogitDifference { positions: 8, relative, kl: 0.0, changed_tokens: 0 };
         assert_eq!(rounding_limit(FloatType::Bf16, &rounding(1e-3)), 1e-2);
         assert_eq!(rounding_limit(FloatType::Bf16, &rounding(0.02)), 0.04);
     }

@@ -2,15 +2,15 @@
 
 use comfy_table::Table;
 
-use super::Difference as Differing;
+use super::RunDifference;
 use super::metrics::{self, counted, decimal};
 use super::table::empty;
-use crate::score::compare::{Comparison, Difference, MetricComparison, TaskComparison, Verdict};
-use crate::scores::CHECKS;
+use crate::score::compare::{Comparison, MetricComparison, MetricDifference, TaskComparison, Verdict};
+use crate::score::metric::{Direction, direction};
 
 /// For each task what the main metric says in a sentence, then all metrics; `differing` is what else differs between the
 /// runs.
-pub fn comparison(comparison: &Comparison, differing: &[Differing]) -> String {
+pub fn comparison(comparison: &Comparison, differing: &[RunDifference]) -> String {
     let mut parts = Vec::new();
     let mut head = format!("baseline: {}", comparison.runs[0]);
     for line in differing {
@@ -56,8 +56,8 @@ fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
     lines
 }
 
-fn sentence(difference: &Difference, run: &str, baseline: &str, metric: &str) -> String {
-    let Difference { value, low, high, smallest_shown, .. } = difference;
+fn sentence(difference: &MetricDifference, run: &str, baseline: &str, metric: &str) -> String {
+    let MetricDifference { value, low, high, smallest_shown, .. } = difference;
     let metric = metrics::name(metric);
     let bounds = format!("{} in {metric}, 95\u{a0}% interval {} to {}", signed(*value), signed(*low), signed(*high));
     match difference.verdict {
@@ -98,7 +98,7 @@ fn best(comparison: &Comparison, metric: &MetricComparison, key: &str) -> String
 
 fn table(comparison: &Comparison, task: &TaskComparison) -> Table {
     let mut table = empty(&["metric", "run", "value", "difference", "95 % interval", "p", "verdict"], 2);
-    for (key, metric) in task.metrics.iter().filter(|(key, _)| !CHECKS.contains(&key.as_str())) {
+    for (key, metric) in task.metrics.iter().filter(|(key, _)| direction(key) != Direction::Neither) {
         for (index, (run, value)) in comparison.runs.iter().zip(&metric.values).enumerate() {
             let key = if index == 0 { key.as_str() } else { "" };
             let mut cells = vec![key.to_owned(), run.clone(), decimal(*value)];

@@ -8,16 +8,16 @@ use super::comparison::{p_value, signed, verdicts, word};
 use super::page::{css, render};
 use super::prose::comparison_methods;
 use super::svg::Figure;
-use super::{Difference, figures, metrics};
-use crate::score::compare::{self, Comparison, Flips, MetricComparison, TaskComparison};
-use crate::scores::{CHECKS, less_is_better};
+use super::{RunDifference, figures, metrics};
+use crate::score::compare::{Comparison, Flips, MetricComparison, MetricDifference, TaskComparison};
+use crate::score::metric::{Direction, direction};
 
 /// What the comparison's template sees.
 #[derive(Serialize)]
 struct ComparisonView<'a> {
     title: String,
     baseline: &'a str,
-    differing: &'a [Difference],
+    differing: &'a [RunDifference],
     verdict: Vec<String>,
     figures: Vec<Figure>,
     tasks: Vec<ComparedTask<'a>>,
@@ -66,7 +66,7 @@ struct FlipsView<'a> {
 ///
 /// # Errors
 /// When the template can't be rendered, which no comparison should be able to cause.
-pub fn comparison_html(comparison: &Comparison, differing: &[Difference]) -> Result<String> {
+pub fn comparison_html(comparison: &Comparison, differing: &[RunDifference]) -> Result<String> {
     let baseline = comparison.runs[0].as_str();
     render(
         "comparison.html",
@@ -116,10 +116,10 @@ fn compared_task<'a>(name: &'a str, task: &'a TaskComparison, runs: &'a [String]
 fn compared_metric<'a>(key: &'a str, metric: &MetricComparison, runs: &'a [String]) -> ComparedMetric<'a> {
     let row = |(index, run): (usize, &'a String)| {
         let difference = index.checked_sub(1).map(|index| &metric.differences[index]);
-        let of = |text: &dyn Fn(&compare::Difference) -> String| difference.map_or(String::new(), text);
+        let of = |text: &dyn Fn(&MetricDifference) -> String| difference.map_or(String::new(), text);
         ComparedRun {
             run,
-            is_best: metric.best.contains(&index) && !CHECKS.contains(&key),
+            is_best: metric.best.contains(&index) && direction(key) != Direction::Neither,
             value: metrics::decimal(metric.values[index]),
             difference: of(&|difference| signed(difference.value)),
             interval: of(&|difference| format!("{} – {}", signed(difference.low), signed(difference.high))),
@@ -129,7 +129,7 @@ fn compared_metric<'a>(key: &'a str, metric: &MetricComparison, runs: &'a [Strin
     };
     ComparedMetric {
         name: metrics::name(key),
-        lower_is_better: less_is_better(key),
+        lower_is_better: direction(key) == Direction::Lower,
         rows: runs.iter().enumerate().map(row).collect(),
     }
 }

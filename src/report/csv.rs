@@ -18,7 +18,7 @@ pub fn csv(scores: &Scores) -> String {
     text
 }
 
-/// As RFC 4180 has it.
+/// A cell, in quotes where RFC 4180 asks for them.
 fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }

@@ -13,10 +13,11 @@ use super::rows::{Mark, Rows};
 use super::select::select;
 use crate::prediction::Finish;
 use crate::score::compare::Flips;
-use crate::scores::Row;
+use crate::score::metric::{find, main_metric};
+use crate::scores::{CORRECT, Row};
 use crate::task::{Task, TaskKind};
 
-/// Of the label probabilities, the highest are shown.
+/// Label probabilities that are shown of an answer: the highest.
 const PROBABILITIES: usize = 3;
 /// Answers under each heading of those worth a look.
 const LOOKS: usize = 5;
@@ -51,9 +52,9 @@ struct Answer {
     outcome: Outcome,
     is_cut: bool,
     finish: Finish,
-    /// Of HTML.
+    /// As HTML, with what it shares with the answer marked.
     reference: Option<Value>,
-    /// Of HTML.
+    /// As HTML, with what it shares with the reference and what is flagged marked.
     output: Value,
     metrics: Vec<(String, String)>,
     flags: Vec<String>,
@@ -78,7 +79,7 @@ enum Outcome {
 struct Probability {
     label: String,
     percent: String,
-    /// Of the bar, in per cent.
+    /// Width of its bar in per cent.
     width: String,
 }
 
@@ -100,8 +101,10 @@ pub fn looks(rows: &Rows, task: &Task, flips: Option<(&str, &Flips)>, seed: u64)
             let drawn: Vec<&Mark> = scored.sample(&mut random, LOOKS).copied().collect();
             scored.sort_by(|a, b| a.value.total_cmp(&b.value));
             let middle = scored.len().saturating_sub(LOOKS) / 2;
-            groups.push(("Worst by ROUGE-L".into(), scored.iter().take(LOOKS).copied().collect()));
-            groups.push(("In the middle by ROUGE-L".into(), scored.iter().skip(middle).take(LOOKS).copied().collect()));
+            let main = main_metric(task.kind).name;
+            groups.push((format!("Worst by {main}"), scored.iter().take(LOOKS).copied().collect()));
+            groups
+                .push((format!("In the middle by {main}"), scored.iter().skip(middle).take(LOOKS).copied().collect()));
             groups.push((format!("Drawn at random (seed {seed})"), drawn));
         }
         TaskKind::Label => {
@@ -129,7 +132,7 @@ pub fn looks(rows: &Rows, task: &Task, flips: Option<(&str, &Flips)>, seed: u64)
         .collect()
 }
 
-/// Of rows of one Reel.
+/// The card of a Reel, from some of its rows.
 fn card(rows: &Rows, marks: &[&Mark], tasks: &[Task]) -> Result<Card> {
     let rows: Vec<Row> = marks.iter().map(|mark| rows.row(mark)).collect::<Result<_>>()?;
     Ok(Card {
@@ -163,7 +166,7 @@ fn answer(row: Row, tasks: &[Task]) -> Answer {
 }
 
 fn outcome(row: &Row) -> Outcome {
-    match (row.finish, row.metrics.get("correct")) {
+    match (row.finish, row.metrics.get(CORRECT)) {
         (Finish::Error, _) => Outcome::Failed,
         (Finish::Invalid, _) => Outcome::Invalid,
         _ if row.reference.is_none() => Outcome::Unscored,
@@ -173,10 +176,9 @@ fn outcome(row: &Row) -> Outcome {
     }
 }
 
-/// A few that tell most; `correct` is what the outcome says in words.
+/// A few that tell most; [`CORRECT`] is what the outcome says in words.
 fn metrics(row: &Row) -> Vec<(String, String)> {
-    const SHOWN: [&str; 5] = ["rouge1", "rouge2", "rougeL", "rougeL_id", "chrf"];
-    let metrics = row.metrics.iter().filter(|(key, _)| SHOWN.contains(&key.as_str()));
+    let metrics = row.metrics.iter().filter(|(key, _)| find(key).is_some_and(|info| info.beside_answers));
     metrics.map(|(key, value)| (name(key).to_owned(), decimal(*value))).collect()
 }
 

@@ -65,7 +65,7 @@ pub fn facts(manifest: &Manifest) -> Vec<Fact> {
     .collect()
 }
 
-/// Of a training run.
+/// The head of a training run's page.
 pub fn training_facts(manifest: &Value) -> Vec<Fact> {
     let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let number = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_f64);

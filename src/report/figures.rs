@@ -4,7 +4,8 @@ use super::comparison::signed;
 use super::metrics::{self, count, counted, decimal, percent};
 use super::svg::{Curve, DataTable, Figure, Group, Mark, curve, forest};
 use crate::score::compare::Comparison;
-use crate::scores::{CHECKS, Metric, Scores, TaskScores, less_is_better};
+use crate::score::metric::{Direction, direction};
+use crate::scores::{Metric, Scores, TaskScores};
 use crate::task::Task;
 
 /// Every interval on one axis: the metrics that lie on the scale −1…1 and of which more is better.
@@ -43,7 +44,7 @@ pub fn all_metrics(scores: &Scores) -> Option<Figure> {
 fn is_drawn(key: &str, metric: &Metric) -> bool {
     let on_scale = |value: f64| (-1.0..=1.0).contains(&value);
     let values = [metric.low, metric.value, metric.high];
-    !less_is_better(key) && !CHECKS.contains(&key) && values.into_iter().all(on_scale)
+    direction(key) == Direction::Higher && values.into_iter().all(on_scale)
 }
 
 fn mark(label: &str, metric: &Metric) -> Mark {

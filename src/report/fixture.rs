@@ -51,7 +51,7 @@ pub fn row(reel_id: &str, task: &str) -> Row {
     }
 }
 
-/// As read from a file.
+/// Rows as if read from a file.
 pub fn rows_of(rows: &[Row]) -> Rows {
     let text: String = rows.iter().map(|row| serde_json::to_string(row).unwrap() + "\n").collect();
     Rows::read(Lines::embedded("rows.jsonl", text.leak())).unwrap()

@@ -22,7 +22,7 @@ struct Class {
     precision: String,
     recall: String,
     f1: String,
-    /// Of the bar beside the number, in per cent.
+    /// Width of the bar beside the number, in per cent.
     f1_width: String,
     support: String,
 }

@@ -4,14 +4,16 @@ use super::comparison::{p_value, signed};
 use super::prose::{Subject, comparison_methods, methods};
 use super::{Report, metrics};
 use crate::score::compare::Comparison;
-use crate::scores::CHECKS;
+use crate::score::metric::{Direction, direction};
 
 /// A table of the metrics, and the methods paragraphs.
 pub fn latex(report: &Report) -> String {
     let mut rows = Vec::new();
     for (task, scores) in &report.scores.tasks {
         rows.push(format!("\\multicolumn{{4}}{{l}}{{\\emph{{{}}}}} \\\\", escaped(task)));
-        for (key, metric) in metrics::ordered(&scores.metrics).into_iter().filter(|(key, _)| !CHECKS.contains(key)) {
+        for (key, metric) in
+            metrics::ordered(&scores.metrics).into_iter().filter(|(key, _)| direction(key) != Direction::Neither)
+        {
             rows.push(format!(
                 "{} & {} & [{}, {}] & {} \\\\",
                 escaped(metrics::name(key)),

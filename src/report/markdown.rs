@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::comparison::{p_value, signed, verdicts, word};
 use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
-use super::{Difference, Report, metrics};
+use super::{Report, RunDifference, metrics};
 use crate::ask::Manifest;
 use crate::score::compare::Comparison;
-use crate::scores::{CHECKS, Scores};
+use crate::score::metric::{Direction, direction};
+use crate::scores::Scores;
 
 /// The scores with their intervals, what they say, how they were made and what to keep in mind.
 pub fn markdown(report: &Report) -> String {
@@ -26,7 +27,7 @@ pub fn markdown(report: &Report) -> String {
 }
 
 /// The verdicts, then all metrics of all runs.
-pub fn comparison_markdown(comparison: &Comparison, differing: &[Difference]) -> String {
+pub fn comparison_markdown(comparison: &Comparison, differing: &[RunDifference]) -> String {
     let differs: Vec<String> =
         differing.iter().map(|each| format!("Differs in {}: {}", each.what, each.values.join(" · "))).collect();
     let [english, indonesian] = comparison_methods(comparison);
@@ -63,7 +64,7 @@ pub fn model_card(report: &Report) -> String {
         ));
         for (key, metric) in metrics::ordered(&scores.metrics)
             .into_iter()
-            .filter(|(key, metric)| metric.value.is_finite() && !CHECKS.contains(key))
+            .filter(|(key, metric)| metric.value.is_finite() && direction(key) != Direction::Neither)
         {
             front.push_str(&format!("    - type: {}\n      value: {:.4}\n", yaml(key), metric.value));
         }
@@ -173,7 +174,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// As a quoted YAML scalar, which JSON strings are.
+/// A text as a quoted YAML scalar: JSON strings are that too.
 fn yaml(text: &str) -> String {
     Value::from(text).to_string()
 }

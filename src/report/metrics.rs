@@ -1,106 +1,27 @@
-//! Order, names and printed form of metrics. This is the only place that rounds a score.
+//! How metrics are printed. This is the only place that rounds a score.
 
 use indexmap::IndexMap;
 
+use crate::score::metric::{METRICS, find};
 use crate::scores::Metric;
 
-/// Printed first and in this order; any other metric follows in the order of `scores.json`.
-const MAIN: [&str; 22] = [
-    "rouge1",
-    "rouge2",
-    "rougeL",
-    "rougeLsum",
-    "rouge1_id",
-    "rouge2_id",
-    "rougeL_id",
-    "rougeLsum_id",
-    "rouge1_id_stem",
-    "rouge2_id_stem",
-    "rougeL_id_stem",
-    "rougeLsum_id_stem",
-    "chrf",
-    "chrf_pp",
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "weighted_f1",
-    "micro_f1",
-    "mcc",
-    "kappa",
-    "invalid_rate",
-];
-
-/// Stands for a task where there is room for one number: the first of these that it has.
-const HEADLINE: [&str; 2] = ["rougeL", "macro_f1"];
-
-/// A task's metrics, the main ones first.
+/// A task's metrics in the order of the table of metrics; what is not in it comes last.
 pub fn ordered(metrics: &IndexMap<String, Metric>) -> Vec<(&str, &Metric)> {
     let mut ordered: Vec<_> = metrics.iter().map(|(key, metric)| (key.as_str(), metric)).collect();
-    ordered.sort_by_key(|(key, _)| MAIN.iter().position(|main| main == key).unwrap_or(MAIN.len()));
+    ordered.sort_by_key(|(key, _)| METRICS.iter().position(|info| info.key == *key).unwrap_or(METRICS.len()));
     ordered
 }
 
 /// The one metric that stands for the task; `None` where nothing was scored.
 pub fn headline(metrics: &IndexMap<String, Metric>) -> Option<(&str, &Metric)> {
     let ordered = ordered(metrics);
-    HEADLINE.iter().find_map(|headline| ordered.iter().find(|(key, _)| key == headline)).or(ordered.first()).copied()
+    let is_headline = |(key, _): &&(&str, &Metric)| find(key).is_some_and(|info| info.headline);
+    ordered.iter().find(is_headline).or(ordered.first()).copied()
 }
 
 /// A metric as papers write it; a key without such a name stands for itself.
 pub fn name(key: &str) -> &str {
-    match key {
-        "rouge1" => "ROUGE-1",
-        "rouge2" => "ROUGE-2",
-        "rougeL" => "ROUGE-L",
-        "rougeLsum" => "ROUGE-Lsum",
-        "rouge1_id" => "ROUGE-1 (id)",
-        "rouge2_id" => "ROUGE-2 (id)",
-        "rougeL_id" => "ROUGE-L (id)",
-        "rougeLsum_id" => "ROUGE-Lsum (id)",
-        "rouge1_id_stem" => "ROUGE-1 (id, stems)",
-        "rouge2_id_stem" => "ROUGE-2 (id, stems)",
-        "rougeL_id_stem" => "ROUGE-L (id, stems)",
-        "rougeLsum_id_stem" => "ROUGE-Lsum (id, stems)",
-        "chrf" => "chrF",
-        "chrf_pp" => "chrF++",
-        "words" => "Words",
-        "compression" => "Compression",
-        "novel_bigrams" => "Novel bigrams",
-        "coverage" => "Extractive coverage",
-        "density" => "Extractive density",
-        "repetition" => "Repeated trigrams",
-        "unsupported_rate" => "States what the Reel doesn’t",
-        "accuracy" => "Accuracy",
-        "balanced_accuracy" => "Balanced accuracy",
-        "macro_f1" => "Macro F1",
-        "micro_f1" => "Micro F1",
-        "weighted_f1" => "Weighted F1",
-        "mcc" => "MCC",
-        "kappa" => "Cohen’s kappa",
-        "invalid_rate" => "Invalid rate",
-        "brier" => "Brier score",
-        "log_loss" => "Log loss",
-        "ece" => "ECE",
-        "roc_auc" => "ROC AUC",
-        "average_precision" => "Average precision",
-        other => other,
-    }
-}
-
-/// What a check of texts means.
-pub fn explanation(key: &str) -> &'static str {
-    match key {
-        "words" => "words of an answer",
-        "compression" => "its words over those of the Reel",
-        "novel_bigrams" => "share of its pairs of words that the Reel doesn’t have",
-        "coverage" => "share of its words that stand in stretches copied from the Reel",
-        "density" => "mean length of the copied stretch a word stands in",
-        "repetition" => "share of its triples of words that are said again",
-        "unsupported_rate" => {
-            "share of answers with a number, handle, tag or name that the Reel doesn’t have: to look at, not proof of an error"
-        }
-        _ => "",
-    }
+    find(key).map_or(key, |info| info.name)
 }
 
 /// Three decimals; a dash where the value is not defined.
@@ -152,11 +73,11 @@ mod tests {
     }
 
     #[test]
-    fn main_metrics_come_first_and_others_keep_their_order() {
+    fn metrics_are_printed_in_the_tables_order_and_unknown_ones_last() {
         let metrics: IndexMap<_, _> =
             ["zeta", "brier", "macro_f1", "accuracy"].map(|key| (key.to_owned(), metric())).into_iter().collect();
         let keys: Vec<_> = ordered(&metrics).into_iter().map(|(key, _)| key).collect();
-        assert_eq!(keys, ["accuracy", "macro_f1", "zeta", "brier"]);
+        assert_eq!(keys, ["accuracy", "macro_f1", "brier", "zeta"]);
         assert_eq!(headline(&metrics).unwrap().0, "macro_f1");
     }
 

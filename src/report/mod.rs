@@ -60,8 +60,8 @@ pub struct Report<'a> {
 
 /// Something besides the answers that is not the same in all compared runs.
 #[derive(Debug, Clone, Serialize)]
-pub struct Difference {
-    /// `model`, `prompts` or `data`.
+pub struct RunDifference {
+    /// `model`, `adapter`, `prompts` or `data`.
     pub what: &'static str,
     /// By run.
     pub values: Vec<String>,

@@ -13,7 +13,8 @@ use super::labels::{Classes, Heatmap, classes, heatmap};
 use super::prose::{Subject, limitations, methods, verdict};
 use super::svg::{DataTable, Figure};
 use super::{Report, figures, metrics};
-use crate::scores::{CHECKS, Metric, TaskScores, less_is_better};
+use crate::score::metric::{Aggregate, Direction, METRICS, direction, prose};
+use crate::scores::{Metric, TaskScores};
 use crate::task::{Task, TaskKind};
 
 /// Names end in .html, which is what turns escaping on.
@@ -129,7 +130,7 @@ fn task_view<'a>(
     report: &Report,
 ) -> Result<TaskView<'a>> {
     let (checks, metrics): (Vec<_>, Vec<_>) =
-        metrics::ordered(&scores.metrics).into_iter().partition(|(key, _)| CHECKS.contains(key));
+        metrics::ordered(&scores.metrics).into_iter().partition(|(key, _)| direction(key) == Direction::Neither);
     let charts = [
         figures::precision_recall(name, scores, task),
         figures::reliability(name, scores),
@@ -157,8 +158,8 @@ fn task_view<'a>(
 fn metric_view<'a>((key, metric): (&'a str, &'a Metric)) -> MetricView<'a> {
     MetricView {
         name: metrics::name(key),
-        explanation: metrics::explanation(key),
-        lower_is_better: less_is_better(key),
+        explanation: prose(key).explanation,
+        lower_is_better: direction(key) == Direction::Lower,
         value: metrics::decimal(metric.value),
         interval: metrics::interval(metric),
         n: metrics::count(metric.n),
@@ -180,7 +181,9 @@ fn sample(scores: &TaskScores) -> String {
     };
     let mut text = format!("{} scored; 95\u{a0}% intervals: BCa bootstrap", metrics::counted(metric.n, "answer"));
     if scores.confusion.is_some() {
-        text.push_str(", Wilson for accuracy and invalid rate");
+        let rates = METRICS.iter().filter(|info| matches!(info.aggregate, Aggregate::Rate(_)));
+        let rates: Vec<String> = rates.map(|info| info.name.to_lowercase()).collect();
+        text.push_str(&format!(", Wilson for {}", rates.join(" and ")));
     }
     if let Some(threshold) = scores.threshold {
         text.push_str(&format!("; decided at a probability of {}, chosen on other data", metrics::decimal(threshold)));

@@ -1,10 +1,13 @@
 //! What a result says, how it was made and what it doesn't say, in sentences.
 
+use indexmap::IndexSet;
+
 use super::comparison::verdicts;
 use super::metrics::{self, count, counted, decimal, percent};
 use crate::ask::Manifest;
 use crate::score::compare::Comparison;
-use crate::scores::{Scores, TaskScores, main_metric};
+use crate::score::metric::{METRICS, find, main_metric};
+use crate::scores::{Scores, TaskScores};
 use crate::task::{Task, TaskKind};
 
 /// A result as prose needs it.
@@ -26,7 +29,7 @@ pub fn verdict(subject: Subject) -> Vec<String> {
 
 fn of_task(name: &str, scores: &TaskScores, tasks: &[Task]) -> Option<String> {
     let kind = tasks.iter().find(|task| task.name == name)?.kind;
-    let key = main_metric(kind);
+    let key = main_metric(kind).key;
     let metric = scores.metrics.get(key)?;
     let mut sentence = format!(
         "{name}: {} is {} (95\u{a0}% interval {} to {}) on {}.",
@@ -104,8 +107,9 @@ pub fn methods(subject: Subject) -> [String; 2] {
             english.push(format!("Texts ({texts}) were generated {how}."));
             indonesian.push(format!("Teks ({texts}) dihasilkan {cara}."));
         }
-        english.push("They were scored by the F-measure of ROUGE-1, -2, -L and -Lsum as the package rouge_score 0.1.2 computes it, without stemming; by the same over Indonesian words (Unicode, reduplication and informal spellings normalised); and by chrF and chrF++, all averaged over answers.".into());
-        indonesian.push("Teks dinilai dengan F-measure ROUGE-1, -2, -L, dan -Lsum sebagaimana dihitung paket rouge_score 0.1.2 tanpa stemming; dengan ukuran yang sama atas kata bahasa Indonesia (Unicode, reduplikasi, dan ejaan tidak baku dinormalkan); serta dengan chrF dan chrF++, semuanya dirata-ratakan per jawaban.".into());
+        let [by, dengan] = text_scores();
+        english.push(format!("They were scored by {by}, all averaged over answers."));
+        indonesian.push(format!("Teks dinilai dengan {dengan}, semuanya dirata-ratakan per jawaban."));
     }
     if !labels.is_empty() {
         if !baseline && scored {
@@ -140,6 +144,21 @@ pub fn methods(subject: Subject) -> [String; 2] {
         indonesian.push(format!("Hasil dibandingkan pada resampel yang sama; selisih diuji dengan menukar jawaban {satuan} secara utuh antara dua hasil (McNemar eksak untuk akurasi bila tiap baris berdiri sendiri), dengan penyesuaian Holm."));
     }
     [english.join(" "), indonesian.join(" ")]
+}
+
+/// By what texts are scored, in English and in Indonesian.
+fn text_scores() -> [String; 2] {
+    let parts: IndexSet<[&str; 2]> = METRICS.iter().filter_map(|info| info.prose.methods).collect();
+    let listed = |language: usize, again: &str, last: &str| {
+        let parts: Vec<&str> = parts.iter().map(|part| part[language]).collect();
+        match &parts[..] {
+            [others @ .., end] if !others.is_empty() => {
+                format!("{}; {last} {end}", others.join(&format!("; {again} ")))
+            }
+            _ => parts.concat(),
+        }
+    };
+    [listed(0, "by", "and by"), listed(1, "dengan", "serta dengan")]
 }
 
 /// What a reader should keep in mind.
@@ -187,9 +206,8 @@ pub fn limitations(subject: Subject) -> Vec<String> {
                 limits.push(format!("{name}: {} is {note}.", metrics::name(key)));
             }
         }
-        if task.metrics.contains_key("rougeL") {
-            limits.push(format!("{name}: ROUGE and chrF count words and characters in common with one reference. They don’t see whether a statement is true, and a good summary in other words scores low."));
-        }
+        let of_metrics: IndexSet<&str> = task.metrics.keys().filter_map(|key| find(key)?.prose.limit).collect();
+        limits.extend(of_metrics.into_iter().map(|limit| format!("{name}: {limit}")));
     }
     if ladder.is_some() {
         limits.push("The best of several runs, picked on this data, looks better than it is.".into());

@@ -5,7 +5,9 @@ use indexmap::{IndexMap, IndexSet};
 
 use crate::lines::{Lines, Place};
 use crate::prediction::Finish;
-use crate::scores::{Row, each_row, row_at};
+use crate::score::metric::main_metric;
+use crate::scores::{CORRECT, Row, each_row, row_at};
+use crate::task::TaskKind;
 
 /// A `rows.jsonl` of any size.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) struct Mark {
     task: u32,
     pub finish: Finish,
     pub is_scored: bool,
-    /// `rougeL` of a text, 1 or 0 of a label; NaN without a reference.
+    /// Main metric of a text, 1 or 0 of a label; NaN without a reference.
     pub value: f32,
     /// Probability of the label that was answered; NaN where there is none.
     pub confidence: f32,
@@ -42,7 +44,7 @@ impl Rows {
             let number = |names: &mut IndexSet<String>, name: &str| {
                 names.get_index_of(name).unwrap_or_else(|| names.insert_full(name.to_owned()).0) as u32
             };
-            let value = row.metrics.get("correct").or_else(|| row.metrics.get("rougeL"));
+            let value = row.metrics.get(CORRECT).or_else(|| row.metrics.get(main_metric(TaskKind::Text).key));
             let logprob = row.label_logprobs.as_ref().and_then(|logprobs| logprobs.get(&row.output));
             marks.push(Mark {
                 place,

@@ -7,7 +7,7 @@ use crate::prediction::Finish;
 /// Answers on a page, at most.
 pub const MAX_ANSWERS: usize = 2000;
 
-/// Of those, answers of Reels that were taken because one of their answers failed or is invalid.
+/// The most of those that are of Reels taken because one of their answers failed or is invalid.
 const MAX_FLAGGED: usize = 500;
 
 /// What the page shows, and the sentence that says so.

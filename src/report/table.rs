@@ -3,7 +3,8 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::{Rows, counts, metrics};
-use crate::scores::{CHECKS, Sampling, Scores};
+use crate::score::metric::{Direction, direction};
+use crate::scores::{Sampling, Scores};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
@@ -36,7 +37,8 @@ fn metrics_table(scores: &Scores) -> String {
     let mut table = empty(&["task", "metric", "value", "95 % interval", "n"], 2);
     for (task, task_scores) in &scores.tasks {
         // Checks say what texts are like, not how good they are: the report has them.
-        let shown = metrics::ordered(&task_scores.metrics).into_iter().filter(|(key, _)| !CHECKS.contains(key));
+        let shown =
+            metrics::ordered(&task_scores.metrics).into_iter().filter(|(key, _)| direction(key) != Direction::Neither);
         for (index, (key, metric)) in shown.enumerate() {
             let task = if index == 0 { task.as_str() } else { "" };
             table.add_row([

@@ -1,7 +1,7 @@
 //! Resampling of clusters with replacement (Efron 1979; Davison and Hinkley 1997, section 3.8).
 //!
-//! One [`Plan`] says how often each cluster is drawn in each resample. It depends on the seed and on the number of
-//! clusters only, so every metric, task and run over the same data is resampled alike and can be compared in pairs.
+//! One [`ResamplePlan`] says how often each cluster is drawn in each resample. It depends on the seed and on the number
+//! of clusters only, so every metric, task and run over the same data is resampled alike and can be compared in pairs.
 //! A resample's weights are made when it is computed and nowhere kept, so a million rows take no more memory.
 
 use rand_chacha::ChaCha8Rng;
@@ -17,7 +17,7 @@ const PERMUTATIONS: u64 = 1 << 32;
 
 /// How often each cluster is drawn in each resample.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct ResamplePlan {
     clusters: usize,
     settings: ScoreSettings,
 }
@@ -42,7 +42,7 @@ impl Replicates {
     }
 }
 
-impl Plan {
+impl ResamplePlan {
     /// For so many clusters.
     pub fn new(clusters: usize, settings: &ScoreSettings) -> Self {
         Self { clusters, settings: *settings }
@@ -142,7 +142,7 @@ mod tests {
         let copy = |weights: &[u16], values: &mut [f64]| {
             values.iter_mut().zip(weights).for_each(|(value, weight)| *value = f64::from(*weight));
         };
-        Plan::new(clusters, settings).replicates(clusters, copy)
+        ResamplePlan::new(clusters, settings).replicates(clusters, copy)
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_permutation_chooses_half_the_clusters_on_average() {
         let count = |chosen: &[u16], values: &mut [f64]| values[0] = chosen.iter().map(|c| f64::from(*c)).sum();
-        let chosen = Plan::new(100, &SETTINGS).permutations(1, count).column(0);
+        let chosen = ResamplePlan::new(100, &SETTINGS).permutations(1, count).column(0);
         let mean = chosen.iter().sum::<f64>() / 2000.0;
         // standard deviation 5, of the mean 0.11
         assert!((mean - 50.0).abs() < 0.6, "{mean}");
@@ -182,7 +182,7 @@ mod tests {
     fn many_clusters_are_left_out_in_groups() {
         let clusters = 2 * JACKKNIFE_GROUPS + 1;
         let kept = |weights: &[u16], values: &mut [f64]| values[0] = weights.iter().map(|w| f64::from(*w)).sum();
-        let left = Plan::new(clusters, &SETTINGS).jackknife(1, kept).column(0);
+        let left = ResamplePlan::new(clusters, &SETTINGS).jackknife(1, kept).column(0);
         assert_eq!(left.len(), JACKKNIFE_GROUPS);
         assert_eq!((left[0], left[1]), (clusters as f64 - 3.0, clusters as f64 - 2.0));
     }
@@ -194,7 +194,7 @@ mod tests {
             let n: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
             values[0] = data.iter().zip(weights).map(|(value, weight)| value * f64::from(*weight)).sum::<f64>() / n;
         };
-        let plan = Plan::new(400, &SETTINGS);
+        let plan = ResamplePlan::new(400, &SETTINGS);
         let interval = bca(9.5, plan.replicates(1, mean).column(0), &plan.jackknife(1, mean).column(0));
         let standard_error = 5.7663 / 20.0;
         assert_eq!(interval.method, "bca");
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn without_clusters_there_are_no_surprises() {
-        let plan = Plan::new(0, &SETTINGS);
+        let plan = ResamplePlan::new(0, &SETTINGS);
         assert!(plan.replicates(1, |_, _| unreachable!()).column(0).iter().all(|value| value.is_nan()));
         assert!(plan.jackknife(1, |_, _| unreachable!()).column(0).is_empty());
     }

@@ -175,7 +175,7 @@ pub(super) fn rank_keys(task: &Task) -> &'static [&'static str] {
 }
 
 impl Ranks {
-    /// Of rows with their clusters.
+    /// Sorts rows, each with its cluster, once for all resamples.
     pub fn of(task: &Task, rows: &[(u32, Judged)]) -> Ranks {
         let judged: Vec<Judged> = rows.iter().map(|(_, judged)| *judged).collect();
         let bins = binned(&judged).into_iter().map(|(row, bin)| {

@@ -4,17 +4,26 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::row::TextPair;
 use crate::indonesian::{Words, sentences};
 use crate::reel::Reel;
-use crate::scores::CHECKS;
+
+/// Metric keys, in the order of [`checks`].
+pub(super) const METRICS: [&str; 7] =
+    ["words", "compression", "novel_bigrams", "coverage", "density", "repetition", "unsupported_rate"];
+
+/// The checks of a pair's answer, by metric key.
+pub(super) fn of_pair(pair: &mut TextPair) -> Vec<(String, f64)> {
+    METRICS.map(str::to_owned).into_iter().zip(*pair.checked).collect()
+}
 
 /// Amounts are compared, not their spelling.
 fn words(text: &str) -> Vec<String> {
     Words { amounts: true, stems: false }.of(text)
 }
 
-/// The checks of one answer, in the order of [`CHECKS`], and what was flagged.
-pub(super) fn checks(output: &str, reel: &Reel) -> ([f64; CHECKS.len()], Vec<String>) {
+/// The checks of one answer, in the order of [`METRICS`], and what was flagged.
+pub(super) fn checks(output: &str, reel: &Reel) -> ([f64; METRICS.len()], Vec<String>) {
     let source = source(reel);
     let (summary, original) = (words(output), words(&source));
     let share = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
@@ -126,7 +135,7 @@ mod tests {
 
     fn check(output: &str) -> (IndexMap<String, f64>, Vec<String>) {
         let (values, flagged) = checks(output, &reel());
-        (CHECKS.iter().map(|key| (*key).to_owned()).zip(values).collect(), flagged)
+        (METRICS.iter().map(|key| (*key).to_owned()).zip(values).collect(), flagged)
     }
 
     #[test]

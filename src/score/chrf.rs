@@ -2,6 +2,7 @@
 //! space, for chrF++ also word n-grams up to 2, β = 2, case kept, orders that a side is too short for left out.
 
 use super::rouge::overlap;
+use super::row::TextPair;
 
 /// Metric keys, in the order of [`chrf`].
 pub const METRICS: [&str; 2] = ["chrf", "chrf_pp"];
@@ -11,7 +12,12 @@ const WORDS: usize = 2;
 /// How much more recall counts than precision, squared.
 const FACTOR: f64 = 4.0;
 
-/// Both scores, in 0..=1.
+/// chrF and chrF++ of a pair, by metric key.
+pub(super) fn of_pair(pair: &mut TextPair) -> Vec<(String, f64)> {
+    METRICS.map(str::to_owned).into_iter().zip(chrf(pair.reference, pair.output)).collect()
+}
+
+/// chrF and chrF++, each in 0..=1.
 pub fn chrf(reference: &str, hypothesis: &str) -> [f64; 2] {
     let (reference_words, hypothesis_words) = (split(reference), split(hypothesis));
     let characters = |words: &[&str]| -> Vec<char> { words.iter().flat_map(|word| word.chars()).collect() };

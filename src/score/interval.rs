@@ -2,13 +2,13 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Of every interval.
+/// The confidence level of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// A number and its bounds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interval {
-    /// Of the data as they are.
+    /// What the data give, not resampled.
     pub value: f64,
     /// NaN where there is no bound.
     pub low: f64,

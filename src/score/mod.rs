@@ -9,10 +9,14 @@ mod checks;
 pub mod chrf;
 pub mod classification;
 pub mod compare;
+#[cfg(test)]
+mod fixture;
 pub mod interval;
+mod join;
+pub mod metric;
 pub mod rouge;
-mod rows;
-mod same_data;
+mod row;
+mod signature;
 pub mod significance;
 mod slices;
 mod statistic;
@@ -20,31 +24,33 @@ mod table;
 
 use indexmap::{IndexMap, IndexSet};
 
-use self::bootstrap::Plan;
+use self::bootstrap::ResamplePlan;
 use self::calibration::Judged;
-use self::interval::{CONFIDENCE, Interval, bca, wilson};
-pub use self::rows::{Join, Thresholds};
+use self::classification::{CountTable, accuracy, macro_f1};
+use self::interval::{Interval, bca, wilson};
+pub use self::join::Join;
+use self::metric::Aggregate;
+pub use self::row::Thresholds;
+use self::row::text_keys;
+use self::signature::How;
 use self::slices::{Spread, slices};
 use self::statistic::Statistic;
 pub use self::table::{Clusters, Table, TaskTable};
 use crate::config::{MetricSettings, ScoreSettings};
-use crate::indonesian::{STEMMER_NAME, slang_hash};
 use crate::scores::{Metric, Sampling, Scores, TaskScores, ValidOnly};
 use crate::task::{Task, TaskKind};
-
-/// Means of rows that are 0 or 1; their intervals come from the counts.
-const RATES: [&str; 2] = ["accuracy", "invalid_rate"];
 
 /// The scores of every task. A task without a scored row has no metrics.
 pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, thresholds: &Thresholds) -> Scores {
     let clusters = table.clusters();
-    let plan = Plan::new(clusters.count, settings);
+    let plan = ResamplePlan::new(clusters.count, settings);
     let sheet = Sheet::of(table, &clusters, None);
     let write = |weights: &[u16], values: &mut [f64]| sheet.write(weights, values);
     let whole = sheet.values(clusters.count);
     let replicates = plan.replicates(sheet.width(), write);
     let jackknife = plan.jackknife(sheet.width(), write);
 
+    let how = How { settings, metrics, unit: clusters.unit() };
     let mut intervals =
         whole.iter().enumerate().map(|(at, value)| bca(*value, replicates.column(at), &jackknife.column(at)));
     let mut scores = Scores { v: 1, tasks: IndexMap::new() };
@@ -53,97 +59,57 @@ pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, 
         let cluster_of = &clusters.of_task[index];
         let sampling = sampling(rows, cluster_of, clusters.unit());
         let counts = statistics.iter().find_map(Statistic::table).filter(|_| !rows.is_empty());
+        let summed = counts.as_ref().and_then(CountTable::counts);
         let mut metrics_of_task = IndexMap::new();
         for statistic in statistics {
             for (key, interval) in statistic.keys.iter().zip(&mut intervals) {
                 if statistic.n == 0 {
                     continue;
                 }
-                let interval = if RATES.contains(&key.as_str()) { rate(key, rows, cluster_of) } else { interval };
+                let interval = match metric::find(key).map(|info| info.aggregate) {
+                    Some(Aggregate::Rate(counts)) => rate(counts, rows, cluster_of),
+                    _ => interval,
+                };
                 let Interval { value, low, high, method } = interval;
-                let note = counts.as_ref().and_then(|counts| counts.note(key)).or_else(|| undefined(key, value));
+                let undefined = || value.is_nan().then(|| metric::prose(key).undefined.to_owned());
+                let note = summed.as_ref().and_then(|counts| counts.note(key)).or_else(undefined);
                 let metric = Metric { value, low, high, n: statistic.n, clusters: sampling.clusters, method, note };
                 metrics_of_task.insert(key.clone(), metric);
             }
         }
         let keys: Vec<&str> = statistics.iter().flat_map(|statistic| &statistic.keys).map(String::as_str).collect();
         let threshold = thresholds.get(&task.name).copied();
-        let how = match task.kind {
-            TaskKind::Text => how_texts(&keys, metrics),
-            TaskKind::Label => {
-                let threshold = threshold.map_or(String::new(), |threshold| format!("|threshold:{threshold}"));
-                format!("labels:{}|invalid:wrong{threshold}|rates:wilson", task.labels.len())
-            }
-        };
-        let signature = format!(
-            "{}|{how}|ci:bca|level:{CONFIDENCE}|B:{}|cluster:{}|seed:{}|v:{}",
-            keys.join(","),
-            settings.bootstrap,
-            clusters.unit(),
-            settings.seed,
-            env!("CARGO_PKG_VERSION")
-        );
         let judged: Vec<Judged> = rows.labels().iter().filter_map(|answer| answer.judged).collect();
-        let classes = counts.as_ref().map(|counts| task.labels.iter().cloned().zip(counts.classes()).collect());
+        let classes = summed.as_ref().map(|counts| task.labels.iter().cloned().zip(counts.classes()).collect());
         let scores_of_task = TaskScores {
             metrics: metrics_of_task,
             classes: classes.unwrap_or_default(),
             valid_only: counts.as_ref().and_then(valid_only),
-            confusion: counts.map(|counts| counts.confusion(&task.labels)),
+            confusion: counts.as_ref().map(|counts| counts.confusion(&task.labels)),
             reliability: calibration::reliability(&judged),
             precision_recall: calibration::precision_recall(task, &judged),
             threshold,
             slices: slices(table, index, &clusters),
             sampling: (!rows.is_empty()).then_some(sampling),
-            signature,
+            signature: how.signature(task, &keys, threshold),
         };
         scores.tasks.insert(task.name.clone(), scores_of_task);
     }
     scores
 }
 
-/// How the metrics of texts among `keys` are made.
-fn how_texts(keys: &[&str], metrics: &MetricSettings) -> String {
-    let mut how = vec!["mode:google-0.1.2".to_owned(), "stem:no".to_owned(), "stat:f".to_owned()];
-    if keys.iter().any(|key| key.ends_with("_id")) {
-        let amounts = if metrics.amounts { "unified" } else { "as-written" };
-        how.push(format!("id:slang-{},amounts-{amounts}", slang_hash()));
-    }
-    if keys.iter().any(|key| key.ends_with("_id_stem")) {
-        how.push(format!("id_stem:{STEMMER_NAME}"));
-    }
-    if keys.contains(&"chrf") {
-        how.push("chrf:char-6,word-0|chrf_pp:char-6,word-2|beta:2|mean:rows".to_owned());
-    }
-    how.join("|")
-}
-
-/// Why there is no value.
-fn undefined(key: &str, value: f64) -> Option<String> {
-    value.is_nan().then(|| match key {
-        "roc_auc" => "not defined: all references are one label".to_owned(),
-        _ => "not defined on these rows".to_owned(),
-    })
-}
-
-fn valid_only(counts: &classification::CountTable) -> Option<ValidOnly> {
+fn valid_only(counts: &CountTable) -> Option<ValidOnly> {
+    let has_invalid = counts.counts()?.invalid() > 0;
     let valid = counts.valid();
-    let [accuracy, _, macro_f1, ..] = valid.metrics().filter(|_| counts.invalid() > 0)?;
-    Some(ValidOnly { n: valid.rows() as usize, accuracy, macro_f1 })
+    let valid = valid.counts().filter(|_| has_invalid)?;
+    Some(ValidOnly { n: valid.n as usize, accuracy: accuracy(&valid), macro_f1: macro_f1(&valid) })
 }
 
-/// The keys that a task's metrics may have, those that only tell what a text is like left out.
-pub fn metric_keys(task: &Task) -> Vec<String> {
+/// The keys that a task's metrics may have.
+pub fn metric_keys(task: &Task, settings: &MetricSettings) -> Vec<String> {
     match task.kind {
-        TaskKind::Text => {
-            let rouge =
-                ["", "_id", "_id_stem"].into_iter().flat_map(|mode| rouge::METRICS.map(|key| format!("{key}{mode}")));
-            rouge.chain(chrf::METRICS.map(str::to_owned)).collect()
-        }
-        TaskKind::Label => {
-            let keys = [&classification::METRICS[..], &calibration::MEANS, calibration::rank_keys(task)].concat();
-            keys.into_iter().map(str::to_owned).collect()
-        }
+        TaskKind::Text => text_keys(settings),
+        TaskKind::Label => Statistic::label_keys(task, true),
     }
 }
 
@@ -163,7 +129,8 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
-    /// Of a run's rows, over the clusters of it and of all runs it is compared with; of each task only the `wanted` metrics.
+    /// From a run's rows. The clusters are those of all runs it is compared with; of each task only the `wanted` metrics are
+    /// taken.
     pub fn of(table: &Table, clusters: &Clusters, wanted: Option<&[IndexSet<String>]>) -> Sheet {
         let of_task = |(task, rows): (usize, &TaskTable)| {
             Statistic::of(rows, &clusters.of_task[task], clusters.count, wanted.map(|wanted| &wanted[task]))
@@ -223,11 +190,9 @@ fn sampling(rows: &TaskTable, cluster_of: &[u32], unit: &str) -> Sampling {
     }
 }
 
-/// Wilson's interval over the rows divided by the design effect.
-fn rate(key: &str, rows: &TaskTable, cluster_of: &[u32]) -> Interval {
-    let counts =
-        |answer: &table::LabelAnswer| if key == "accuracy" { answer.is_right() } else { answer.answer.is_none() };
-    let values = rows.labels().iter().map(|answer| f64::from(u8::from(counts(answer))));
+/// The share of rows that count. Wilson's interval, over the rows divided by the design effect.
+fn rate(counts: fn(u16, Option<u16>) -> bool, rows: &TaskTable, cluster_of: &[u32]) -> Interval {
+    let values = rows.labels().iter().map(|row| f64::from(u8::from(counts(row.reference, row.answer))));
     let spread = Spread::of(&cluster_of.iter().copied().zip(values).collect::<Vec<_>>());
     wilson(spread.mean, spread.effective_rows())
 }
@@ -236,6 +201,7 @@ fn rate(key: &str, rows: &TaskTable, cluster_of: &[u32]) -> Interval {
 mod tests {
     use super::*;
     use crate::prediction::Finish;
+    use crate::score::fixture::tasks;
     use crate::scores::Row;
     use crate::task::parse_tasks;
 
@@ -244,12 +210,6 @@ mod tests {
     fn score(rows: &[Row], tasks: &[Task], settings: &ScoreSettings) -> Scores {
         let metrics = MetricSettings { amounts: false, stems: false };
         super::score(&Table::of(rows, tasks).unwrap(), settings, &metrics, &Thresholds::new())
-    }
-
-    fn tasks() -> Vec<Task> {
-        let text = "[task.summary]\nkind = \"text\"\ntemplate = \"s\"\nmax_tokens = 9\n\
-            [task.ad]\nkind = \"label\"\ntemplate = \"a\"\nmax_tokens = 9\nlabels = [\"iklan\", \"bukan iklan\"]\n";
-        parse_tasks(text, "tasks.toml").unwrap()
     }
 
     /// 120 Reels of 12 accounts. An account's Reels are alike: its answers are all right or all invalid.

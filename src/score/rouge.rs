@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use super::row::TextPair;
 use crate::indonesian::{Words, sentences};
 
 /// What a word and a line is.
@@ -21,6 +22,19 @@ pub enum Mode {
 
 /// Metric keys, in the order of [`Scorer::score`].
 pub const METRICS: [&str; 4] = ["rouge1", "rouge2", "rougeL", "rougeLsum"];
+
+/// F-measures of a pair by metric key, in each mode that the settings ask for.
+pub(super) fn of_pair(pair: &mut TextPair) -> Vec<(String, f64)> {
+    let id = |stems| Mode::Id(Words { amounts: pair.settings.amounts, stems });
+    let mut modes = vec![("", Mode::Google), ("_id", id(false))];
+    modes.extend(pair.settings.stems.then(|| ("_id_stem", id(true))));
+    let mut metrics = Vec::new();
+    for (suffix, mode) in modes {
+        let scores = pair.rouge.score(mode, pair.reference, pair.output);
+        metrics.extend(METRICS.iter().zip(scores).map(|(key, score)| (format!("{key}{suffix}"), score.f)));
+    }
+    metrics
+}
 
 /// One ROUGE score, each number in 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 
-/// Of every test.
+/// The level of every test: a p-value below it shows a difference.
 pub const LEVEL: f64 = 0.05;
 /// The chance of showing a difference that is there, in "the smallest difference this data could have shown".
 pub const POWER: f64 = 0.8;

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::interval::{CONFIDENCE, wilson};
+use super::metric::{Aggregate, find};
 use super::table::{Clusters, Grouping, Table};
 use crate::reel::Reel;
 use crate::scores::{Metric, Slices};
@@ -101,8 +102,8 @@ fn order(table: &Table, name: &str, grouping: &Grouping) -> Vec<usize> {
 /// standard error that the clusters give.
 pub(super) fn mean(metric: &str, rows: &[(u32, f64)]) -> Metric {
     let spread = Spread::of(rows);
-    let (low, high, method) = match metric {
-        "accuracy" => {
+    let (low, high, method) = match find(metric).map(|info| info.aggregate) {
+        Some(Aggregate::Rate(_)) => {
             let interval = wilson(spread.mean, spread.effective_rows());
             (interval.low, interval.high, interval.method)
         }
@@ -124,14 +125,14 @@ pub(super) struct Spread {
     pub mean: f64,
     pub clusters: usize,
     rows: usize,
-    /// Of the mean, over the clusters.
+    /// Variance of the mean, given that rows of a cluster are alike.
     variance: f64,
-    /// Of the mean, were the rows independent.
+    /// Variance the mean would have if the rows were independent.
     independent: f64,
 }
 
 impl Spread {
-    /// Of rows with their clusters.
+    /// From the cluster and the value of each row.
     pub fn of(rows: &[(u32, f64)]) -> Spread {
         let n = rows.len() as f64;
         let mean = rows.iter().map(|(_, value)| value).sum::<f64>() / n;

@@ -3,8 +3,10 @@
 use indexmap::IndexSet;
 
 use super::calibration::{self, Judged};
-use super::classification::{self, CountTable};
-use super::table::{Answers, TaskTable};
+use super::classification::{CountMetric, CountTable};
+use super::metric::OF_COUNTS;
+use super::table::{Answers, LabelAnswer, TaskTable};
+use crate::task::Task;
 
 /// Sums that are added up at once.
 const LANES: usize = 8;
@@ -24,7 +26,7 @@ enum Kind {
     /// Weighted means.
     Means(Means),
     /// Metrics of a count table.
-    Counts { labels: usize, rows: Vec<Counted> },
+    Counts { labels: usize, rows: Vec<Counted>, metrics: Vec<CountMetric> },
     /// Metrics of probabilities that aren't means of rows.
     Ranks(calibration::Ranks),
 }
@@ -32,7 +34,7 @@ enum Kind {
 /// Each cluster's sums of values, and behind them its rows.
 #[derive(Debug, Clone)]
 struct Means {
-    /// Of a cluster.
+    /// Arrays of sums that a cluster takes.
     lanes: usize,
     /// `[clusters, lanes]`
     sums: Vec<[f64; LANES]>,
@@ -59,14 +61,19 @@ impl Statistic {
         match &table.answers {
             Answers::Text { keys, .. } => keys.clone(),
             Answers::Labels(answers) => {
-                let mut keys = classification::METRICS.to_vec();
-                if answers.iter().any(|answer| answer.judged.is_some()) {
-                    keys.extend(calibration::MEANS);
-                    keys.extend(calibration::rank_keys(&table.task));
-                }
-                keys.into_iter().map(str::to_owned).collect()
+                Self::label_keys(&table.task, answers.iter().any(|answer| answer.judged.is_some()))
             }
         }
+    }
+
+    /// The metric keys of a label task, with or without label probabilities.
+    pub fn label_keys(task: &Task, probabilities: bool) -> Vec<String> {
+        let mut keys: Vec<&str> = OF_COUNTS.into_iter().flatten().map(|(key, _)| *key).collect();
+        if probabilities {
+            keys.extend(calibration::MEANS);
+            keys.extend(calibration::rank_keys(task));
+        }
+        keys.into_iter().map(str::to_owned).collect()
     }
 
     /// The metrics of a task's rows, whose clusters are given, of so many; of text metrics only the `wanted` ones.
@@ -85,15 +92,17 @@ impl Statistic {
                 vec![Self::means(columns.iter().map(|column| keys[*column].clone()).collect(), clusters, rows)]
             }
             Answers::Labels(answers) => {
-                let counted = |(answer, cluster): (&super::table::LabelAnswer, &u32)| Counted {
+                let counted = |(answer, cluster): (&LabelAnswer, &u32)| Counted {
                     cluster: *cluster,
                     reference: answer.reference,
                     answer: answer.answer,
                 };
                 let rows: Vec<Counted> = answers.iter().zip(cluster_of).map(counted).collect();
-                let keys = classification::METRICS.map(str::to_owned).into();
-                let mut statistics =
-                    vec![Self { keys, n: rows.len(), kind: Kind::Counts { labels: table.task.labels.len(), rows } }];
+                let (keys, metrics) =
+                    OF_COUNTS.into_iter().flatten().map(|(key, metric)| ((*key).to_owned(), *metric)).unzip();
+                let n = rows.len();
+                let kind = Kind::Counts { labels: table.task.labels.len(), rows, metrics };
+                let mut statistics = vec![Self { keys, n, kind }];
                 let judged: Vec<(u32, Judged)> = cluster_of
                     .iter()
                     .zip(answers)
@@ -138,7 +147,7 @@ impl Statistic {
             Kind::Ranks(ranks) => ranks.write(weights, values),
             _ => self.zero().map_or((), |mut sum| {
                 self.add_to(&mut sum, |cluster| weights[cluster]);
-                finish(&sum, values);
+                self.finish(&sum, values);
             }),
         }
     }
@@ -158,7 +167,7 @@ impl Statistic {
             let mut sum = self.zero().expect("a statistic that can swap");
             first.add_to(&mut sum, |cluster| 1 - chosen[cluster]);
             of.add_to(&mut sum, |cluster| chosen[cluster]);
-            finish(&sum, values);
+            self.finish(&sum, values);
         }
         for (difference, second) in differences.iter_mut().zip(second) {
             *difference -= second;
@@ -205,20 +214,21 @@ impl Statistic {
             _ => unreachable!("a sum is made for its statistic"),
         }
     }
-}
 
-fn finish(sum: &Sum, values: &mut [f64]) {
-    match sum {
-        Sum::Means(totals) => {
-            let totals = totals.as_flattened();
-            let n = totals[values.len()];
-            for (value, total) in values.iter_mut().zip(totals) {
-                *value = if n > 0.0 { total / n } else { f64::NAN };
+    fn finish(&self, sum: &Sum, values: &mut [f64]) {
+        match (&self.kind, sum) {
+            (Kind::Counts { metrics, .. }, Sum::Counts(table)) => match table.counts() {
+                Some(counts) => values.iter_mut().zip(metrics).for_each(|(value, metric)| *value = metric(&counts)),
+                None => values.fill(f64::NAN),
+            },
+            (_, Sum::Means(totals)) => {
+                let totals = totals.as_flattened();
+                let n = totals[values.len()];
+                for (value, total) in values.iter_mut().zip(totals) {
+                    *value = if n > 0.0 { total / n } else { f64::NAN };
+                }
             }
+            _ => unreachable!("a sum is made for its statistic"),
         }
-        Sum::Counts(table) => match table.metrics() {
-            Some(metrics) => values.copy_from_slice(&metrics),
-            None => values.fill(f64::NAN),
-        },
     }
 }

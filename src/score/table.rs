@@ -7,6 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::calibration::Judged;
 use super::classification;
+use super::metric::main_metric;
 use crate::lines::Lines;
 use crate::scores::{Row, each_row};
 use crate::task::{Task, TaskKind};
@@ -36,11 +37,11 @@ pub(super) struct Origin {
     reel: u32,
     account: Option<u32>,
     repeat: u32,
-    /// Of the reference text.
+    /// Hash of the reference text: enough to tell whether two runs have the same.
     reference: u64,
 }
 
-/// In the order of the rows.
+/// The answers of a task, in the order of the rows.
 #[derive(Debug, Clone)]
 pub(super) enum Answers {
     /// `values` is `[rows, keys]`.
@@ -88,7 +89,7 @@ impl Table {
         Table { tasks: tasks.iter().map(of_task).collect(), reels: IndexSet::new(), accounts: IndexSet::new() }
     }
 
-    /// Of rows in memory.
+    /// Takes in rows that are in memory.
     ///
     /// # Errors
     /// As [`Table::add`].
@@ -98,7 +99,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Of a `rows.jsonl`.
+    /// Takes in the rows of a `rows.jsonl`.
     ///
     /// # Errors
     /// As [`Table::add`], with the line; and when the file can't be read.
@@ -260,11 +261,10 @@ impl TaskTable {
     pub(super) fn simple(&self) -> (&'static str, Vec<f64>) {
         match &self.answers {
             Answers::Text { keys, values } => {
-                let column = keys.iter().position(|key| key == "rougeL");
-                (
-                    "rougeL",
-                    column.map_or(vec![], |column| values.iter().skip(column).step_by(keys.len()).copied().collect()),
-                )
+                let main = main_metric(TaskKind::Text).key;
+                let column = keys.iter().position(|key| key == main);
+                let of_column = |column| values.iter().skip(column).step_by(keys.len()).copied().collect();
+                (main, column.map_or(vec![], of_column))
             }
             Answers::Labels(answers) => {
                 ("accuracy", answers.iter().map(|answer| f64::from(u8::from(answer.is_right()))).collect())
@@ -306,7 +306,7 @@ fn number(names: &mut IndexSet<String>, name: &str) -> u32 {
     index as u32
 }
 
-/// Of a text, the same within a process.
+/// A text's hash, which is the same only within a process.
 pub(super) fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);

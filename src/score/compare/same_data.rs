@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail, ensure};
 
-use super::Table;
-use super::compare::Run;
+use super::Run;
+use crate::score::Table;
 use crate::task::Task;
 
 /// Tasks with a scored row.
@@ -54,7 +54,8 @@ pub(super) fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
     Ok(common)
 }
 
-/// Both sorted by Reel and repeat.
+/// Refuses runs whose rows are not about the same Reels with the same references and accounts. Both tables are sorted by
+/// Reel and repeat.
 pub(super) fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -> Result<()> {
     for (task, rows) in a.tasks.iter().enumerate() {
         let task_name = &rows.task.name;
@@ -83,4 +84,36 @@ pub(super) fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Rows, SETTINGS, compare, run};
+
+    #[test]
+    fn other_data_are_refused_with_what_differs() {
+        let first = run("a", |_| true);
+        let changed = |change: fn(&mut Rows)| {
+            let mut other = run("b", |_| true);
+            change(&mut other);
+            compare(&[first.clone(), other], &SETTINGS).unwrap_err().to_string()
+        };
+        for (message, expected) in [
+            (changed(|run| drop(run.rows.remove(4))), "b lacks 1 of the rows of a, the first of them Reel \"r4\""),
+            (changed(|run| run.rows[2].reel_id = "x".into()), "b lacks 1 of the rows of a"),
+            (
+                changed(|run| run.rows[2].reference = Some("bukan".into())),
+                "Reel \"r2\", task \"ad\" has another reference in b than in a",
+            ),
+            (changed(|run| run.rows[2].account = None), "has another account in b than in a"),
+            (changed(|run| run.tasks[0].labels.reverse()), "task \"ad\" has other labels in b than in a"),
+            (
+                changed(|run| run.rows.iter_mut().for_each(|row| row.task = "mood".into())),
+                "the runs have no task in common: a answers ad; b answers nothing with a reference",
+            ),
+            (compare(&[run("a", |_| true)], &SETTINGS).unwrap_err().to_string(), "one run can't be compared"),
+        ] {
+            assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");
+        }
+    }
 }

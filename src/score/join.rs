@@ -1,4 +1,4 @@
-//! Joins predictions with their references and scores each on its own.
+//! Joins predictions with the records they are about.
 //!
 //! Both files may be larger than memory: they are read once to know where each line stands, and then again line by line in
 //! the order of the rows.
@@ -9,28 +9,20 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::checks::checks;
-use super::chrf::{self, chrf};
-use super::rouge::{self, Mode};
-use super::{classification, slices};
+use super::row::{RowScorer, Thresholds};
 use crate::config::MetricSettings;
-use crate::indonesian::Words;
 use crate::lines::{Lines, Place};
-use crate::prediction::{Finish, Prediction, not_a_prediction};
+use crate::prediction::{Prediction, not_a_prediction};
 use crate::reel::{Reel, each_reel, reel_at};
 use crate::run::write_lines;
-use crate::scores::{CHECKS, Row};
-use crate::task::{Task, TaskKind, check_reference};
+use crate::task::{Task, check_reference};
 
-/// Rows that are scored between two writes.
+/// Rows that are scored between two writes: they are held in memory.
 const CHUNK: usize = 1024;
-
-/// The least probability from which on the positive label is answered, by task name.
-pub type Thresholds = IndexMap<String, f64>;
 
 /// Predictions beside the records they are about.
 #[derive(Debug)]
@@ -38,7 +30,7 @@ pub struct Join<'a> {
     predictions: &'a Lines,
     records: &'a Lines,
     tasks: &'a [Task],
-    /// By Reel.
+    /// Of each record's line.
     places: Vec<Place>,
     /// In the order of the tasks, then of the data, then of the repeats.
     entries: Vec<Entry>,
@@ -49,12 +41,13 @@ struct Entry {
     task: u16,
     reel: u32,
     repeat: u32,
-    /// Of the prompt's hash.
+    /// Stands for the hash of its prompt.
     prompt: u64,
+    /// Of its line.
     place: Place,
 }
 
-/// What makes predictions those of one run.
+/// What the first reading takes of a prediction: its key, and what all predictions of one run have in common.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
@@ -91,12 +84,12 @@ impl<'a> Join<'a> {
         Ok(Join { predictions, records, tasks, places, entries })
     }
 
-    /// Records.
+    /// How many records there are.
     pub fn reels(&self) -> usize {
         self.places.len()
     }
 
-    /// Rows.
+    /// How many rows there are.
     #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -117,14 +110,15 @@ impl<'a> Join<'a> {
     ) -> Result<()> {
         write_lines(path, |file| {
             for entries in self.entries.chunks(CHUNK) {
-                let line = |scorer: &mut rouge::Scorer, entry: &Entry| -> Result<Vec<u8>> {
-                    let row = self.row(entry, settings, thresholds, scorer)?;
+                let line = |scorer: &mut RowScorer, entry: &Entry| -> Result<Vec<u8>> {
+                    let (prediction, reel) = self.pair(entry)?;
+                    let row = scorer.row(prediction, &self.tasks[entry.task as usize], reel);
                     let mut line = serde_json::to_vec(&row)?;
                     line.push(b'\n');
                     Ok(line)
                 };
-                let lines: Vec<Vec<u8>> =
-                    entries.par_iter().map_init(rouge::Scorer::default, line).collect::<Result<_>>()?;
+                let scorer = || RowScorer::new(self.tasks, settings, thresholds);
+                let lines: Vec<Vec<u8>> = entries.par_iter().map_init(scorer, line).collect::<Result<_>>()?;
                 for line in lines {
                     file.write_all(&line)?;
                 }
@@ -134,50 +128,15 @@ impl<'a> Join<'a> {
         })
     }
 
-    fn row(
-        &self,
-        entry: &Entry,
-        settings: &MetricSettings,
-        thresholds: &Thresholds,
-        scorer: &mut rouge::Scorer,
-    ) -> Result<Row> {
+    fn pair(&self, entry: &Entry) -> Result<(Prediction, Reel)> {
         let bytes = self.predictions.at(entry.place)?;
-        let mut prediction: Prediction =
+        let prediction =
             serde_json::from_slice(&bytes).map_err(|error| not_a_prediction(self.predictions, entry.place, &error))?;
-        let reel = reel_at(self.records, self.places[entry.reel as usize])?;
-        let task = &self.tasks[entry.task as usize];
-        if let Some(threshold) = thresholds.get(&task.name) {
-            decide(&mut prediction, task, *threshold);
-        }
-        let reference = reel.reference.get(&task.name).cloned();
-        let (metrics, flags) = match (&reference, task.kind) {
-            (_, TaskKind::Text) => text_metrics(&prediction, reference.as_deref(), &reel, settings, scorer),
-            (Some(reference), TaskKind::Label) => {
-                let label = classification::answer(task, &prediction.output, prediction.finish);
-                let correct = label.is_some_and(|label| task.labels[label] == *reference);
-                (IndexMap::from([("correct".to_owned(), f64::from(u8::from(correct)))]), vec![])
-            }
-            (None, TaskKind::Label) => Default::default(),
-        };
-        Ok(Row {
-            v: 1,
-            slices: slices::groups(&reel, self.tasks),
-            reel_id: prediction.reel_id,
-            account: reel.account,
-            task: prediction.task,
-            repeat: prediction.repeat,
-            prompt: prediction.prompt,
-            reference,
-            output: prediction.output,
-            label_logprobs: prediction.label_logprobs,
-            finish: prediction.finish,
-            metrics,
-            flags,
-        })
+        Ok((prediction, reel_at(self.records, self.places[entry.reel as usize])?))
     }
 }
 
-/// Where the prediction of each row stands, in the order of the rows.
+/// The predictions that count, in the order of the rows.
 fn entries(predictions: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Result<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::new();
     let [mut settings, mut models, mut adapters] = [const { Vec::<String>::new() }; 3];
@@ -229,6 +188,11 @@ fn entries(predictions: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) ->
     refuse_unknown("Reel", &unknown_reels, "score with the --data file they were made from")?;
     refuse_unknown("task", &unknown_tasks, "name their prompts with --prompts")?;
 
+    last_of_each(entries, predictions)
+}
+
+/// Sorted by key, of equal keys the last line alone.
+fn last_of_each(mut entries: Vec<Entry>, predictions: &Lines) -> Result<Vec<Entry>> {
     // Stable: of equal keys the last line stays last.
     entries.sort_by_key(Entry::key);
     if let Some(pair) =
@@ -286,95 +250,17 @@ fn listed<'a>(values: impl ExactSizeIterator<Item = &'a String>) -> String {
     parts.join(", ")
 }
 
-/// Answers by the threshold, where there are probabilities to go by.
-fn decide(prediction: &mut Prediction, task: &Task, threshold: f64) {
-    let (Some(positive), Some(logprobs)) = (&task.positive, &prediction.label_logprobs) else { return };
-    let (Some(logprob), Some(other)) = (logprobs.get(positive), task.labels.iter().find(|label| *label != positive))
-    else {
-        return;
-    };
-    let answer = if logprob.exp() >= threshold { positive } else { other };
-    prediction.output = answer.clone();
-}
-
-/// Metrics by key, none without a reference; and flags, which need none.
-fn text_metrics(
-    prediction: &Prediction,
-    reference: Option<&str>,
-    reel: &Reel,
-    settings: &MetricSettings,
-    scorer: &mut rouge::Scorer,
-) -> (IndexMap<String, f64>, Vec<String>) {
-    let output = if prediction.finish == Finish::Error { "" } else { &prediction.output };
-    let (checked, flags) = checks(output, reel);
-    let Some(reference) = reference else { return (IndexMap::new(), flags) };
-    let id = |stems| Mode::Id(Words { amounts: settings.amounts, stems });
-    let mut modes = vec![("", Mode::Google), ("_id", id(false))];
-    modes.extend(settings.stems.then(|| ("_id_stem", id(true))));
-    let mut metrics = IndexMap::new();
-    for (suffix, mode) in modes {
-        for (key, score) in rouge::METRICS.iter().zip(scorer.score(mode, reference, output)) {
-            metrics.insert(format!("{key}{suffix}"), score.f);
-        }
-    }
-    metrics.extend(chrf::METRICS.map(str::to_owned).into_iter().zip(chrf(reference, output)));
-    metrics.extend(CHECKS.map(str::to_owned).into_iter().zip(checked));
-    (metrics, flags)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prediction::TokenCounts;
-    use crate::task::parse_tasks;
-
-    fn tasks() -> Vec<Task> {
-        let text = "[task.summary]\nkind = \"text\"\ntemplate = \"s\"\nmax_tokens = 9\n\
-            [task.ad]\nkind = \"label\"\ntemplate = \"a\"\nmax_tokens = 9\nlabels = [\"iklan\", \"bukan iklan\"]\n";
-        parse_tasks(text, "tasks.toml").unwrap()
-    }
-
-    fn reel(id: &str, summary: Option<&str>) -> Reel {
-        let mut reel = Reel { id: id.into(), transcript: Some("kopi susu".into()), ..Reel::default() };
-        reel.reference.insert("ad".into(), "iklan".into());
-        reel.reference.extend(summary.map(|text| ("summary".to_owned(), text.to_owned())));
-        reel
-    }
-
-    fn prediction(reel_id: &str, task: &str, repeat: u32, output: &str) -> Prediction {
-        Prediction {
-            v: 1,
-            reel_id: reel_id.into(),
-            task: task.into(),
-            repeat,
-            output: output.into(),
-            label_logprobs: None,
-            finish: Finish::Stop,
-            error: None,
-            truncated_tokens: 0,
-            prompt: format!("{task}?"),
-            prompt_sha256: "p".into(),
-            model_sha256: "m".into(),
-            adapter_sha256: None,
-            settings_sha256: "s".into(),
-            tokens: TokenCounts::default(),
-            seconds: 0.0,
-        }
-    }
+    use crate::prediction::Finish;
+    use crate::score::fixture::{prediction, reel, tasks};
+    use crate::scores::Row;
 
     const SETTINGS: MetricSettings = MetricSettings { amounts: false, stems: false };
 
     /// Through files, as a command does it.
     fn rows(predictions: &[Prediction], reels: &[Reel], tasks: &[Task]) -> Result<Vec<Row>> {
-        rows_with(predictions, reels, tasks, &Thresholds::new())
-    }
-
-    fn rows_with(
-        predictions: &[Prediction],
-        reels: &[Reel],
-        tasks: &[Task],
-        thresholds: &Thresholds,
-    ) -> Result<Vec<Row>> {
         fn text<T: serde::Serialize>(values: &[T]) -> String {
             values.iter().map(|value| serde_json::to_string(value).unwrap() + "\n").collect()
         }
@@ -384,7 +270,12 @@ mod tests {
         std::fs::write(path("data.jsonl"), text(reels)).unwrap();
         let (predictions, records) =
             (Lines::open(&path("predictions.jsonl"), "").unwrap(), Lines::open(&path("data.jsonl"), "").unwrap());
-        Join::new(&predictions, &records, tasks)?.write_rows(&SETTINGS, thresholds, &path("rows.jsonl"), &|_| ())?;
+        Join::new(&predictions, &records, tasks)?.write_rows(
+            &SETTINGS,
+            &Thresholds::new(),
+            &path("rows.jsonl"),
+            &|_| (),
+        )?;
         let mut rows = Vec::new();
         crate::scores::each_row(&Lines::open(&path("rows.jsonl"), "").unwrap(), |row, _| {
             rows.push(row);
@@ -423,13 +314,6 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_answer_is_wrong_whatever_it_says() {
-        let failed = |task| Prediction { finish: Finish::Error, ..prediction("a", task, 0, "iklan") };
-        let rows = rows(&[failed("summary"), failed("ad")], &[reel("a", Some("iklan"))], &tasks()).unwrap();
-        assert_eq!((rows[0].metrics["rouge1"], rows[1].metrics["correct"]), (0.0, 0.0));
-    }
-
-    #[test]
     fn errors_name_the_values_and_the_next_step() {
         let good = prediction("a", "ad", 0, "iklan");
         let other = |change: fn(&mut Prediction)| {
@@ -459,18 +343,5 @@ mod tests {
         let first = Prediction { finish: Finish::Error, ..prediction("a", "ad", 0, "") };
         let rows = rows(&[first, prediction("a", "ad", 0, "iklan")], &[reel("a", None)], &tasks()).unwrap();
         assert_eq!((rows.len(), rows[0].output.as_str()), (1, "iklan"));
-    }
-
-    #[test]
-    fn a_threshold_decides_by_the_positive_labels_probability() {
-        let mut tasks = tasks();
-        tasks[1].positive = Some("iklan".into());
-        let logprobs = IndexMap::from([("iklan".to_owned(), 0.3f64.ln()), ("bukan iklan".to_owned(), 0.7f64.ln())]);
-        let prediction = Prediction { label_logprobs: Some(logprobs), ..prediction("a", "ad", 0, "bukan iklan") };
-        for (threshold, output) in [(0.2, "iklan"), (0.4, "bukan iklan")] {
-            let thresholds = Thresholds::from([("ad".to_owned(), threshold)]);
-            let rows = rows_with(std::slice::from_ref(&prediction), &[reel("a", None)], &tasks, &thresholds).unwrap();
-            assert_eq!(rows[0].output, output);
-        }
     }
 }

@@ -1,0 +1,290 @@
+//! What is known of every metric, in one table that scoring, comparing, thresholds and reports go by.
+//!
+//! A new metric is a file of its own that computes it, a row in [`METRICS`], and there, where texts or counts are
+//! computed, its function.
+
+use super::classification::{self, CountMetric};
+use super::row::TextPair;
+use super::{checks, chrf, rouge};
+use crate::config::MetricSettings;
+use crate::indonesian::{STEMMER_NAME, slang_hash};
+use crate::task::TaskKind;
+
+/// What is known of a metric.
+#[derive(Debug, Clone, Copy)]
+pub struct MetricInfo {
+    /// As `scores.json` has it.
+    pub key: &'static str,
+    /// As papers write it.
+    pub name: &'static str,
+    /// Of the tasks that have it.
+    pub kind: TaskKind,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub direction: Direction,
+    /// Whether it may stand for a task where there is room for one number; of several the first does.
+    pub headline: bool,
+    /// Whether a report shows it beside every answer.
+    pub beside_answers: bool,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub aggregate: Aggregate,
+    /// The parts `key:value` that say how it is made, joined by `|`; metrics that are made alike share them.
+    pub signature: Option<fn(&MetricSettings) -> String>,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub prose: Prose,
+}
+
+/// What is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// A larger value.
+    Higher,
+    /// A smaller value.
+    Lower,
+    /// Neither: it only tells what answers are like.
+    Neither,
+}
+
+/// How the rows of a task become one number.
+#[derive(Debug, Clone, Copy)]
+pub enum Aggregate {
+    /// The mean of their values.
+    Mean,
+    /// The share of those of which this holds, given the numbers of the reference's label and the answer's (`None` if
+    /// invalid).
+    Rate(fn(u16, Option<u16>) -> bool),
+    /// Only all of them together have a value.
+    Whole,
+}
+
+/// What a report says of a metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Prose {
+    /// What its number means; empty where the name says it.
+    pub explanation: &'static str,
+    /// Its part of the sentence on how texts are scored, in English and in Indonesian; metrics of one kind share it.
+    pub methods: Option<[&'static str; 2]>,
+    /// What a reader should keep in mind.
+    pub limit: Option<&'static str>,
+    /// Why there is no value, where there is none.
+    pub undefined: &'static str,
+}
+
+/// What is known of the metric with this key.
+pub fn find(key: &str) -> Option<&'static MetricInfo> {
+    METRICS.iter().find(|info| info.key == key)
+}
+
+/// Which values of a metric are better; an unknown one is taken for one of which more is.
+pub fn direction(key: &str) -> Direction {
+    find(key).map_or(Direction::Higher, |info| info.direction)
+}
+
+/// What a report says of a metric; of an unknown one, nothing.
+pub fn prose(key: &str) -> Prose {
+    find(key).map_or(PLAIN, |info| info.prose)
+}
+
+/// The metric that stands for a task of this kind.
+///
+/// # Panics
+/// Never: a test holds that there is one.
+pub fn main_metric(kind: TaskKind) -> &'static MetricInfo {
+    METRICS.iter().find(|info| info.headline && info.kind == kind).expect("a headline for each kind of task")
+}
+
+/// What computes the metrics of a text by key, in the order in which a row has them.
+pub(super) const OF_TEXTS: [fn(&mut TextPair) -> Vec<(String, f64)>; 3] =
+    [rouge::of_pair, chrf::of_pair, checks::of_pair];
+
+/// What computes the metrics of a label task's counts, in the order in which `scores.json` has them.
+pub(super) const OF_COUNTS: [&[(&str, CountMetric)]; 1] = [&classification::METRICS];
+
+/// Every metric, in the order in which they are printed.
+pub static METRICS: [MetricInfo; 34] = [
+    MetricInfo { key: "rouge1", name: "ROUGE-1", beside_answers: true, ..ROUGE },
+    MetricInfo { key: "rouge2", name: "ROUGE-2", beside_answers: true, ..ROUGE },
+    MetricInfo { key: "rougeL", name: "ROUGE-L", headline: true, beside_answers: true, prose: OVERLAP, ..ROUGE },
+    MetricInfo { key: "rougeLsum", name: "ROUGE-Lsum", ..ROUGE },
+    MetricInfo { key: "rouge1_id", name: "ROUGE-1 (id)", ..ROUGE_ID },
+    MetricInfo { key: "rouge2_id", name: "ROUGE-2 (id)", ..ROUGE_ID },
+    MetricInfo { key: "rougeL_id", name: "ROUGE-L (id)", beside_answers: true, ..ROUGE_ID },
+    MetricInfo { key: "rougeLsum_id", name: "ROUGE-Lsum (id)", ..ROUGE_ID },
+    MetricInfo { key: "rouge1_id_stem", name: "ROUGE-1 (id, stems)", ..ROUGE_ID_STEM },
+    MetricInfo { key: "rouge2_id_stem", name: "ROUGE-2 (id, stems)", ..ROUGE_ID_STEM },
+    MetricInfo { key: "rougeL_id_stem", name: "ROUGE-L (id, stems)", ..ROUGE_ID_STEM },
+    MetricInfo { key: "rougeLsum_id_stem", name: "ROUGE-Lsum (id, stems)", ..ROUGE_ID_STEM },
+    MetricInfo { key: "chrf", name: "chrF", beside_answers: true, ..CHRF },
+    MetricInfo { key: "chrf_pp", name: "chrF++", ..CHRF },
+    MetricInfo { key: "words", name: "Words", prose: explained("words of an answer"), ..CHECK },
+    MetricInfo {
+        key: "compression",
+        name: "Compression",
+        prose: explained("its words over those of the Reel"),
+        ..CHECK
+    },
+    MetricInfo {
+        key: "novel_bigrams",
+        name: "Novel bigrams",
+        prose: explained("share of its pairs of words that the Reel doesn’t have"),
+        ..CHECK
+    },
+    MetricInfo {
+        key: "coverage",
+        name: "Extractive coverage",
+        prose: explained("share of its words that stand in stretches copied from the Reel"),
+        ..CHECK
+    },
+    MetricInfo {
+        key: "density",
+        name: "Extractive density",
+        prose: explained("mean length of the copied stretch a word stands in"),
+        ..CHECK
+    },
+    MetricInfo {
+        key: "repetition",
+        name: "Repeated trigrams",
+        prose: explained("share of its triples of words that are said again"),
+        ..CHECK
+    },
+    MetricInfo {
+        key: "unsupported_rate",
+        name: "States what the Reel doesn’t",
+        prose: explained(
+            "share of answers with a number, handle, tag or name that the Reel doesn’t have: to look at, not proof of an error",
+        ),
+        ..CHECK
+    },
+    MetricInfo {
+        key: "accuracy",
+        name: "Accuracy",
+        aggregate: Aggregate::Rate(|reference, answer| answer == Some(reference)),
+        ..LABEL
+    },
+    MetricInfo { key: "balanced_accuracy", name: "Balanced accuracy", ..LABEL },
+    MetricInfo { key: "macro_f1", name: "Macro F1", headline: true, ..LABEL },
+    MetricInfo { key: "weighted_f1", name: "Weighted F1", ..LABEL },
+    MetricInfo { key: "micro_f1", name: "Micro F1", ..LABEL },
+    MetricInfo { key: "mcc", name: "MCC", ..LABEL },
+    MetricInfo { key: "kappa", name: "Cohen’s kappa", ..LABEL },
+    MetricInfo {
+        key: "invalid_rate",
+        name: "Invalid rate",
+        direction: Direction::Lower,
+        aggregate: Aggregate::Rate(|_, answer| answer.is_none()),
+        ..LABEL
+    },
+    MetricInfo { key: "brier", name: "Brier score", aggregate: Aggregate::Mean, ..ERROR },
+    MetricInfo { key: "log_loss", name: "Log loss", aggregate: Aggregate::Mean, ..ERROR },
+    MetricInfo { key: "ece", name: "ECE", ..ERROR },
+    MetricInfo {
+        key: "roc_auc",
+        name: "ROC AUC",
+        prose: Prose { undefined: "not defined: all references are one label", ..PLAIN },
+        ..LABEL
+    },
+    MetricInfo { key: "average_precision", name: "Average precision", ..LABEL },
+];
+
+const TEXT: MetricInfo = MetricInfo {
+    key: "",
+    name: "",
+    kind: TaskKind::Text,
+    direction: Direction::Higher,
+    headline: false,
+    beside_answers: false,
+    aggregate: Aggregate::Mean,
+    signature: None,
+    prose: PLAIN,
+};
+
+const LABEL: MetricInfo = MetricInfo { kind: TaskKind::Label, aggregate: Aggregate::Whole, ..TEXT };
+const ERROR: MetricInfo = MetricInfo { direction: Direction::Lower, ..LABEL };
+
+const ROUGE: MetricInfo = MetricInfo {
+    signature: Some(|_| "mode:google-0.1.2|stem:no|stat:f".into()),
+    prose: Prose {
+        methods: Some([
+            "the F-measure of ROUGE-1, -2, -L and -Lsum as the package rouge_score 0.1.2 computes it, without stemming",
+            "F-measure ROUGE-1, -2, -L, dan -Lsum sebagaimana dihitung paket rouge_score 0.1.2 tanpa stemming",
+        ]),
+        ..PLAIN
+    },
+    ..TEXT
+};
+
+const ROUGE_ID: MetricInfo = MetricInfo {
+    signature: Some(|settings| {
+        let amounts = if settings.amounts { "unified" } else { "as-written" };
+        format!("id:slang-{},amounts-{amounts}", slang_hash())
+    }),
+    prose: Prose {
+        methods: Some([
+            "the same over Indonesian words (Unicode, reduplication and informal spellings normalised)",
+            "ukuran yang sama atas kata bahasa Indonesia (Unicode, reduplikasi, dan ejaan tidak baku dinormalkan)",
+        ]),
+        ..PLAIN
+    },
+    ..TEXT
+};
+
+const ROUGE_ID_STEM: MetricInfo = MetricInfo { signature: Some(|_| format!("id_stem:{STEMMER_NAME}")), ..TEXT };
+
+const CHRF: MetricInfo = MetricInfo {
+    signature: Some(|_| "chrf:char-6,word-0|chrf_pp:char-6,word-2|beta:2|mean:rows".into()),
+    prose: Prose { methods: Some(["chrF and chrF++"; 2]), ..PLAIN },
+    ..TEXT
+};
+
+/// What can be seen of a text without a reference.
+const CHECK: MetricInfo = MetricInfo { direction: Direction::Neither, ..TEXT };
+
+const PLAIN: Prose = Prose { explanation: "", methods: None, limit: None, undefined: "not defined on these rows" };
+
+/// Of what texts and references have in common.
+const OVERLAP: Prose = Prose {
+    limit: Some(
+        "ROUGE and chrF count words and characters in common with one reference. They don’t see whether a statement is true, and a good summary in other words scores low.",
+    ),
+    ..ROUGE.prose
+};
+
+const fn explained(explanation: &'static str) -> Prose {
+    Prose { explanation, ..PLAIN }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::ScoreSettings;
+    use crate::prediction::Prediction;
+    use crate::score::fixture::{prediction, reel, tasks};
+    use crate::score::row::{RowScorer, Thresholds};
+    use crate::score::{Table, score};
+    use crate::task::Task;
+
+    #[test]
+    fn the_table_has_what_is_scored_and_nothing_else() {
+        let mut tasks = tasks();
+        tasks[1].positive = Some("iklan".into());
+        let (settings, thresholds) = (MetricSettings { amounts: false, stems: true }, Thresholds::new());
+        let mut scorer = RowScorer::new(&tasks, &settings, &thresholds);
+        let logprobs = [("iklan".to_owned(), 0.3f64.ln()), ("bukan iklan".to_owned(), 0.7f64.ln())];
+        let mut row = |task: &Task| {
+            let prediction =
+                Prediction { label_logprobs: Some(logprobs.clone().into()), ..prediction("a", &task.name, 0, "iklan") };
+            scorer.row(prediction, task, reel("a", Some("kopi")))
+        };
+        let table = Table::of(&[row(&tasks[0]), row(&tasks[1])], &tasks).unwrap();
+        let scores = score(&table, &ScoreSettings { bootstrap: 100, seed: 1 }, &settings, &thresholds);
+        for task in &tasks {
+            let scored: BTreeSet<&str> = scores.tasks[&task.name].metrics.keys().map(String::as_str).collect();
+            let known = METRICS.iter().filter(|info| info.kind == task.kind).map(|info| info.key);
+            assert_eq!(scored, known.collect());
+            assert!(scored.contains(main_metric(task.kind).key));
+        }
+        let keys: BTreeSet<&str> = METRICS.iter().map(|info| info.key).collect();
+        assert_eq!(keys.len(), METRICS.len(), "a metric stands twice in the table");
+    }
+}

@@ -1,0 +1,38 @@
+//! How the numbers of a task were made, as text.
+
+use indexmap::IndexSet;
+
+use super::interval::CONFIDENCE;
+use super::metric::{find, main_metric};
+use crate::config::{MetricSettings, ScoreSettings};
+use crate::task::{Task, TaskKind};
+
+/// What all tasks of a run have in common.
+pub(super) struct How<'a> {
+    pub settings: &'a ScoreSettings,
+    pub metrics: &'a MetricSettings,
+    /// What is drawn.
+    pub unit: &'a str,
+}
+
+impl How<'_> {
+    /// Parts `key:value` joined by `|`, behind the keys of the task's metrics.
+    pub fn signature(&self, task: &Task, keys: &[&str], threshold: Option<f64>) -> String {
+        let mut parts = vec![keys.join(",")];
+        if task.kind == TaskKind::Label {
+            parts.extend([format!("labels:{}", task.labels.len()), "invalid:wrong".into()]);
+            parts.extend(threshold.map(|threshold| format!("threshold:{threshold}")));
+            parts.push("rates:wilson".into());
+        }
+        // Where nothing is scored, that of what would stand for the task.
+        let main = [main_metric(task.kind).key];
+        let keys = if keys.is_empty() { &main[..] } else { keys };
+        let of_metrics: IndexSet<String> =
+            keys.iter().filter_map(|key| Some(find(key)?.signature?(self.metrics))).collect();
+        parts.extend(of_metrics);
+        let ScoreSettings { bootstrap, seed } = self.settings;
+        parts.push(format!("ci:bca|level:{CONFIDENCE}|B:{bootstrap}|cluster:{}|seed:{seed}", self.unit));
+        parts.push(format!("v:{}", env!("CARGO_PKG_VERSION")));
+        parts.join("|")
+    }
+}
