@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 
 use super::batch::Lists;
 use super::gpu::{Address, FLOAT, Gpu, Product, Rows, read_floats, write_floats, write_words};
-use super::ops::{Heads, Ops, Tiles};
+use super::ops::{Attention, Heads, Norm, Ops, Tiles, Turning};
 use super::room::{Room, TILE_NUMBERS, Trace};
 use super::weights::{Layer, Trained};
 use super::work::Work;
@@ -124,7 +124,7 @@ impl<G: Gpu> Engine<G> {
 
     /// Up to the norm of what the last layer gives.
     fn forward(&self, pass: &Pass) -> Result<()> {
-        let Room { inputs, change, activated, normed, final_inverse, batch, .. } = &self.room;
+        let Room { inputs, change, activated, final_inverse, batch, .. } = &self.room;
         let hidden = self.config.hidden;
         let [embedding, first] = [self.embedding, inputs[0]].map(|at| Rows { at, stride: hidden });
         self.ops().gather(embedding, batch.tokens, pass.tokens, first, hidden)?;
@@ -136,47 +136,53 @@ impl<G: Gpu> Engine<G> {
             self.work(&layer.groups.down, pass)?.forward(*activated, *change)?;
             middle = Some(trace.middle);
         }
-        self.rms_norm(inputs[self.layers.len()], middle, self.norm, *normed, *final_inverse, pass)
+        self.rms_norm(&self.norm_by(self.norm, *final_inverse, pass), inputs[self.layers.len()], middle)
     }
 
-    /// The norm of x, which is first made of what is at `sum_of` and in `change`, if that is given.
-    fn rms_norm(
-        &self,
-        x: Address,
-        sum_of: Option<Address>,
-        weight: Address,
-        to: Rows,
-        inverse: Address,
-        pass: &Pass,
-    ) -> Result<()> {
-        let shape = [pass.tokens, self.config.hidden];
+    fn norm_by(&self, weight: Address, inverse: Address, pass: &Pass) -> Norm {
+        Norm { weight, inverse, shape: [pass.tokens, self.config.hidden] }
+    }
+
+    /// The norm of x, which is first made of what is at `sum_of` and in `change`, if that is given, in `normed`.
+    fn rms_norm(&self, norm: &Norm, x: Address, sum_of: Option<Address>) -> Result<()> {
         let (from, change) = match sum_of {
             Some(before) => (before, Some((self.room.change.at, x))),
             None => (x, None),
         };
-        self.ops().rms_norm(from, change, weight, to, inverse, shape, self.config.rms_norm_eps)
+        self.ops().rms_norm(norm, from, change, self.room.normed, self.config.rms_norm_eps)
+    }
+
+    fn attention(&self, trace: &Trace, pass: &Pass) -> Attention {
+        let &Pass { query_tiles, key_tiles, tokens, .. } = pass;
+        Attention { rows: trace.qkv, heads: self.heads(), query_tiles, key_tiles, sums: trace.sums, tokens }
+    }
+
+    fn turning(&self, pass: &Pass) -> Turning {
+        let Room { batch, angles, .. } = &self.room;
+        Turning { heads: self.heads(), positions: batch.positions, angles: *angles, tokens: pass.tokens }
     }
 
     /// From a layer's input, or the middle of the layer before and what is added to it, to gate and up.
     fn layer_forward(&self, index: usize, before: Option<Address>, pass: &Pass) -> Result<()> {
         let (layer, trace) = (&self.layers[index], self.trace(index));
-        let Room { inputs, change, normed, batch, angles, .. } = &self.room;
+        let Room { inputs, change, normed, .. } = &self.room;
         let input = inputs[index];
-        self.rms_norm(input, before, layer.input_norm, *normed, trace.inverse, pass)?;
+        self.rms_norm(&self.norm_by(layer.input_norm, trace.inverse, pass), input, before)?;
         self.work(&layer.groups.qkv, pass)?.forward(*normed, trace.qkv)?;
-        self.ops().turn(trace.qkv, layer.bias, self.heads(), [batch.positions, *angles], pass.tokens)?;
-        self.ops().attention(trace.qkv, pass.query_tiles, self.heads(), trace.mixed, trace.sums, pass.tokens)?;
+        self.ops().turn(trace.qkv, layer.bias, &self.turning(pass))?;
+        self.ops().attention(&self.attention(&trace, pass), trace.mixed)?;
         self.work(&layer.groups.o, pass)?.forward(trace.mixed, *change)?;
-        self.rms_norm(trace.middle, Some(input), layer.post_attention_norm, *normed, trace.fed_inverse, pass)?;
+        self.rms_norm(&self.norm_by(layer.post_attention_norm, trace.fed_inverse, pass), trace.middle, Some(input))?;
         self.work(&layer.groups.gate_up, pass)?.forward(*normed, trace.gate_up)
     }
 
     /// From the gradient of a layer's output to that of its input, both in `dy`.
     fn layer_backward(&self, index: usize, pass: &Pass) -> Result<()> {
         let (layer, trace, ops) = (&self.layers[index], self.trace(index), self.ops());
-        let Room { inputs, normed, activated, change, dy, dqkv, dots, batch, angles, .. } = &self.room;
-        let Config { hidden, intermediate, .. } = self.config;
-        let (input, wide, narrow) = (inputs[index], [pass.tokens, intermediate], [pass.tokens, hidden]);
+        let Room { inputs, normed, activated, change, dy, dqkv, dots, .. } = &self.room;
+        let (input, wide) = (inputs[index], [pass.tokens, self.config.intermediate]);
+        let input_norm = self.norm_by(layer.input_norm, trace.inverse, pass);
+        let post_attention_norm = self.norm_by(layer.post_attention_norm, trace.fed_inverse, pass);
 
         ops.swiglu(trace.gate_up, *activated, wide)?;
         let work = self.work(&layer.groups.down, pass)?;
@@ -184,22 +190,20 @@ impl<G: Gpu> Engine<G> {
         work.backward(*activated, *dy, *activated)?;
         // Their gradients take the place of gate and up.
         ops.swiglu_backward(*activated, trace.gate_up, wide)?;
-        self.rms_norm(trace.middle, None, layer.post_attention_norm, *normed, trace.fed_inverse, pass)?;
+        self.rms_norm(&post_attention_norm, trace.middle, None)?;
         let work = self.work(&layer.groups.gate_up, pass)?;
         work.lows(*normed)?;
         work.backward(*normed, trace.gate_up, *change)?;
-        ops.rms_norm_backward(*change, trace.middle, layer.post_attention_norm, trace.fed_inverse, *dy, true, narrow)?;
+        ops.rms_norm_backward(&post_attention_norm, *change, trace.middle, *dy, true)?;
 
         self.work(&layer.groups.o, pass)?.backward(trace.mixed, *dy, *change)?;
-        let tiles = [pass.query_tiles, pass.key_tiles];
-        let (heads, room) = (self.heads(), [trace.sums, *dots]);
-        ops.attention_backward((*change, trace.mixed), trace.qkv, tiles, heads, room, (*dqkv, pass.tokens))?;
-        ops.turn_back(*dqkv, heads, [batch.positions, *angles], pass.tokens)?;
-        self.rms_norm(input, None, layer.input_norm, *normed, trace.inverse, pass)?;
+        ops.attention_backward(&self.attention(&trace, pass), (*change, trace.mixed), *dots, *dqkv)?;
+        ops.turn_back(*dqkv, &self.turning(pass))?;
+        self.rms_norm(&input_norm, input, None)?;
         let work = self.work(&layer.groups.qkv, pass)?;
         work.lows(*normed)?;
         work.backward(*normed, *dqkv, *change)?;
-        ops.rms_norm_backward(*change, input, layer.input_norm, trace.inverse, *dy, true, narrow)
+        ops.rms_norm_backward(&input_norm, *change, input, *dy, true)
     }
 
     /// The loss of each row; with a pass also the gradient of what the last layer gave, in `dy`.
@@ -225,8 +229,8 @@ impl<G: Gpu> Engine<G> {
         }
         let Some(pass) = back else { return Ok(()) };
         self.ops().sum_rows(*learned, [batch.starts, batch.entries], pass.tokens, *change, hidden)?;
-        let (last, shape) = (inputs[self.layers.len()], [pass.tokens, hidden]);
-        self.ops().rms_norm_backward(*change, last, self.norm, *final_inverse, *dy, false, shape)
+        let norm = self.norm_by(self.norm, *final_inverse, pass);
+        self.ops().rms_norm_backward(&norm, *change, inputs[self.layers.len()], *dy, false)
     }
 
     fn sum_of_losses(&self, rows: usize) -> Result<f64> {

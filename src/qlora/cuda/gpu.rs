@@ -14,7 +14,7 @@ impl Address {
     }
 }
 
-/// What a kernel is given, in the order of its parameters.
+/// What a kernel is given for a parameter.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the types say it")]
 pub enum Argument {
@@ -26,15 +26,6 @@ pub enum Argument {
     Float(f32),
 }
 
-macro_rules! argument {
-    ($($type:ty => $variant:ident),*) => {
-        $(impl From<$type> for Argument {
-            fn from(value: $type) -> Argument {
-                Argument::$variant(value)
-            }
-        })*
-    };
-}
 impl Argument {
     /// As the kernel reads it, from the first byte on.
     pub fn bytes(&self) -> [u8; 8] {
@@ -50,18 +41,63 @@ impl Argument {
     }
 }
 
-argument!(Address => At, i32 => Int, i64 => Long, u32 => Word, u64 => Seed, f32 => Float);
-
 /// A kernel over blocks of threads.
 #[derive(Debug)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct Launch<'a> {
+    /// Its name in `kernels.cu`.
     pub kernel: &'a str,
+    /// Blocks in both directions of the grid.
     pub blocks: [u32; 2],
+    /// Threads of a block.
     pub threads: u32,
     /// Bytes that the threads of a block share.
     pub shared: u32,
-    pub arguments: &'a [Argument],
+    /// As many as the kernel has parameters.
+    pub arguments: Vec<Argument>,
+}
+
+/// Threads of a block, where a launch doesn't say otherwise.
+pub const THREADS: u32 = 256;
+
+impl<'a> Launch<'a> {
+    /// Blocks of [`THREADS`] threads that share no memory.
+    pub fn new(kernel: &'a str, blocks: [usize; 2], operands: &[&dyn Operand]) -> Launch<'a> {
+        let mut arguments = Vec::new();
+        operands.iter().for_each(|operand| operand.push_to(&mut arguments));
+        Launch { kernel, blocks: blocks.map(|count| count as u32), threads: THREADS, shared: 0, arguments }
+    }
+}
+
+/// What kernels take as one parameter or several that belong together.
+pub trait Operand {
+    /// Adds the parameters, in the order in which kernels have them.
+    fn push_to(&self, arguments: &mut Vec<Argument>);
+}
+
+macro_rules! operand {
+    ($($type:ty => $variant:ident),* $(,)?) => {
+        $(impl Operand for $type {
+            fn push_to(&self, arguments: &mut Vec<Argument>) {
+                arguments.push(Argument::$variant(*self));
+            }
+        })*
+    };
+}
+
+operand!(Address => At, i64 => Long, u32 => Word, u64 => Seed, f32 => Float);
+
+/// A count or a width, in 32 bits.
+impl Operand for usize {
+    fn push_to(&self, arguments: &mut Vec<Argument>) {
+        arguments.push(Argument::Int(*self as i32));
+    }
+}
+
+/// Where the first row begins, and the stride in 64 bits.
+impl Operand for Rows {
+    fn push_to(&self, arguments: &mut Vec<Argument>) {
+        arguments.extend([Argument::At(self.at), Argument::Long(self.stride as i64)]);
+    }
 }
 
 /// Rows of values in the GPU's memory, `stride` values apart.
