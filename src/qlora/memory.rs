@@ -27,19 +27,19 @@ pub struct Largest {
 
 /// Memory by part, and how it was made to fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct MemoryPlan {
     /// Name and bytes.
     pub parts: Vec<(&'static str, u64)>,
     /// Layers that are computed a second time on the way back, rather than kept.
     pub recomputed: usize,
 }
 
-impl Plan {
+impl MemoryPlan {
     /// As few layers as possible are recomputed within `available` bytes.
     ///
     /// # Errors
     /// When even all of them aren't enough, with what would help.
-    pub fn new(config: &Config, method: &Method, largest: Largest, available: u64) -> Result<Plan> {
+    pub fn new(config: &Config, method: &Method, largest: Largest, available: u64) -> Result<MemoryPlan> {
         let fixed = fixed(config, method, largest);
         let layer = layer_bytes(config, largest.tokens);
         let needed: u64 = fixed.iter().map(|(_, bytes)| bytes).sum::<u64>() + layer;
@@ -57,7 +57,7 @@ impl Plan {
         let kept = ((free / layer.max(1)) as usize + 1).min(config.layers);
         let mut parts = fixed;
         parts.push(("kept layers", layer * kept as u64));
-        Ok(Plan { parts, recomputed: config.layers - kept })
+        Ok(MemoryPlan { parts, recomputed: config.layers - kept })
     }
 
     /// In all.
@@ -66,7 +66,7 @@ impl Plan {
     }
 }
 
-impl std::fmt::Display for Plan {
+impl std::fmt::Display for MemoryPlan {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}: {}", size(self.bytes()), list(&self.parts))
     }

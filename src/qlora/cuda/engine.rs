@@ -4,11 +4,11 @@
 use anyhow::{Result, ensure};
 
 use super::batch::Lists;
+use super::dense_group::DenseGroup;
 use super::gpu::{Address, FLOAT, Gpu, Product, Rows, read_floats, write_floats, write_words};
 use super::ops::{Attention, Heads, Norm, Ops, Tiles, Turning};
 use super::room::{Room, TILE_NUMBERS, Trace};
 use super::weights::{Layer, Trained};
-use super::work::Work;
 use crate::learner::Batch;
 use crate::qlora::config::Config;
 use crate::qlora::dropout::Dropout;
@@ -133,7 +133,7 @@ impl<G: Gpu> Engine<G> {
             self.layer_forward(index, middle, pass)?;
             let trace = self.trace(index);
             self.ops().swiglu(trace.gate_up, *activated, [pass.tokens, self.config.intermediate])?;
-            self.work(&layer.groups.down, pass)?.forward(*activated, *change)?;
+            self.dense(&layer.groups.down, pass)?.forward(*activated, *change)?;
             middle = Some(trace.middle);
         }
         self.rms_norm(&self.norm_by(self.norm, *final_inverse, pass), inputs[self.layers.len()], middle)
@@ -168,12 +168,12 @@ impl<G: Gpu> Engine<G> {
         let Room { inputs, change, normed, .. } = &self.room;
         let input = inputs[index];
         self.rms_norm(&self.norm_by(layer.input_norm, trace.inverse, pass), input, before)?;
-        self.work(&layer.groups.qkv, pass)?.forward(*normed, trace.qkv)?;
+        self.dense(&layer.groups.qkv, pass)?.forward(*normed, trace.qkv)?;
         self.ops().turn(trace.qkv, layer.bias, &self.turning(pass))?;
         self.ops().attention(&self.attention(&trace, pass), trace.mixed)?;
-        self.work(&layer.groups.o, pass)?.forward(trace.mixed, *change)?;
+        self.dense(&layer.groups.o, pass)?.forward(trace.mixed, *change)?;
         self.rms_norm(&self.norm_by(layer.post_attention_norm, trace.fed_inverse, pass), trace.middle, Some(input))?;
-        self.work(&layer.groups.gate_up, pass)?.forward(*normed, trace.gate_up)
+        self.dense(&layer.groups.gate_up, pass)?.forward(*normed, trace.gate_up)
     }
 
     /// From the gradient of a layer's output to that of its input, both in `dy`.
@@ -185,24 +185,24 @@ impl<G: Gpu> Engine<G> {
         let post_attention_norm = self.norm_by(layer.post_attention_norm, trace.fed_inverse, pass);
 
         ops.swiglu(trace.gate_up, *activated, wide)?;
-        let work = self.work(&layer.groups.down, pass)?;
-        work.lows(*activated)?;
-        work.backward(*activated, *dy, *activated)?;
+        let down = self.dense(&layer.groups.down, pass)?;
+        down.lows(*activated)?;
+        down.backward(*activated, *dy, *activated)?;
         // Their gradients take the place of gate and up.
         ops.swiglu_backward(*activated, trace.gate_up, wide)?;
         self.rms_norm(&post_attention_norm, trace.middle, None)?;
-        let work = self.work(&layer.groups.gate_up, pass)?;
-        work.lows(*normed)?;
-        work.backward(*normed, trace.gate_up, *change)?;
+        let gate_up = self.dense(&layer.groups.gate_up, pass)?;
+        gate_up.lows(*normed)?;
+        gate_up.backward(*normed, trace.gate_up, *change)?;
         ops.rms_norm_backward(&post_attention_norm, *change, trace.middle, *dy, true)?;
 
-        self.work(&layer.groups.o, pass)?.backward(trace.mixed, *dy, *change)?;
+        self.dense(&layer.groups.o, pass)?.backward(trace.mixed, *dy, *change)?;
         ops.attention_backward(&self.attention(&trace, pass), (*change, trace.mixed), *dots, *dqkv)?;
         ops.turn_back(*dqkv, &self.turning(pass))?;
         self.rms_norm(&input_norm, input, None)?;
-        let work = self.work(&layer.groups.qkv, pass)?;
-        work.lows(*normed)?;
-        work.backward(*normed, *dqkv, *change)?;
+        let qkv = self.dense(&layer.groups.qkv, pass)?;
+        qkv.lows(*normed)?;
+        qkv.backward(*normed, *dqkv, *change)?;
         ops.rms_norm_backward(&input_norm, *change, input, *dy, true)
     }
 
@@ -237,7 +237,7 @@ impl<G: Gpu> Engine<G> {
         Ok(read_floats(&self.gpu, self.room.losses, rows)?.into_iter().map(f64::from).sum())
     }
 
-    fn work<'a>(&'a self, group: &'a super::weights::Group, pass: &Pass) -> Result<Work<'a, G>> {
-        Work::new(self, group, pass.tokens, pass.dropout)
+    fn dense<'a>(&'a self, group: &'a super::weights::Group, pass: &Pass) -> Result<DenseGroup<'a, G>> {
+        DenseGroup::new(self, group, pass.tokens, pass.dropout)
     }
 }

@@ -8,8 +8,8 @@ use candle_core::{Device, Tensor};
 use super::engine::Engine;
 use super::gpu::{Arena, FLOAT, Gpu, read_floats, write_floats};
 use super::load::{Loader, Staging};
+use super::memory::{GpuMemoryPlan, TrainingSetup};
 use super::ops::{Adam, LOOPING, Ops};
-use super::plan::{Job, Plan};
 use super::room::Room;
 use super::weights::Trained;
 use crate::learner::{Batch, Learner, Update};
@@ -38,12 +38,18 @@ impl<G: Gpu> GpuLearner<G> {
     /// A model on a GPU, with nothing learned yet.
     ///
     /// # Errors
-    /// As [`Job::adapters`], of the checkpoint and of the GPU.
-    pub fn load(gpu: G, checkpoint: &Checkpoint, job: &Job, plan: &Plan, base: &Path) -> Result<GpuLearner<G>> {
-        let (shape, four_bits) = job.adapters()?;
-        let config = job.config;
+    /// As [`TrainingSetup::adapters`], of the checkpoint and of the GPU.
+    pub fn load(
+        gpu: G,
+        checkpoint: &Checkpoint,
+        setup: &TrainingSetup,
+        plan: &GpuMemoryPlan,
+        base: &Path,
+    ) -> Result<GpuLearner<G>> {
+        let (shape, four_bits) = setup.adapters()?;
+        let config = setup.config;
         let before = gpu.free()?;
-        let needs = job.needs(shape, plan.kept, plan.panels);
+        let needs = setup.needs(shape, plan.kept, plan.panels);
         let bytes = Room::bytes(&needs);
         let start = gpu.allocate(bytes)?;
         // Nothing passes yet.
@@ -59,12 +65,12 @@ impl<G: Gpu> GpuLearner<G> {
         let values = values.collect::<Vec<f32>>();
         let trained = Trained::new(&gpu, parameters, &values)?;
         let room = Room::new(&needs, &mut Arena::new(start, bytes));
-        write_floats(&gpu, room.angles, &angles(config, job.largest.tokens))?;
+        write_floats(&gpu, room.angles, &angles(config, setup.largest.tokens))?;
         let bytes = before.saturating_sub(gpu.free()?);
         let (config, shape) = (config.clone(), shape.clone());
-        let largest = job.largest;
+        let largest = setup.largest;
         let engine = Engine { gpu, config, shape, embedding, layers, norm, head, trained, room, largest };
-        Ok(GpuLearner { engine, dropout: job.dropout, base: base.to_owned(), bytes, steps: 0 })
+        Ok(GpuLearner { engine, dropout: setup.dropout, base: base.to_owned(), bytes, steps: 0 })
     }
 
     /// Trained parameters, or their moments.

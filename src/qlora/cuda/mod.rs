@@ -2,6 +2,7 @@
 //! is planned before the first step. Everything but [`driver`] is tested on a CPU: an emulator runs the kernels.
 
 pub mod batch;
+pub mod dense_group;
 #[cfg(feature = "cuda")]
 pub mod driver;
 #[cfg(not(feature = "cuda"))]
@@ -11,8 +12,7 @@ pub mod engine;
 pub mod gpu;
 pub mod learner;
 pub mod load;
+pub mod memory;
 pub mod ops;
-pub mod plan;
 pub mod room;
 pub mod weights;
-pub mod work;

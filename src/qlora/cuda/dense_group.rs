@@ -1,4 +1,4 @@
-//! A group of linear maps at work: products of their inputs and gradients with the frozen weights and the adapters.
+//! A group of linear maps with dense weights: products of their inputs and gradients with the frozen weights and the adapters.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use super::weights::{Group, Panel, Part, padded};
 use crate::qlora::dropout::Dropout;
 
 /// `[W, s B; A, ·]`, and whom it belongs to. With dropout adapters see less than the frozen weights, and have products of their own.
-pub struct Work<'a, G> {
+pub struct DenseGroup<'a, G> {
     engine: &'a Engine<G>,
     group: &'a Group,
     panel: Rows,
@@ -27,14 +27,14 @@ struct Adapted<'a> {
     b: usize,
 }
 
-impl<'a, G: Gpu> Work<'a, G> {
+impl<'a, G: Gpu> DenseGroup<'a, G> {
     /// Makes the weights dense, if they aren't kept so, and puts the adapters beside them.
     pub fn new(
         engine: &'a Engine<G>,
         group: &'a Group,
         tokens: usize,
         dropout: Option<Dropout>,
-    ) -> Result<Work<'a, G>> {
+    ) -> Result<DenseGroup<'a, G>> {
         let (rank, scale) = (engine.shape.rank, engine.shape.scale());
         let tail = group.tail(rank);
         let at = match group.panel {
@@ -61,7 +61,7 @@ impl<'a, G: Gpu> Work<'a, G> {
                 None => ops.place(panel.at, [0, 0], 0.0, (beside, 0), [part.out, tail])?,
             }
         }
-        Ok(Work { engine, group, panel, tokens, dropout })
+        Ok(DenseGroup { engine, group, panel, tokens, dropout })
     }
 
     fn tail(&self) -> usize {
@@ -124,7 +124,7 @@ impl<'a, G: Gpu> Work<'a, G> {
     /// The gradient of x, behind which x Aᵀ is; `dy` gets room behind it for s dy B. Those of the adapters are added up. `to`
     /// may be x.
     pub fn backward(&self, x: Rows, dy: Rows, to: Rows) -> Result<()> {
-        let Work { tokens, group, engine, .. } = self;
+        let DenseGroup { tokens, group, engine, .. } = self;
         let (out, into, rank) = (group.out(), group.into, engine.shape.rank);
         for part in self.adapted() {
             let own = dy.from(0, part.output);
