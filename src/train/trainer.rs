@@ -82,10 +82,10 @@ pub enum Ending {
     Interrupted,
 }
 
-/// What a run works on.
+/// What the loop trains on and by which rules, the same from the first step to the last.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the types say it")]
-pub struct Work<'a> {
+pub struct Training<'a> {
     pub schedule: &'a Schedule,
     pub optimisation: &'a Optimisation,
     pub seed: u64,
@@ -100,17 +100,17 @@ pub struct Work<'a> {
 /// When the loss is no number: the parameters are still those of the step before. When something can't be written: the
 /// last checkpoint stays.
 pub fn train(
-    work: &Work,
+    training: &Training,
     learner: &mut dyn Learner,
     run: &mut RunFolder,
     state: &mut State,
     seen: &mut dyn FnMut(Event),
 ) -> Result<Ending> {
     loop {
-        let due = state.step.is_multiple_of(work.schedule.eval_every) || state.step == work.schedule.steps;
+        let due = state.step.is_multiple_of(training.schedule.eval_every) || state.step == training.schedule.steps;
         if due && state.step > state.checked {
-            if !work.dev.is_empty() {
-                let Some(dev_loss) = evaluate(work, learner, run)? else {
+            if !training.dev.is_empty() {
+                let Some(dev_loss) = evaluate(training, learner, run)? else {
                     // Going on begins with this evaluation.
                     run.save(learner, state)?;
                     return Ok(Ending::Interrupted);
@@ -125,13 +125,13 @@ pub fn train(
             state.checked = state.step;
             run.save(learner, state)?;
         }
-        if state.step >= work.schedule.steps {
+        if state.step >= training.schedule.steps {
             return Ok(Ending::Finished);
         }
-        if work.optimisation.patience.is_some_and(|patience| state.since_best >= patience) {
+        if training.optimisation.patience.is_some_and(|patience| state.since_best >= patience) {
             return Ok(Ending::StoppedEarly);
         }
-        let Some(metrics) = step(work, learner, state, run)? else {
+        let Some(metrics) = step(training, learner, state, run)? else {
             if state.step > state.checked {
                 run.save(learner, state)?;
             }
@@ -143,32 +143,37 @@ pub fn train(
 }
 
 /// One step; `None` when interrupted, with nothing changed.
-fn step(work: &Work, learner: &mut dyn Learner, state: &mut State, run: &RunFolder) -> Result<Option<StepMetrics>> {
+fn step(
+    training: &Training,
+    learner: &mut dyn Learner,
+    state: &mut State,
+    run: &RunFolder,
+) -> Result<Option<StepMetrics>> {
     let started = Instant::now();
     let step = state.step;
     let (mut loss, mut weight, mut tokens, mut computed_tokens) = (0.0, 0.0, 0, 0);
-    for (index, batch) in work.schedule.batches(step).into_iter().enumerate() {
+    for (index, batch) in training.schedule.batches(step).into_iter().enumerate() {
         if interrupted() {
             return Ok(None);
         }
         let mut joined = Batch::default();
-        for sequence in batch.iter().map(|&index| &work.sequences[index]) {
+        for sequence in batch.iter().map(|&index| &training.sequences[index]) {
             joined.extend(&sequence.batch);
             tokens += sequence.example_tokens;
         }
-        loss += learner.accumulate(&joined, seed(work.seed, step, index))?;
+        loss += learner.accumulate(&joined, seed(training.seed, step, index))?;
         weight += joined.weight();
         computed_tokens += joined.tokens.len();
     }
-    let (loss, lr) = (loss / weight, work.schedule.learning_rate(step));
+    let (loss, lr) = (loss / weight, training.schedule.learning_rate(step));
     let update = Update {
         divisor: weight,
-        max_grad_norm: work.optimisation.max_grad_norm,
+        max_grad_norm: training.optimisation.max_grad_norm,
         learning_rate: lr,
-        weight_decay: work.optimisation.weight_decay,
+        weight_decay: training.optimisation.weight_decay,
     };
     let grad_norm = if loss.is_finite() { learner.step(&update)? } else { f64::NAN };
-    if !grad_norm.is_finite() && work.dev.is_empty() {
+    if !grad_norm.is_finite() && training.dev.is_empty() {
         // What the step before made of the parameters is what fails now, and nothing has looked at it since.
         run.discard(step)?;
     }
@@ -182,15 +187,15 @@ fn step(work: &Work, learner: &mut dyn Learner, state: &mut State, run: &RunFold
     state.step += 1;
     state.seconds += seconds;
     state.tokens += tokens as u64;
-    let epoch = work.schedule.epoch(state.step);
+    let epoch = training.schedule.epoch(state.step);
     let peak_bytes = learner.peak_bytes();
     Ok(Some(StepMetrics { step: state.step, epoch, loss, grad_norm, lr, tokens, computed_tokens, seconds, peak_bytes }))
 }
 
 /// The loss on dev data per learned token; `None` when interrupted.
-fn evaluate(work: &Work, learner: &mut dyn Learner, run: &RunFolder) -> Result<Option<f64>> {
+fn evaluate(training: &Training, learner: &mut dyn Learner, run: &RunFolder) -> Result<Option<f64>> {
     let (mut loss, mut weight) = (0.0, 0.0);
-    for sequence in work.dev {
+    for sequence in training.dev {
         if interrupted() {
             return Ok(None);
         }
