@@ -29,7 +29,7 @@ pub struct Examples {
     pub examples: Vec<Example>,
     /// Lines of the data.
     pub records: usize,
-    /// Records whose prompt doesn't fit even without the transcript, or with an answer.
+    /// Ids of records whose prompt doesn't fit even without the transcript, or not together with an answer.
     pub too_long: Vec<String>,
     /// Reels without a reference for any task.
     pub without_reference: usize,
@@ -59,9 +59,9 @@ pub struct Maker<'a> {
     pub chat: &'a ChatFormat,
     #[expect(missing_docs, reason = "the name says it")]
     pub tokenizer: &'a (dyn Tokenizer + Sync),
-    /// Of a prompt.
+    /// Tokens that a prompt may have.
     pub max_prompt_tokens: usize,
-    /// Of a prompt with its answer.
+    /// Tokens that a prompt with its answer and end may have.
     pub max_tokens: usize,
 }
 

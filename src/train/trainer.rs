@@ -24,9 +24,9 @@ pub struct State {
     pub since_best: usize,
     /// The last step that was due for evaluation and checkpoint, and had them.
     pub checked: usize,
-    /// Spent in steps.
+    /// Seconds spent in steps, without evaluations and checkpoints.
     pub seconds: f64,
-    /// Of examples, learned from so far.
+    /// Tokens of the examples seen so far, each counted whole.
     pub tokens: u64,
 }
 
@@ -35,7 +35,7 @@ pub struct State {
 pub struct Evaluation {
     /// Steps done before it.
     pub step: usize,
-    /// Per learned token.
+    /// Mean of −log p over the learned tokens, by weight.
     pub dev_loss: f64,
 }
 
@@ -44,19 +44,19 @@ pub struct Evaluation {
 pub struct StepMetrics {
     /// Steps done, with this one.
     pub step: usize,
-    /// Epochs done, with a part.
+    /// Epochs done, as a fraction.
     pub epoch: f64,
-    /// Per learned token, before the step.
+    /// Mean of −log p over the learned tokens, by weight, before the parameters change.
     pub loss: f64,
-    /// Before it was limited.
+    /// Norm of all gradients together, before it is limited.
     pub grad_norm: f64,
     #[expect(missing_docs, reason = "the name says it")]
     pub lr: f64,
-    /// Of this step's examples.
+    /// Tokens of this step's examples, each counted whole.
     pub tokens: usize,
-    /// Of these computed: what examples share counts once.
+    /// Tokens that were computed: what examples share counts once.
     pub computed_tokens: usize,
-    /// Of this step.
+    /// Seconds that this step took.
     pub seconds: f64,
     /// The most memory in use so far.
     pub peak_bytes: u64,
@@ -90,7 +90,7 @@ pub struct Training<'a> {
     pub optimisation: &'a Optimisation,
     pub seed: u64,
     pub sequences: &'a [Sequence],
-    /// Evaluated on, if there is any.
+    /// What is evaluated on; empty where there is no dev data.
     pub dev: &'a [Sequence],
 }
 
@@ -174,7 +174,7 @@ fn step(
     };
     let grad_norm = if loss.is_finite() { learner.step(&update)? } else { f64::NAN };
     if !grad_norm.is_finite() && training.dev.is_empty() {
-        // What the step before made of the parameters is what fails now, and nothing has looked at it since.
+        // The step before made the parameters useless, and without dev data nothing has looked at its checkpoint.
         run.discard(step)?;
     }
     ensure!(
@@ -211,7 +211,7 @@ fn evaluate(training: &Training, learner: &mut dyn Learner, run: &RunFolder) -> 
     Ok(Some(loss / weight))
 }
 
-/// Of a batch's dropout.
+/// The seed of a batch's dropout: another one for each batch, the same when a run goes on from a checkpoint.
 fn seed(seed: u64, step: usize, batch: usize) -> u64 {
     let hash = sha256(json!([seed, step, batch]).to_string().as_bytes());
     u64::from_str_radix(&hash[..16], 16).unwrap_or(seed)
