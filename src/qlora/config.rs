@@ -12,7 +12,7 @@ pub struct Config {
     pub vocabulary: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub hidden: usize,
-    /// Of the feed-forward part.
+    /// Width of the feed-forward part.
     pub intermediate: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub layers: usize,
@@ -26,7 +26,7 @@ pub struct Config {
     pub rms_norm_eps: f64,
     /// Positions the model was trained for.
     pub max_positions: usize,
-    /// The output layer is the embedding.
+    /// Whether the embedding also serves as the output matrix.
     pub tied: bool,
 }
 
@@ -107,7 +107,7 @@ impl Config {
         self.hidden / self.heads
     }
 
-    /// The matrix that gives logits.
+    /// Name of the matrix that turns hidden states into logits.
     pub fn head(&self) -> &'static str {
         if self.tied { "model.embed_tokens.weight" } else { "lm_head.weight" }
     }

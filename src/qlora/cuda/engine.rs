@@ -1,5 +1,5 @@
-//! The passes over a batch: forward, and back to the gradients of the adapters. As `qlora::layer` on the CPU, but in bf16, with
-//! the products of a group of linear maps and their adapters as one.
+//! The passes over a batch: forward, and back to the gradients of the adapters. As `qlora::layer` on the CPU, but in
+//! bf16, with the products of a group of linear maps and their adapters as one.
 
 use anyhow::{Result, ensure};
 
@@ -15,7 +15,7 @@ use crate::qlora::dropout::Dropout;
 use crate::qlora::memory::Largest;
 use crate::qlora::model::AdapterShape;
 
-/// A model on a GPU.
+/// A model on a GPU with room for its passes.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Engine<G> {
@@ -28,11 +28,11 @@ pub struct Engine<G> {
     pub head: Address,
     pub trained: Trained,
     pub room: Room,
-    /// What there is room for.
+    /// The largest batch that there is room for.
     pub largest: Largest,
 }
 
-/// What all layers of a pass share.
+/// What all layers of a pass share beside the batch's lists in [`Room`].
 #[derive(Debug, Clone, Copy)]
 struct Pass {
     tokens: usize,
@@ -58,7 +58,7 @@ impl<G: Gpu> Engine<G> {
         self.sum_of_losses(batch.rows.len())
     }
 
-    /// The loss of a batch with dropout; its gradients are added to those of the trained parameters.
+    /// The loss of a batch with dropout; its gradients are added to the trained parameters' gradients.
     pub fn backward(&self, batch: &Batch, dropout: Option<Dropout>) -> Result<f64> {
         let pass = self.begin(batch, dropout)?;
         self.forward(&pass)?;
@@ -72,7 +72,7 @@ impl<G: Gpu> Engine<G> {
         self.sum_of_losses(batch.rows.len())
     }
 
-    /// Tells the GPU of a batch.
+    /// Writes a batch's lists to the GPU.
     fn begin(&self, batch: &Batch, dropout: Option<Dropout>) -> Result<Pass> {
         ensure!(!batch.rows.is_empty(), "a batch has nothing to learn");
         if let Some(token) = batch.tokens.iter().find(|token| **token as usize >= self.config.vocabulary) {
@@ -122,7 +122,7 @@ impl<G: Gpu> Engine<G> {
         self.room.traces[index.saturating_sub(self.recomputed())]
     }
 
-    /// Up to the norm of what the last layer gives.
+    /// All layers and the last norm, whose result is in `normed`.
     fn forward(&self, pass: &Pass) -> Result<()> {
         let Room { inputs, change, activated, final_inverse, batch, .. } = &self.room;
         let hidden = self.config.hidden;
@@ -143,7 +143,8 @@ impl<G: Gpu> Engine<G> {
         Norm { weight, inverse, shape: [pass.tokens, self.config.hidden] }
     }
 
-    /// The norm of x, which is first made of what is at `sum_of` and in `change`, if that is given, in `normed`.
+    /// Writes the norm of x to `normed`. Where `sum_of` is given, x is first written as the sum of what is there and
+    /// `change`.
     fn rms_norm(&self, norm: &Norm, x: Address, sum_of: Option<Address>) -> Result<()> {
         let (from, change) = match sum_of {
             Some(before) => (before, Some((self.room.change.at, x))),
@@ -162,7 +163,8 @@ impl<G: Gpu> Engine<G> {
         Turning { heads: self.heads(), positions: batch.positions, angles: *angles, tokens: pass.tokens }
     }
 
-    /// From a layer's input, or the middle of the layer before and what is added to it, to gate and up.
+    /// Runs a layer up to gate and up. Its input is first made of `before`, the middle of the layer before, and
+    /// `change`, if that is given.
     fn layer_forward(&self, index: usize, before: Option<Address>, pass: &Pass) -> Result<()> {
         let (layer, trace) = (&self.layers[index], self.trace(index));
         let Room { inputs, change, normed, .. } = &self.room;
@@ -188,7 +190,7 @@ impl<G: Gpu> Engine<G> {
         let down = self.dense(&layer.groups.down, pass)?;
         down.lows(*activated)?;
         down.backward(*activated, *dy, *activated)?;
-        // Their gradients take the place of gate and up.
+        // Gate and up are replaced by their gradients.
         ops.swiglu_backward(*activated, trace.gate_up, wide)?;
         self.rms_norm(&post_attention_norm, trace.middle, None)?;
         let gate_up = self.dense(&layer.groups.gate_up, pass)?;
@@ -206,7 +208,7 @@ impl<G: Gpu> Engine<G> {
         ops.rms_norm_backward(&input_norm, *change, input, *dy, true)
     }
 
-    /// The loss of each row; with a pass also the gradient of what the last layer gave, in `dy`.
+    /// Writes the loss of each row to `losses`, and with a pass the gradient of what the last layer gave to `dy`.
     fn cross_entropy(&self, rows: usize, back: Option<&Pass>) -> Result<()> {
         let Room { inputs, normed, learned, change, dy, final_inverse, batch, logits, dlogits, losses, .. } =
             &self.room;

@@ -11,13 +11,13 @@ use crate::qlora::model::{AdapterShape, Method};
 use crate::qlora::nf4::{BLOCK, NESTED_BLOCK};
 use crate::run::size;
 
-/// Of the driver, cuBLAS and its workspaces.
+/// Bytes that the driver, cuBLAS and its workspaces take.
 const OTHER: u64 = 800 << 20;
 
 /// Memory by part, and how it was made to fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GpuMemoryPlan {
-    /// Name and bytes.
+    /// Each part's name and bytes.
     pub parts: Vec<(&'static str, u64)>,
     /// Layers whose values are kept for the way back; the others are computed twice.
     pub kept: usize,
@@ -25,7 +25,7 @@ pub struct GpuMemoryPlan {
     pub panels: bool,
     #[expect(missing_docs, reason = "the type says it")]
     pub largest: Largest,
-    /// Of what adapters see.
+    /// Share of their input that adapters don't see in training.
     pub dropout: f64,
 }
 
@@ -61,7 +61,7 @@ impl TrainingSetup<'_> {
         }
     }
 
-    /// What the room depends on.
+    /// What the room for passing values depends on.
     pub fn needs(&self, shape: &AdapterShape, kept: usize, panels: bool) -> Needs<'_> {
         let groups = Groups::new(self.config, shape, 0, &mut Vec::new());
         let largest_panel = groups.all().map(|group| group.panel_values(shape.rank)).into_iter().max().unwrap_or(0);
@@ -79,7 +79,8 @@ impl TrainingSetup<'_> {
 }
 
 impl GpuMemoryPlan {
-    /// As few layers as possible are computed twice within `available` bytes, then dense weights are kept.
+    /// Within `available` bytes as few layers as possible are computed twice; where none is, dense weights are kept if
+    /// they fit too.
     ///
     /// # Errors
     /// When it doesn't fit, with what would help; and as [`TrainingSetup::adapters`].
@@ -111,7 +112,7 @@ impl GpuMemoryPlan {
         Ok(if all.bytes() <= available { all } else { make(layers, !four_bits) })
     }
 
-    /// In all.
+    /// Bytes of all parts.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|(_, bytes)| bytes).sum()
     }
@@ -123,7 +124,7 @@ impl std::fmt::Display for GpuMemoryPlan {
     }
 }
 
-/// The largest batch that would fit, or what else helps.
+/// A hint: the largest batch that would fit, or what else helps.
 fn what_fits(setup: &TrainingSetup, (shape, four_bits): (&AdapterShape, bool), available: u64) -> String {
     let tokens = setup.largest.tokens;
     let fits = |tokens: usize| {

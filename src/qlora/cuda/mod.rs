@@ -1,5 +1,6 @@
-//! QLoRA on an NVIDIA GPU: the passes of `qlora::layer` in bf16 with sums in floats, by kernels of our own and cuBLAS. All room
-//! is planned before the first step. Everything but [`driver`] is tested on a CPU: an emulator runs the kernels.
+//! QLoRA on an NVIDIA GPU: the passes of `qlora::layer` in bf16 with sums in floats, by kernels of our own and cuBLAS.
+//! All room is planned before the first step. Everything but [`driver`] is tested on a CPU: an emulator runs the
+//! kernels.
 
 pub mod batch;
 pub mod dense_group;

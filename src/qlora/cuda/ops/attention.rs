@@ -45,10 +45,10 @@ impl Heads {
     }
 }
 
-/// Lists of tiles, five numbers each.
+/// A list of tiles, as [`crate::qlora::cuda::batch::Lists`] has them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tiles {
-    /// 5 × `count` numbers in 32 bits.
+    /// Five numbers in 32 bits for each tile.
     pub at: Address,
     /// Tiles in the list.
     pub count: usize,
@@ -92,7 +92,8 @@ impl<G: Gpu> Ops<'_, G> {
         })
     }
 
-    /// The gradients of `rows`, from that of the output `(dy, y)`; `dots` is room for floats `[heads, tokens]`.
+    /// Writes the gradients of `rows` to `to`, from the output `y` and its gradient `dy`; `dots` is room for floats
+    /// `[heads, tokens]`.
     pub fn attention_backward(&self, of: &Attention, (dy, y): (Rows, Rows), dots: Address, to: Rows) -> Result<()> {
         let Attention { rows, heads, query_tiles, key_tiles, sums, tokens } = of;
         // Eight threads a query.

@@ -32,7 +32,7 @@ pub struct Turning {
 }
 
 impl<G: Gpu> Ops<'_, G> {
-    /// Rows `rows[0..count]` of `from`.
+    /// Copies the rows `rows[0..count]` of `from` to `to`.
     pub fn gather(&self, from: Rows, rows: Address, count: usize, to: Rows, width: usize) -> Result<()> {
         self.0.launch(&Launch::new("gather_rows", [count, 1], &[&from, &rows, &to, &width]))
     }
@@ -49,8 +49,8 @@ impl<G: Gpu> Ops<'_, G> {
         self.0.launch(&Launch::new("sum_rows", [count, 1], &[&from, &starts, &entries, &to, &width]))
     }
 
-    /// The norm of x in `y`, or of x + change, which is written too: `change` says where it is, and where the sum goes.
-    /// Neither has gaps.
+    /// Writes the norm of x to `y`, or that of x + change: `change` says where the change is and where the sum goes,
+    /// both without gaps.
     pub fn rms_norm(
         &self,
         norm: &Norm,
@@ -66,7 +66,7 @@ impl<G: Gpu> Ops<'_, G> {
         self.0.launch(&Launch { shared: SUMS, ..launch })
     }
 
-    /// The gradient of x, added to that in `to`, or not.
+    /// Writes the gradient of x to `to`, added to what is there where `added`.
     pub fn rms_norm_backward(&self, norm: &Norm, dy: Rows, x: Address, to: Rows, added: bool) -> Result<()> {
         let Norm { weight, inverse, shape: [tokens, width] } = norm;
         let onto = if added { to.at } else { Address::default() };
@@ -79,7 +79,7 @@ impl<G: Gpu> Ops<'_, G> {
         self.turned(rows, bias, by, 1.0)
     }
 
-    /// Turns their gradients back.
+    /// Turns the gradients of queries and keys back.
     pub fn turn_back(&self, rows: Rows, by: &Turning) -> Result<()> {
         self.turned(rows, Address::default(), by, -1.0)
     }
@@ -94,17 +94,18 @@ impl<G: Gpu> Ops<'_, G> {
         ))
     }
 
-    /// silu(gate) · up of rows that hold both side by side.
+    /// Writes silu(gate) · up of rows that hold both side by side.
     pub fn swiglu(&self, gate_up: Rows, y: Rows, [tokens, width]: [usize; 2]) -> Result<()> {
         self.0.launch(&Launch::new("swiglu", [tokens, parts(width)], &[&gate_up, &y, &width]))
     }
 
-    /// Gate and up become their gradients.
+    /// Replaces gate and up by their gradients.
     pub fn swiglu_backward(&self, dy: Rows, gate_up: Rows, [tokens, width]: [usize; 2]) -> Result<()> {
         self.0.launch(&Launch::new("swiglu_backward", [tokens, parts(width)], &[&dy, &gate_up, &width]))
     }
 
-    /// Leaves out what a hash of seed and place says, and scales up the rest; added to what is in `to`, or not.
+    /// Writes x to `to`, without what a hash of seed and place leaves out and with the rest scaled up; added to what is
+    /// there where `added`.
     pub fn drop_out(
         &self,
         x: Rows,

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Ops, SUMS};
 use crate::qlora::cuda::gpu::{Address, Argument, Gpu, Launch, Operand, Rows, THREADS};
 
-/// Blocks of kernels that loop over all values.
+/// Blocks that a kernel has which loops over all values.
 pub const LOOPING: usize = 1024;
 
 /// Four-bit weights of a linear map.
@@ -13,13 +13,13 @@ pub const LOOPING: usize = 1024;
 pub struct Packed {
     /// Two values a byte.
     pub values: Address,
-    /// A byte each 64 values, or none.
+    /// One byte for each 64 values; none where `maxima` are the maxima themselves.
     pub codes: Address,
-    /// A float each 64 values, or each 256 codes.
+    /// Floats: the largest absolute value of each 64 values, or what each 256 codes are multiplied by.
     pub maxima: Address,
-    /// What codes stand for, less `offset`: 256 floats.
+    /// What codes stand for: 256 floats, to which `offset` is added after multiplying.
     pub map: Address,
-    /// Added to what a code stands for.
+    /// The mean of all maxima where there are codes.
     pub offset: f32,
 }
 
@@ -80,7 +80,8 @@ impl<G: Gpu> Ops<'_, G> {
         self.0.launch(&Launch { shared: 16 * 4, ..launch })
     }
 
-    /// Rounds floats `[rows, columns]`, times `scale`, to columns `left` and on of `[all_rows, width]`; all else is 0 there.
+    /// Rounds floats `[rows, columns]`, times `scale`, to columns `left` and on of `[all_rows, width]`; all else is 0
+    /// there.
     pub fn place(
         &self,
         from: Address,
@@ -115,7 +116,7 @@ impl<G: Gpu> Ops<'_, G> {
         self.0.launch(&Launch::new("adamw", [LOOPING, 1], &[&values, &gradients, &first, &second, &count, adam]))
     }
 
-    /// Sums of squares of floats, [`LOOPING`] of them.
+    /// Writes [`LOOPING`] sums, which together are the sum of the squares of all values.
     pub fn squares(&self, values: Address, count: usize, sums: Address) -> Result<()> {
         let launch = Launch::new("squares", [LOOPING, 1], &[&values, &(count as i64), &sums]);
         self.0.launch(&Launch { shared: SUMS, ..launch })
