@@ -82,7 +82,8 @@ impl Maker<'_> {
     /// One example a Reel and task that has a reference; of a soft answer one a label. `name` stands in errors.
     ///
     /// # Errors
-    /// Names the Reel whose answer is empty or whose soft labels aren't probabilities; when nothing is left to learn from.
+    /// Names the Reel whose answer is empty or whose soft labels aren't probabilities; when nothing is left to learn
+    /// from.
     pub fn examples(&self, name: &str, reels: &[Reel]) -> Result<Examples> {
         let end = self.chat.end_token(self.tokenizer)?;
         let of_reels: Vec<Examples> = reels.par_iter().map(|reel| self.of_reel(reel, end)).collect::<Result<_>>()?;
