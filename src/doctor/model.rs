@@ -1,4 +1,4 @@
-//! A model file: everything that would otherwise become a wrong answer without a word, and what it takes to run it.
+//! A model file: everything that would otherwise make answers wrong without any message, and what it takes to run it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,7 +15,7 @@ use crate::llama;
 use crate::prompt::{PromptSet, chat_problems};
 use crate::run::{available_memory, sha256_file, size};
 
-/// Looks at a GGUF file, and at an adapter for it.
+/// What is found in a GGUF file, and in an adapter for it.
 pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
     let gguf = match read_header(path) {
         Ok(gguf) => gguf,
@@ -71,7 +71,7 @@ fn chat(gguf: &Gguf) -> Vec<Finding> {
     problems.into_iter().map(|problem| Finding::problem("chat", problem)).collect()
 }
 
-/// Norms and biases: few, and in 32 bits.
+/// Whether norms and biases hold values that can be right: they are few, in 32 bits, and quickly read.
 fn vectors(gguf: &Gguf) -> Option<Finding> {
     let file = File::open(&gguf.path).ok()?;
     let (mut biases, mut zero) = (0, 0);
@@ -164,7 +164,8 @@ fn manifest(path: &Path) -> Finding {
     }
 }
 
-/// Bytes for so many Reels at once, with prompts of the size it was trained for and of others.
+/// What memory it takes to answer some numbers of Reels at once, with prompts of the size it was trained for and of
+/// others.
 fn memory(gguf: &Gguf) -> Vec<Finding> {
     const WIDTHS: [usize; 4] = [1, 4, 8, 16];
     const CONTEXTS: [usize; 3] = [1024, 4096, 16384];
@@ -191,7 +192,7 @@ fn of_prompts(gguf: &Gguf, tokens: usize, widths: &[usize], free: u64, usual: bo
         sampling: Sampling { temperature: 0.0, top_p: 1.0, seed: 0 },
         reproducible: false,
     };
-    // A summary and the labels.
+    // Room for a summary and the labels behind the prompt.
     let cells = tokens + 128;
     let workload = Workload { reels: 1 << 10, max_cells: cells, max_text_tokens: cells, text_tasks: 1, labels: 17 };
     let of_width = |width: &usize| Some((*width, llama::memory_bytes(gguf, &settings(*width), &workload)?));
@@ -206,7 +207,7 @@ fn of_prompts(gguf: &Gguf, tokens: usize, widths: &[usize], free: u64, usual: bo
     Some(make("memory", format!("{what}; free: {}", size(free)), "it won't load", hint))
 }
 
-/// Growing a text reads all weights once a token.
+/// How fast it writes: every token reads all weights once.
 fn speed(gguf: &Gguf) -> Finding {
     let bytes: u64 = gguf
         .tensors
