@@ -19,19 +19,20 @@ use crate::task::Task;
 /// The prompts to answer with, and what the model was trained with where its file says so.
 pub(super) struct Prompts {
     pub set: PromptSet,
-    /// Hash of the prompts it was trained with.
+    /// SHA-256 of the prompts that the model was trained with.
     trained_sha256: Option<String>,
-    /// The budget it was trained with.
+    /// Tokens that a prompt had at most when the model was trained.
     trained_budget: Option<usize>,
 }
 
 impl Prompts {
-    /// Those named with --prompts, else those in the adapter's or model's file, else `./prompts`, else the embedded ones.
+    /// The prompts named with --prompts, else those in the adapter's or model's file, else `./prompts`, else those that
+    /// are part of the program.
     pub fn find(settings: &PredictSettings) -> Result<Prompts> {
         let model = if let ModelName::Gguf(path) = &settings.model { Some(path) } else { None };
         let (mut own, mut trained_budget) = (None, None);
         for path in settings.adapter.iter().chain(model).filter(|path| path.exists()) {
-            // What is wrong with it is said when it is opened, after a look at the data.
+            // A file that can't be read is reported when it is opened, after the data was checked.
             let Ok(gguf) = gguf::read_header(path) else { continue };
             own = own.map_or_else(|| PromptSet::in_model(&gguf), |own| Ok(Some(own)))?;
             trained_budget = trained_budget.or(gguf.number("reels.max_prompt_tokens").map(|tokens| tokens as usize));
@@ -44,12 +45,12 @@ impl Prompts {
         Ok(Prompts { set, trained_sha256, trained_budget })
     }
 
-    /// A set for no model in particular.
+    /// A set of prompts that belongs to no model.
     pub fn of(set: PromptSet) -> Prompts {
         Prompts { set, trained_sha256: None, trained_budget: None }
     }
 
-    /// Says when the model was trained with others.
+    /// Warns where the model was trained with other prompts.
     pub fn warn(&self) {
         if self.trained_sha256.as_ref().is_some_and(|trained| *trained != self.set.sha256()) {
             eprintln!(
@@ -60,7 +61,7 @@ impl Prompts {
     }
 }
 
-/// Opened and checked; no weights yet.
+/// A model or baseline, opened and checked; weights aren't loaded yet.
 pub(super) enum Answerer {
     Llama(Box<llama::Model>),
     Baseline(Baseline),
@@ -115,7 +116,7 @@ impl Answerer {
         }
     }
 
-    /// The prompt budget in tokens.
+    /// Tokens that a prompt may have.
     pub fn budget(&self, settings: &PredictSettings, prompts: &Prompts) -> Result<usize> {
         let Answerer::Llama(model) = self else { return Ok(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS) };
         let answer = prompts.set.tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0);
@@ -153,7 +154,7 @@ impl Answerer {
         Ok(Identity { model_sha256, adapter_sha256, settings_sha256: settings_sha256(settings, tasks, budget) })
     }
 
-    /// For the manifest, without its hash.
+    /// What the manifest says of it beside its hash.
     pub fn describe(&self) -> Value {
         match self {
             Answerer::Llama(model) => json!({
@@ -165,7 +166,7 @@ impl Answerer {
         }
     }
 
-    /// Loads what it takes to answer.
+    /// Loads weights and makes room for this workload.
     pub fn load(&self, settings: &PredictSettings, workload: &Workload) -> Result<Box<dyn Generator>> {
         Ok(match self {
             Answerer::Llama(model) => Box::new(model.load(&settings.engine, workload)?),
@@ -174,7 +175,7 @@ impl Answerer {
     }
 }
 
-/// A file that isn't what its manifest says was changed or damaged.
+/// Refuses a file whose hash isn't that of the manifest beside it: it was changed or damaged.
 fn check_manifest(path: &Path, found: &str) -> Result<()> {
     let beside = gguf::sidecar(path);
     let stored = std::fs::read(&beside).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());

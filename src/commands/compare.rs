@@ -43,7 +43,7 @@ pub(super) fn run(args: CompareArgs, config: Option<&Path>) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// The runs of result directories, and what besides their answers is not the same.
+/// Reads the runs of result directories, and says what besides their answers is not the same.
 pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<Difference>)> {
     let mut runs = Vec::new();
     let mut manifests = Vec::new();
@@ -61,7 +61,7 @@ pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<Differ
     Ok((runs, differences(&manifests)))
 }
 
-/// The last part of each path; whole paths where two are alike.
+/// Names for result directories: the last part of each path, or whole paths where two are alike.
 fn names(directories: &[PathBuf]) -> Result<Vec<String>> {
     let short = |path: &PathBuf| -> Result<String> {
         let path = path.canonicalize().with_context(|| {

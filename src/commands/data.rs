@@ -14,7 +14,7 @@ const SAMPLE_NAME: &str = "eval/sample.jsonl";
 /// A file of records, not read yet.
 pub(super) struct Records {
     pub lines: Lines,
-    /// Of the whole file.
+    /// SHA-256 of the whole file.
     pub sha256: String,
 }
 

@@ -49,7 +49,7 @@ struct Export<'a> {
     settings: &'a ExportSettings,
     source: &'a Source,
     started: Instant,
-    /// By part.
+    /// Seconds that each part of the export took.
     seconds: RefCell<BTreeMap<&'static str, f64>>,
 }
 
@@ -118,7 +118,7 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// Of all files that exist at once.
+    /// Bytes of disk for all files that exist at once.
     fn disk_bytes(&self) -> Result<u64> {
         let stored = self.stored()?;
         let float = self.float_bytes(stored);
@@ -313,7 +313,7 @@ impl Export<'_> {
     }
 }
 
-/// Bits a weight, about.
+/// Bits that a weight takes, roughly.
 fn bits(quant: Quant) -> f64 {
     match quant {
         Quant::F32 => 32.0,

@@ -17,7 +17,7 @@ use crate::reel::Reel;
 use crate::run::{Log, machine, timestamp, write_json};
 use crate::task::check_reference;
 
-/// Predictions of a run, finished or interrupted.
+/// What a finished or interrupted prediction leaves.
 pub(super) struct Predicted {
     pub folder: PathBuf,
     pub records: Records,
@@ -39,7 +39,8 @@ pub(super) fn run(settings: PredictSettings) -> Result<Code> {
     Ok(predicted.code)
 }
 
-/// Checks all input, then answers what isn't answered yet. `folder` is chosen when it is `None`.
+/// Checks all input, then answers what isn't answered yet. `command` stands in the manifest; where `folder` is `None`,
+/// one is chosen.
 pub(super) fn predict(settings: &PredictSettings, command: &str, folder: Option<PathBuf>) -> Result<Predicted> {
     let found = Prompts::find(settings)?;
     let prompts = &found.set;
@@ -134,7 +135,7 @@ fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tas
     Ok(())
 }
 
-/// Says what is going to happen, with what was taken over.
+/// Shows what is going to happen, and what was taken over from an earlier run.
 fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet, tasks: &[usize], work: &Work) {
     let model = answerer.describe();
     let size = model["parameters"].as_u64().map(|count| {
@@ -151,7 +152,7 @@ fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet
     }
 }
 
-/// What results are results of: they go on in a directory only when all of this is the same.
+/// Everything that results depend on: they go on in a directory only where all of it is the same.
 fn inputs(identity: &Identity, records: &Records, prompts: &PromptSet) -> Value {
     json!({
         "model_sha256": identity.model_sha256,

@@ -102,7 +102,7 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
     prepared.train(&settings, run, learner.as_mut(), &mut state, manifest)
 }
 
-/// All that a run works on, checked.
+/// All that a run trains on, read and checked, before the weights are loaded.
 struct PreparedRun {
     base: Base,
     prompts: PromptSet,
@@ -198,7 +198,7 @@ impl PreparedRun {
     }
 }
 
-/// What the largest batch needs.
+/// Upper bounds of what the batches of a run hold.
 fn largest(settings: &TrainSettings, data: &Data, dev: Option<&Data>) -> Largest {
     let at_once = settings.optimisation.batch_size;
     let most = |value: fn(&Sequence) -> usize| {

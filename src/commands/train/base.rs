@@ -62,7 +62,7 @@ impl Base {
     }
 }
 
-/// What is trained; an adapter to start from must have the shape that the flags give.
+/// What is trained. An adapter to start from must have the shape that the flags give.
 fn method(settings: &TrainSettings) -> Result<Method> {
     let given = &settings.adapter;
     let shape = AdapterShape {
