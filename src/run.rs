@@ -116,7 +116,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// Writes a file as a whole or not at all, as `write` makes it.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file when it can't be written; and whatever else `write` says.
+/// [`EnvironmentFailure`] that names the file when it can't be written; and the error of `write`.
 pub fn write_lines(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let beside = path.with_extension("part");
     let failed = |error: std::io::Error| EnvironmentFailure(format!("cannot write {}: {error}", path.display()));
@@ -178,7 +178,7 @@ pub fn peak_bytes() -> u64 {
     status_bytes("VmHWM:")
 }
 
-/// A line of `/proc/self/status`.
+/// A number of `/proc/self/status`, which gives it in KiB, in bytes; 0 where it isn't there.
 fn status_bytes(key: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(key));
@@ -203,7 +203,7 @@ pub fn available_memory() -> Option<u64> {
     }
 }
 
-/// Bytes for people: in MiB, or GiB from one on.
+/// Bytes as text for people: in MiB, or in GiB where it is at least one.
 pub fn size(bytes: u64) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }

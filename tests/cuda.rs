@@ -17,7 +17,7 @@ use reels::qlora::checkpoint::Checkpoint;
 use reels::qlora::config::Config;
 use reels::qlora::cuda::gpu::{Gpu, read_floats};
 use reels::qlora::cuda::learner::GpuLearner;
-use reels::qlora::cuda::plan::{Job, Plan};
+use reels::qlora::cuda::memory::{GpuMemoryPlan, TrainingSetup};
 use reels::qlora::dropout::Dropout;
 use reels::qlora::learner::CandleLearner;
 use reels::qlora::linear::Gradients;
@@ -118,9 +118,9 @@ impl Base {
     /// With so many layers kept, and dense weights kept or not.
     fn load<G: Gpu>(&self, gpu: G, dropout: f64, kept: usize, panels: bool) -> anyhow::Result<GpuLearner<G>> {
         let largest = Largest { tokens: 256, rows: 256, parts: 8 };
-        let job = Job { config: &self.config, method: &self.method, largest, dropout };
-        let plan = Plan { kept, panels, ..Plan::new(&job, 1 << 40).unwrap() };
-        GpuLearner::load(gpu, &self.checkpoint(), &job, &plan, self.path())
+        let setup = TrainingSetup { config: &self.config, method: &self.method, largest, dropout };
+        let plan = GpuMemoryPlan { kept, panels, ..GpuMemoryPlan::new(&setup, 1 << 40).unwrap() };
+        GpuLearner::load(gpu, &self.checkpoint(), &setup, &plan, self.path())
     }
 
     fn on_gpu<G: Gpu>(&self, gpu: G, dropout: f64, kept: usize, panels: bool) -> GpuLearner<G> {

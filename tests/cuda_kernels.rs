@@ -12,7 +12,7 @@ use reels::qlora::cpu::attention::{self, Inputs};
 use reels::qlora::cpu::rows;
 use reels::qlora::cuda::batch::Lists;
 use reels::qlora::cuda::gpu::{Address, FLOAT, Gpu, HALF, Rows, read_floats, write_floats, write_words};
-use reels::qlora::cuda::ops::{Adam, Heads, LOOPING, Ops, Packed, Tiles};
+use reels::qlora::cuda::ops::{Adam, Attention, Heads, LOOPING, Norm, Ops, Packed, Tiles, Turning};
 use reels::qlora::nf4::{Absmax, Nf4};
 
 /// Of the largest value, for results in bf16.
@@ -94,23 +94,23 @@ fn norms() {
     let at = |values: &[f32]| bench.rows(values, width, 0);
     let (x_at, weight_at, sum_at) = (at(&x).at, at(&weight).at, bench.room(tokens, width));
     let (y, inverse_at) = (bench.room(tokens, width + 24), bench.gpu.allocate(tokens * FLOAT).unwrap());
-    let shape = [tokens, width];
+    let norm = Norm { weight: weight_at, inverse: inverse_at, shape: [tokens, width] };
 
-    bench.ops().rms_norm(x_at, None, weight_at, y, inverse_at, shape, eps).unwrap();
+    bench.ops().rms_norm(&norm, x_at, None, y, eps).unwrap();
     let (expected, inverse) = rows::rms_norm(&x, &weight, eps);
     close("norm", &bench.read(y, tokens, width), &expected, HALVES);
     close("inverse", &read_floats(&bench.gpu, inverse_at, tokens).unwrap(), &inverse, FLOATS);
 
     let (dy_at, to) = (bench.rows(&dy, width, 8), bench.rows(&onto, width, 16));
-    bench.ops().rms_norm_backward(dy_at, x_at, weight_at, inverse_at, to, true, shape).unwrap();
+    bench.ops().rms_norm_backward(&norm, dy_at, x_at, to, true).unwrap();
     let expected = rows::rms_norm_backward(&dy, &x, (&weight, &inverse), &onto);
     close("gradient of a norm", &bench.read(to, tokens, width), &expected, HALVES);
-    bench.ops().rms_norm_backward(dy_at, x_at, weight_at, inverse_at, to, false, shape).unwrap();
+    bench.ops().rms_norm_backward(&norm, dy_at, x_at, to, false).unwrap();
     let expected = rows::rms_norm_backward(&dy, &x, (&weight, &inverse), &vec![0.0; onto.len()]);
     close("gradient alone", &bench.read(to, tokens, width), &expected, HALVES);
 
     let change_at = at(&change).at;
-    bench.ops().rms_norm(x_at, Some((change_at, sum_at.at)), weight_at, y, inverse_at, shape, eps).unwrap();
+    bench.ops().rms_norm(&norm, x_at, Some((change_at, sum_at.at)), y, eps).unwrap();
     let sum: Vec<f32> = x.iter().zip(&change).map(|(x, change)| x + change).collect();
     close("sum", &bench.read(sum_at, tokens, width), &sum, HALVES);
     close("norm of a sum", &bench.read(y, tokens, width), &rows::rms_norm(&sum, &weight, eps).0, HALVES);
@@ -186,8 +186,8 @@ fn attention_of(size: usize) {
     let half = size / 2;
     let angles: Vec<f32> = (0..200).flat_map(|at| (0..half).map(move |pair| at as f32 / (1 + pair) as f32)).collect();
     let table: Vec<f32> = angles.iter().flat_map(|angle| [angle.cos(), angle.sin()]).collect();
-    let turns = [bench.words(&lists.positions), bench.floats(&table)];
-    bench.ops().turn(rows_at, bench.rows(&bias, width, 0).at, heads, turns, tokens).unwrap();
+    let turning = Turning { heads, positions: bench.words(&lists.positions), angles: bench.floats(&table), tokens };
+    bench.ops().turn(rows_at, bench.rows(&bias, width, 0).at, &turning).unwrap();
     // The same: the bias, then turned but for the values.
     all.chunks_mut(width).for_each(|row| row.iter_mut().zip(&bias).for_each(|(x, bias)| *x += bias));
     let turned = |all: &[f32], sign: f32| {
@@ -214,7 +214,8 @@ fn attention_of(size: usize) {
     let (query_tiles, key_tiles) = (tiles(&lists.query_tiles), tiles(&lists.key_tiles));
     let (y, room) = (bench.room(tokens, 4 * size + 16), 4 * tokens);
     let [sums_at, dots_at] = [0; 2].map(|_| bench.gpu.allocate(room * FLOAT).unwrap());
-    bench.ops().attention(rows_at, query_tiles, heads, y, sums_at, tokens).unwrap();
+    let seen = Attention { rows: rows_at, heads, query_tiles, key_tiles, sums: sums_at, tokens };
+    bench.ops().attention(&seen, y).unwrap();
     close("attention", &bench.read(y, tokens, 4 * size), &expected, HALVES);
     let found: Vec<f32> = read_floats(&bench.gpu, sums_at, room).unwrap();
     let found: Vec<f32> = found.into_iter().map(|sum| sum * std::f32::consts::LN_2).collect();
@@ -225,13 +226,12 @@ fn attention_of(size: usize) {
     let expected = attention::backward(&dy, &inputs, &documents(), (&output, &sums));
     let to = bench.room(tokens, width + 24);
     let ends = (bench.rows(&dy, 4 * size, 0), y);
-    let sides = [query_tiles, key_tiles];
-    bench.ops().attention_backward(ends, rows_at, sides, heads, [sums_at, dots_at], (to, tokens)).unwrap();
+    bench.ops().attention_backward(&seen, ends, dots_at, to).unwrap();
     let found = split(&bench.read(to, tokens, width));
     for (name, (found, expected)) in ["queries", "keys", "values"].iter().zip(found.iter().zip(&expected)) {
         close(&format!("gradients of {name}"), found, expected, HALVES);
     }
-    bench.ops().turn_back(to, heads, turns, tokens).unwrap();
+    bench.ops().turn_back(to, &turning).unwrap();
     let all: Vec<f32> = (0..tokens)
         .flat_map(|token| {
             found.iter().flat_map(move |part| part[token * part.len() / tokens..][..part.len() / tokens].to_vec())

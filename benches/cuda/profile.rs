@@ -14,7 +14,7 @@ use reels::qlora::config::Config;
 use reels::qlora::cuda::driver::Driver;
 use reels::qlora::cuda::gpu::{Address, Gpu, Launch, Product};
 use reels::qlora::cuda::learner::GpuLearner;
-use reels::qlora::cuda::plan::{Job, Plan};
+use reels::qlora::cuda::memory::{GpuMemoryPlan, TrainingSetup};
 use reels::qlora::memory::Largest;
 use reels::qlora::model::{AdapterShape, Method};
 
@@ -105,7 +105,7 @@ fn main() -> Result<()> {
     let targets = targets.map(str::to_owned).to_vec();
     let method = Method::Qlora(AdapterShape { rank: 16, alpha: 32.0, rank_stabilised: false, targets, seed: 0 });
     let tokens = sequences * LENGTH;
-    let job = Job {
+    let setup = TrainingSetup {
         config: &config,
         method: &method,
         largest: Largest { tokens, rows: tokens, parts: sequences },
@@ -113,11 +113,11 @@ fn main() -> Result<()> {
     };
     let driver = Driver::open()?;
     let byte = driver.allocate(1)?;
-    let plan = Plan::new(&job, most.map_or_else(|| driver.free(), |most| Ok((most * 1e9) as u64))?)?;
+    let plan = GpuMemoryPlan::new(&setup, most.map_or_else(|| driver.free(), |most| Ok((most * 1e9) as u64))?)?;
     println!("{plan}; {} of {} layers are computed twice", config.layers - plan.kept, config.layers);
     let gpu = Timed { gpu: driver, timing: Cell::new(false), spent: RefCell::default(), byte };
     let start = Instant::now();
-    let mut learner = GpuLearner::load(gpu, &checkpoint, &job, &plan, base)?;
+    let mut learner = GpuLearner::load(gpu, &checkpoint, &setup, &plan, base)?;
     println!("loaded in {:.1} s", start.elapsed().as_secs_f64());
 
     let rows: Vec<u32> = (0..tokens as u32).filter(|row| (row + 1) % LENGTH as u32 != 0).collect();

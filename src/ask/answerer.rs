@@ -105,10 +105,7 @@ impl Answerer {
         }
     }
 
-    /// The prompt budget in tokens.
-    ///
-    /// # Errors
-    /// When the model has too few positions for the budget and an answer.
+    /// Tokens that a prompt may have.
     pub fn budget(&self, settings: &PredictSettings, prompts: &Prompts) -> Result<usize> {
         let Answerer::Llama(model) = self else { return Ok(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS) };
         let answer = prompts.set.tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0);
@@ -175,7 +172,7 @@ impl Answerer {
     }
 }
 
-/// A file that isn't what its manifest says was changed or damaged.
+/// Refuses a file whose hash isn't that of the manifest beside it: it was changed or damaged.
 fn check_manifest(path: &Path, found: &str) -> Result<()> {
     let beside = gguf::sidecar(path);
     let stored = std::fs::read(&beside).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());

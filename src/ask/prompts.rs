@@ -10,9 +10,9 @@ use crate::prompt::PromptSet;
 pub struct Prompts {
     /// All tasks, asked for or not.
     pub set: PromptSet,
-    /// Hash of the prompts it was trained with.
+    /// SHA-256 of the prompts that the model was trained with.
     trained_sha256: Option<String>,
-    /// The budget it was trained with.
+    /// Tokens that a prompt had at most when the model was trained.
     pub(super) trained_budget: Option<usize>,
 }
 
@@ -25,7 +25,7 @@ impl Prompts {
         let model = if let ModelName::Gguf(path) = &settings.model { Some(path) } else { None };
         let (mut own, mut trained_budget) = (None, None);
         for path in settings.adapter.iter().chain(model).filter(|path| path.exists()) {
-            // What is wrong with it is said when it is opened, after a look at the data.
+            // A file that can't be read is reported when it is opened, after the data was checked.
             let Ok(gguf) = gguf::read_header(path) else { continue };
             own = own.map_or_else(|| PromptSet::in_model(&gguf), |own| Ok(Some(own)))?;
             trained_budget = trained_budget.or(gguf.number("reels.max_prompt_tokens").map(|tokens| tokens as usize));
@@ -38,12 +38,12 @@ impl Prompts {
         Ok(Prompts { set, trained_sha256, trained_budget })
     }
 
-    /// A set for no model in particular.
+    /// A set of prompts that belongs to no model.
     pub fn of(set: PromptSet) -> Prompts {
         Prompts { set, trained_sha256: None, trained_budget: None }
     }
 
-    /// Says when the model was trained with others.
+    /// Warns where the model was trained with other prompts.
     pub fn warn(&self) {
         if self.trained_sha256.as_ref().is_some_and(|trained| *trained != self.set.sha256()) {
             eprintln!(

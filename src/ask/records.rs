@@ -15,7 +15,7 @@ const SAMPLE_NAME: &str = "eval/sample.jsonl";
 pub struct Records {
     /// For reading them one by one.
     pub lines: Lines,
-    /// Of the whole file.
+    /// SHA-256 of the whole file.
     pub sha256: String,
 }
 

@@ -1,4 +1,4 @@
-//! Baselines: answers that need no model, to be beaten by one. They are runs like any other.
+//! Baselines: answers without a language model, which a model should beat. Their results are stored like a model's.
 
 mod tfidf;
 
@@ -17,7 +17,7 @@ use crate::reel::Reel;
 use crate::run::sha256;
 use crate::task::{Task, TaskKind};
 
-/// A stretch without an end of sentence is cut here: recognisers often write no punctuation.
+/// Words after which a text without an end of sentence is cut: speech recognisers often write no punctuation.
 const MAX_SENTENCE_WORDS: usize = 40;
 
 /// Of every baseline: one that learned labels gives their probabilities unasked.
@@ -35,11 +35,12 @@ pub struct Baseline {
 
 #[derive(Debug, Clone)]
 enum Rule {
-    /// The first sentences of the transcript.
+    /// This many first sentences of the transcript.
     Lead(usize),
     /// The most frequent label of each task in the training records, by task name.
     Majority(HashMap<String, String>),
-    /// The sentences of the transcript that have most in common with the reference: what no extract can beat by much.
+    /// The sentences of the transcript that have most in common with the reference. No summary made of the transcript's
+    /// sentences can be much better.
     Oracle,
     /// A linear model of each label task, by task name.
     TfIdf(HashMap<String, TfIdf>),
@@ -81,7 +82,7 @@ impl Baseline {
         &self.name
     }
 
-    /// Stands for the hash of a model file: over the rule and what it learned from.
+    /// Takes the place of a model file's hash: SHA-256 over the name and what was learned from.
     pub fn sha256(&self) -> String {
         sha256(format!("{} {}", self.name, self.learned).as_bytes())
     }
@@ -189,7 +190,7 @@ fn majority(tasks: &[Task], train: &[Reel]) -> Result<HashMap<String, String>> {
     let mut labels = HashMap::new();
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Label) {
         let count = |label: &String| train.iter().filter(|reel| reel.reference.get(&task.name) == Some(label)).count();
-        // Of equally frequent labels, the one listed first.
+        // Among equally frequent labels the one that the task lists first.
         let most = task.labels.iter().rev().max_by_key(|label| count(label)).filter(|label| count(label) > 0);
         if let Some(label) = most {
             labels.insert(task.name.clone(), label.clone());
@@ -219,7 +220,7 @@ fn lead(text: &str, count: usize) -> String {
     spoken_sentences(text).into_iter().take(count).collect::<Vec<_>>().join(" ")
 }
 
-/// Sentences of at most [`MAX_SENTENCE_WORDS`].
+/// The sentences of a text, cut after [`MAX_SENTENCE_WORDS`] words.
 fn spoken_sentences(text: &str) -> Vec<String> {
     let words = sentences(text).into_iter().map(|sentence| sentence.split_whitespace().collect::<Vec<_>>());
     words.flat_map(|words| words.chunks(MAX_SENTENCE_WORDS).map(|chunk| chunk.join(" ")).collect::<Vec<_>>()).collect()
@@ -260,7 +261,7 @@ fn oracle(text: &str, reference: &str) -> String {
     chosen.into_iter().map(|index| candidates[index].0.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// F-measure of n-grams in common.
+/// F-measure of the n-grams that words and reference have in common.
 fn overlap(words: &[&String], reference: &[&String], n: usize) -> f64 {
     let mut left: HashMap<&[&String], usize> = HashMap::new();
     for gram in reference.windows(n) {

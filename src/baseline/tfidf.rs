@@ -1,4 +1,4 @@
-//! Multinomial logistic regression on TF-IDF: what a label task costs without a language model.
+//! Multinomial logistic regression on TF-IDF: what can be had for a label task without a language model.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,9 +12,9 @@ use crate::indonesian::Words;
 use crate::reel::Reel;
 use crate::task::Task;
 
-/// Words that stand in fewer records say nothing of others.
+/// Records that a word must stand in to be used: one in fewer says nothing about other records.
 const LEAST_RECORDS: usize = 2;
-/// The most frequent words are kept: the regression takes a dense matrix.
+/// Words that are used, the most frequent ones: the regression takes a dense matrix.
 const MOST_WORDS: usize = 5_000;
 /// Strength of the L2 penalty; 1 is scikit-learn's default.
 const PENALTY: f64 = 1.0;
@@ -26,7 +26,7 @@ const UNSEEN: f64 = 1e-9;
 pub struct TfIdf {
     /// Word → column and inverse document frequency.
     words: HashMap<String, (usize, f64)>,
-    /// Labels, as indices into the task's.
+    /// Predicts indices into the task's labels.
     regression: MultiFittedLogisticRegression<f64, usize>,
     labels: usize,
 }
@@ -76,7 +76,8 @@ pub fn text(reel: &Reel) -> String {
     texts.map(String::as_str).collect::<Vec<&str>>().join("\n")
 }
 
-/// Words by column, with ln((1 + n) / (1 + df)) + 1, as scikit-learn's `TfidfVectorizer` smooths it.
+/// Each word's column and its inverse document frequency ln((1 + n) / (1 + df)) + 1, as scikit-learn's
+/// `TfidfVectorizer` smooths it.
 fn vocabulary<'a>(texts: impl Iterator<Item = &'a Vec<String>>, n: usize) -> HashMap<String, (usize, f64)> {
     let mut records: BTreeMap<&str, usize> = BTreeMap::new();
     for text in texts {
@@ -91,7 +92,7 @@ fn vocabulary<'a>(texts: impl Iterator<Item = &'a Vec<String>>, n: usize) -> Has
     kept.into_iter().enumerate().map(|(column, (word, records))| (word.to_owned(), (column, idf(records)))).collect()
 }
 
-/// Counts times inverse document frequency, of length 1.
+/// Counts of words times inverse document frequency, scaled to length 1.
 fn vector(vocabulary: &HashMap<String, (usize, f64)>, words: &[String]) -> Array1<f64> {
     let mut vector: Array1<f64> = Array1::zeros(vocabulary.len());
     for (column, idf) in words.iter().filter_map(|word| vocabulary.get(word)) {

@@ -61,7 +61,7 @@ pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunDif
     Ok((runs, differences(&manifests)))
 }
 
-/// The last part of each path; whole paths where two are alike.
+/// Names for result directories: the last part of each path, or whole paths where two are alike.
 fn names(directories: &[PathBuf]) -> Result<Vec<String>> {
     let short = |path: &PathBuf| -> Result<String> {
         let path = path.canonicalize().with_context(|| {

@@ -50,7 +50,7 @@ struct Export<'a> {
     settings: &'a ExportSettings,
     source: &'a Source,
     started: Instant,
-    /// By part.
+    /// Seconds that each part of the export took.
     seconds: RefCell<BTreeMap<&'static str, f64>>,
 }
 
@@ -119,7 +119,7 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// Of all files that exist at once.
+    /// Bytes of disk for all files that exist at once.
     fn disk_bytes(&self) -> Result<u64> {
         let stored = self.stored()?;
         let float = self.float_bytes(stored);
@@ -312,7 +312,7 @@ impl Export<'_> {
     }
 }
 
-/// Bits a weight, about.
+/// Bits that a weight takes, roughly.
 fn bits(quant: Quant) -> f64 {
     match quant {
         Quant::F32 => 32.0,

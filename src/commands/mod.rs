@@ -49,7 +49,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// Of a command that ended with an error.
+    /// The exit code of a command that ended with an error.
     pub fn of(error: &anyhow::Error) -> Code {
         let environment = error.chain().any(|cause| cause.is::<EnvironmentFailure>());
         if environment { Code::EnvironmentFailed } else { Code::BadInput }

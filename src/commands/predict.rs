@@ -18,7 +18,7 @@ use crate::run::{Log, machine, timestamp, write_json};
 use crate::stop::Stop;
 use crate::task::check_reference;
 
-/// Predictions of a run, finished or interrupted.
+/// What a finished or interrupted prediction leaves.
 pub(super) struct Predicted {
     pub folder: PathBuf,
     pub records: Records,

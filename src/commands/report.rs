@@ -38,7 +38,7 @@ pub(super) fn run(args: ReportArgs, config: Option<&Path>) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// The page of a training run.
+/// Writes the page of a training run.
 fn training(args: &ReportArgs, manifest: &Value) -> Result<Code> {
     ensure!(
         args.format.is_empty() || args.format == [ReportFormat::Html],
@@ -57,7 +57,7 @@ fn training(args: &ReportArgs, manifest: &Value) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// What a result directory holds.
+/// The files of a result directory that a report is made of.
 pub(super) struct ResultFiles {
     pub scores: Scores,
     pub rows: Rows,
@@ -96,7 +96,7 @@ impl ResultFiles {
     }
 }
 
-/// Writes a report in some formats; where they are.
+/// Writes a report in some formats, and gives the paths of the files.
 pub(super) fn write(directory: &Path, report: &Report, formats: &[ReportFormat]) -> Result<Vec<PathBuf>> {
     let write = |format: &ReportFormat| {
         let (name, text) = match format {

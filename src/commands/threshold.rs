@@ -16,7 +16,7 @@ use crate::score::{self, Table, Thresholds};
 use crate::scores::Scores;
 use crate::task::Task;
 
-/// Refuses what no score can answer, before anything is computed.
+/// Refuses thresholds that no score can be compared with, before anything is computed.
 pub(super) fn check(settings: &ScoringSettings, tasks: &[Task]) -> Result<()> {
     if let Some(dev) = &settings.threshold_from {
         ensure!(
@@ -42,7 +42,7 @@ pub(super) fn check(settings: &ScoringSettings, tasks: &[Task]) -> Result<()> {
     Ok(())
 }
 
-/// The thresholds that are best on a result on dev data, and what the manifest says of them.
+/// The thresholds that are best for a result on dev data, and what the manifest is to say of them.
 pub(super) fn chosen(
     dev: Option<&Path>,
     tasks: &[Task],
@@ -95,7 +95,7 @@ pub(super) fn chosen(
     Ok((thresholds, described))
 }
 
-/// Says of each threshold whether it is reached, missed, or can't be decided.
+/// Shows for each threshold whether it is reached, missed, or can't be decided, and gives the exit code.
 pub(super) fn judge(thresholds: &[Threshold], scores: &Scores) -> Code {
     let mut worst = Code::Done;
     for Threshold { task, metric: key, least } in thresholds {

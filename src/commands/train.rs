@@ -30,7 +30,7 @@ use crate::train::preview;
 use crate::train::run_folder::{RunFolder, last_checkpoint};
 use crate::train::schedule::Schedule;
 use crate::train::sequences::Sequence;
-use crate::train::trainer::{Ending, State, Work, train};
+use crate::train::trainer::{Ending, State, Training, train};
 
 pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> {
     let (overrides, stored) = if flags.resume == Some(true) {
@@ -61,8 +61,13 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
         "{} is what training starts from, and would be overwritten\nhint: name another --output",
         output.display()
     );
-    let (job, device) = Job::prepare(&settings)?;
-    let inputs = inputs(&settings, &job.prompts, &job.data.sha256, job.dev.as_ref().map(|dev| dev.sha256.as_str()))?;
+    let (prepared, device) = PreparedRun::prepare(&settings)?;
+    let inputs = inputs(
+        &settings,
+        &prepared.prompts,
+        &prepared.data.sha256,
+        prepared.dev.as_ref().map(|dev| dev.sha256.as_str()),
+    )?;
     let going_on = match &stored {
         Some(stored) => {
             stored.check(&inputs)?;
@@ -70,7 +75,7 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
         }
         None => None,
     };
-    job.announce(&settings, &device);
+    prepared.announce(&settings, &device);
 
     std::fs::create_dir_all(output).map_err(|error| {
         EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", output.display()))
@@ -78,22 +83,27 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
     let mut state = going_on.as_ref().map_or_else(State::default, |(_, state)| state.clone());
     let run = RunFolder::open(output, state.step)?;
     let loading = Instant::now();
-    let mut learner = device.load(&settings, &job.base)?;
+    let mut learner = device.load(&settings, &prepared.base)?;
     eprintln!("loaded   the base in {:.1} s", loading.elapsed().as_secs_f64());
     if let Some((checkpoint, _)) = &going_on {
         learner.restore(checkpoint)?;
-        eprintln!("going on from {}: {} of {} steps are done", checkpoint.display(), state.step, job.schedule.steps);
+        eprintln!(
+            "going on from {}: {} of {} steps are done",
+            checkpoint.display(),
+            state.step,
+            prepared.schedule.steps
+        );
     }
     let manifest = match stored {
         Some(stored) => stored.manifest,
-        None => job.begin(&settings, &overrides, inputs)?,
+        None => prepared.begin(&settings, &overrides, inputs)?,
     };
     write_json(&output.join("manifest.json"), &manifest)?;
-    job.train(&settings, run, learner.as_mut(), &mut state, manifest)
+    prepared.train(&settings, run, learner.as_mut(), &mut state, manifest)
 }
 
-/// All that a run works on, checked.
-struct Job {
+/// All that a run trains on, read and checked, before the weights are loaded.
+struct PreparedRun {
     base: Base,
     prompts: PromptSet,
     data: Data,
@@ -101,8 +111,8 @@ struct Job {
     schedule: Schedule,
 }
 
-impl Job {
-    fn prepare(settings: &TrainSettings) -> Result<(Job, Device)> {
+impl PreparedRun {
+    fn prepare(settings: &TrainSettings) -> Result<(PreparedRun, Device)> {
         let base = Base::open(settings)?;
         let prompts = PromptSet::find(settings.prompts.as_deref())?;
         let read = |path: &PathBuf| Data::read(path, settings, &prompts, &base);
@@ -116,11 +126,11 @@ impl Job {
         }
         let schedule = Schedule::new(data.sequences.len(), settings.optimisation, settings.seed);
         let device = Device::choose(settings, &base, largest(settings, &data, dev.as_ref()))?;
-        Ok((Job { base, prompts, data, dev, schedule }, device))
+        Ok((PreparedRun { base, prompts, data, dev, schedule }, device))
     }
 
     fn announce(&self, settings: &TrainSettings, device: &Device) {
-        let Job { base, prompts, data, dev, schedule } = self;
+        let PreparedRun { base, prompts, data, dev, schedule } = self;
         base.announce(settings);
         eprintln!("prompts  {}", prompts.source);
         data.announce("data", settings.max_seq_tokens);
@@ -156,7 +166,7 @@ impl Job {
         mut manifest: Value,
     ) -> Result<Code> {
         let schedule = &self.schedule;
-        let work = Work {
+        let training = Training {
             schedule,
             optimisation: &settings.optimisation,
             seed: settings.seed,
@@ -164,7 +174,7 @@ impl Job {
             dev: self.dev.as_ref().map_or(&[], |dev| &dev.sequences),
         };
         let bar = show::bar(schedule, state);
-        let ending = train(&work, learner, &mut run, state, &mut |event| show::event(&bar, &event));
+        let ending = train(&training, learner, &mut run, state, &mut |event| show::event(&bar, &event));
         bar.finish_and_clear();
         let ending = ending?;
         if ending == Ending::Interrupted {
@@ -188,7 +198,7 @@ impl Job {
     }
 }
 
-/// What the largest batch needs.
+/// Upper bounds of what the batches of a run hold.
 fn largest(settings: &TrainSettings, data: &Data, dev: Option<&Data>) -> Largest {
     let at_once = settings.optimisation.batch_size;
     let most = |value: fn(&Sequence) -> usize| {

@@ -1,9 +1,9 @@
 //! Near copies: a text that is another one with small changes, told from a text on the same subject.
 //!
-//! Words are folded first, so that case, spacing, punctuation, accents, zero-width characters and look-alike letters make no
-//! difference. A text is a copy when all of it is the same, when a part of it stands in another one, told by runs of [`RUN`]
-//! words (Brown et al. 2020, appendix C), or when its letters are similar enough: the Jaccard index of their runs of
-//! [`LETTERS`], found by MinHash (Broder 1997) in bands, then computed exactly.
+//! Words are folded first, so that case, spacing, punctuation, accents, zero-width characters and look-alike letters
+//! make no difference. A text is a copy when all of it is the same, when a part of it stands in another one, told by
+//! runs of [`RUN`] words (Brown et al. 2020, appendix C), or when its letters are similar enough: the Jaccard index of
+//! their runs of [`LETTERS`], found by MinHash (Broder 1997) in bands, then computed exactly.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,8 +26,8 @@ const PART: f64 = 0.1;
 const LETTERS: usize = 5;
 /// Hash functions of a signature, taken two at a time: at a Jaccard index of [`SIMILAR`] 99.8 % of pairs meet.
 const HASHES: usize = 128;
-/// Jaccard index from which on a text is a copy. With a fifth of its words changed, every text of the bundled sample stays
-/// above; of 450 news texts none comes as close to 2,513 others, the nearest 0.30 (tests/leaks.rs).
+/// Jaccard index from which on a text is a copy. With a fifth of its words changed, every text of the bundled sample
+/// stays above; of 450 news texts none comes as close to 2,513 others, the nearest 0.30 (tests/leaks.rs).
 const SIMILAR: f64 = 0.31;
 
 /// What of a Reel is compared: what was said, or what was written where that is longer.
@@ -41,7 +41,7 @@ pub fn text(reel: &Reel) -> &str {
 pub enum Likeness {
     /// All words are the same, one after the other.
     Same,
-    /// So many words stand in both, in runs; the first run, folded.
+    /// So many words stand in both texts, in runs; and the first of these runs, folded.
     Part(usize, String),
     /// The Jaccard index of their runs of letters.
     Similar(f64),
@@ -71,18 +71,18 @@ impl std::fmt::Display for Likeness {
 /// Texts to find copies of.
 #[derive(Debug, Default)]
 pub struct Collection {
-    /// Of each text, sorted.
+    /// Hashes of each text's runs of letters, sorted.
     shingles: Vec<Vec<u64>>,
-    /// Of each text.
+    /// Words of each text.
     words: Vec<usize>,
     wholes: HashMap<u64, usize>,
-    /// With the texts they stand in, up to [`COMMON`].
+    /// Hashes of runs of words with the texts that they stand in, of which at most [`COMMON`] are noted.
     runs: HashMap<u64, Vec<usize>>,
     bands: HashMap<(usize, u64), Vec<usize>>,
 }
 
 impl Collection {
-    /// Takes the texts in; those of fewer than [`SHORT`] letters have no copies.
+    /// Prepares texts for the search. Those of fewer than [`SHORT`] letters are never found.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Collection {
         let mut collection = Collection::default();
         for (index, text) in texts.into_iter().enumerate() {
@@ -106,8 +106,8 @@ impl Collection {
         collection
     }
 
-    /// What a text shares with one of the collection, if with any: the same words before a part, a part before what is
-    /// similar.
+    /// The text of the collection that a text is a copy of, if there is one. One with the same words goes before one
+    /// that shares a part, and that before a similar one.
     pub fn original(&self, text: &str) -> Option<NearDuplicate> {
         let words = folded(text);
         if let Some(of) = self.wholes.get(&hash(&words.concat())) {
@@ -126,7 +126,7 @@ impl Collection {
         Some(NearDuplicate { of, likeness: Likeness::Similar(share) })
     }
 
-    /// The text that most of these words stand in.
+    /// The text that has most of these words in common runs, if they are enough.
     fn part(&self, words: &[String]) -> Option<NearDuplicate> {
         let mut shared: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (at, run) in words.windows(RUN).enumerate() {
@@ -145,18 +145,18 @@ impl Collection {
     }
 }
 
-/// Words as they are compared; none of a short text.
+/// The words of a text as they are compared; none where it is short.
 fn folded(text: &str) -> Vec<String> {
     let lower = text.nfkc().collect::<String>().to_lowercase();
     let mut plain = String::with_capacity(lower.len());
     let mut buffer = [0; 4];
     for letter in lower.chars() {
         if letter.is_ascii() {
-            // Its prototype may be another one: an m looks like rn.
+            // Plain letters stay: the prototype of m is rn, which looks the same.
             plain.push(letter);
             continue;
         }
-        // Nothing is left of a mark, or of what has no width.
+        // Combining marks and what has no width disappear.
         let mut prototype =
             skeleton(letter.encode_utf8(&mut buffer)).filter(|letter| !is_combining_mark(*letter)).peekable();
         if letter.is_alphanumeric() {
@@ -181,9 +181,10 @@ fn shingles(words: &[String]) -> Vec<u64> {
     all
 }
 
-/// The smallest hash of two functions a band. Texts that meet in a band may be alike.
+/// The bands of a text's signature: number, and the smallest hashes of two functions. Texts with a band in common may
+/// be alike.
 fn bands(shingles: &[u64]) -> impl Iterator<Item = (usize, u64)> {
-    // A text of fewer letters has nothing to be found by.
+    // A text without runs of letters has no bands, and is never found.
     let functions = if shingles.is_empty() { 0 } else { HASHES };
     let least = |function: usize| shingles.iter().map(|shingle| mixed(*shingle, function as u64)).min().unwrap_or(0);
     (0..functions / 2).map(move |band| (band, mixed(least(2 * band), least(2 * band + 1))))
@@ -197,7 +198,7 @@ fn mixed(value: u64, function: u64) -> u64 {
     z ^ z >> 31
 }
 
-/// Shared over all, of sorted sets.
+/// The Jaccard index of two sorted sets: shared elements over all elements.
 fn jaccard(a: &[u64], b: &[u64]) -> f64 {
     let shared = a.iter().filter(|value| b.binary_search(value).is_ok()).count();
     shared as f64 / (a.len() + b.len() - shared).max(1) as f64

@@ -1,3 +1,3 @@
-//! Work on records before anything is learned from them.
+//! What is done with records before anything is learned from them.
 
 pub mod dedup;

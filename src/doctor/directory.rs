@@ -1,4 +1,4 @@
-//! A training run, an adapter, or a model to start from.
+//! Checks of a directory: a training run, an adapter, or a model to start from.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::run::sha256_directory;
 
 const STOPS: &str = "neither training nor exporting can start";
 
-/// Looks at a directory.
+/// What is found in a directory.
 pub fn directory(path: &Path) -> Vec<Finding> {
     let manifest = match manifest(path) {
         Ok(manifest) => manifest,

@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::qlora::cuda::driver::describe;
 
-/// What is found.
+/// The GPU's name and capability, or why there is none.
 pub fn gpu() -> Finding {
     match describe() {
         Ok(name) => Finding::ok("gpu", format!("{name}; training uses it")),

@@ -2,7 +2,7 @@
 
 use super::Finding;
 
-/// What is found.
+/// Whether there is an NVIDIA driver, although this build computes on the CPU.
 pub fn gpu() -> Finding {
     let version = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
     let driver = version.split_whitespace().find(|word| word.starts_with(|char: char| char.is_ascii_digit()));

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Finding;
 use crate::run::{available_memory, free_bytes, size};
 
-/// What is found on this machine, and on the disk of a folder.
+/// What is found out about this machine, and about the disk that holds a folder.
 pub fn machine(folder: &Path) -> Vec<Finding> {
     [Some(instructions()), Some(cores()), memory(), disk(folder), Some(super::gpu::gpu())]
         .into_iter()
@@ -86,7 +86,7 @@ fn disk(folder: &Path) -> Option<Finding> {
     Some(Finding::ok("disk", what))
 }
 
-/// Bytes a second that all threads read together, about.
+/// Bytes a second that all threads together read from memory, roughly.
 pub(super) fn bandwidth() -> f64 {
     use rayon::prelude::*;
     const BYTES: usize = 256 << 20;

@@ -21,15 +21,15 @@ pub use model::model;
 
 use crate::gguf::Problem;
 
-/// How bad it is.
+/// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// As it should be.
+    /// Everything is as it should be.
     Ok,
-    /// It works, and may disappoint.
+    /// It works, but slowly or with worse answers.
     Warning,
-    /// It won't work, or answer wrongly.
+    /// It won't work, or its answers will be wrong.
     Error,
 }
 
@@ -38,13 +38,13 @@ pub enum Severity {
 pub struct Finding {
     #[expect(missing_docs, reason = "the type says it")]
     pub severity: Severity,
-    /// Such as `header` or `memory`.
+    /// What was looked at, such as `header` or `memory`.
     pub about: &'static str,
     #[expect(missing_docs, reason = "the name says it")]
     pub what: String,
-    /// What comes of it; none where all is well.
+    /// What goes wrong because of it; `None` where all is well.
     pub why: Option<String>,
-    /// What to do; none where all is well.
+    /// What to do about it; `None` where all is well.
     pub hint: Option<String>,
 }
 
@@ -67,7 +67,7 @@ impl Finding {
         Finding { severity: Severity::Error, ..Finding::warning(about, what, why, hint) }
     }
 
-    /// Of an error that ends in a hint.
+    /// The finding that an error is; its hint becomes the finding's.
     fn of(about: &'static str, error: &anyhow::Error, why: &str) -> Finding {
         let text = format!("{error:#}");
         let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, "correct it, and look again"));

@@ -1,4 +1,4 @@
-//! A model file: everything that would otherwise become a wrong answer without a word, and what it takes to run it.
+//! A model file: everything that would otherwise make answers wrong without any message, and what it takes to run it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -16,7 +16,7 @@ use crate::prompt::{PromptSet, chat_problems};
 use crate::run::{available_memory, sha256_file, size};
 use crate::task::Task;
 
-/// Looks at a GGUF file, and at an adapter for it.
+/// What is found in a GGUF file, and in an adapter for it.
 pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
     let gguf = match read_header(path) {
         Ok(gguf) => gguf,
@@ -72,7 +72,7 @@ fn chat(gguf: &Gguf) -> Vec<Finding> {
     problems.into_iter().map(|problem| Finding::problem("chat", problem)).collect()
 }
 
-/// Norms and biases: few, and in 32 bits.
+/// Whether norms and biases hold values that can be right: they are few, in 32 bits, and quickly read.
 fn vectors(gguf: &Gguf) -> Option<Finding> {
     let file = File::open(&gguf.path).ok()?;
     let (mut biases, mut zero) = (0, 0);
@@ -167,7 +167,8 @@ fn manifest(path: &Path) -> Finding {
     }
 }
 
-/// Bytes for so many Reels at once, with prompts of the size it was trained for and of others.
+/// What memory it takes to answer some numbers of Reels at once, with prompts of the size it was trained for and of
+/// others.
 fn memory(gguf: &Gguf) -> Vec<Finding> {
     const WIDTHS: [usize; 4] = [1, 4, 8, 16];
     const CONTEXTS: [usize; 3] = [1024, 4096, 16384];
@@ -211,7 +212,7 @@ fn of_prompts(gguf: &Gguf, tasks: &[Task], budget: usize, widths: &[usize], free
     Some(make("memory", format!("{what}; free: {}", size(free)), "it won't load", hint))
 }
 
-/// Growing a text reads all weights once a token.
+/// How fast it writes: every token reads all weights once.
 fn speed(gguf: &Gguf) -> Finding {
     let bytes: u64 = gguf
         .tensors

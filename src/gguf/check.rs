@@ -8,16 +8,16 @@ use anyhow::{Context, Result, bail, ensure};
 use super::{Gguf, Value};
 use crate::architecture::{Architecture, Sizes, head_size};
 
-/// Something about a file that keeps it from working, or makes its answers wrong without a word.
+/// Something about a file that keeps it from working, or makes its answers wrong without any message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Key or tensor, and its value.
+    /// Key or tensor, and the value that is wrong.
     pub what: String,
     /// What comes of it.
     pub why: Cow<'static, str>,
     /// What to do.
     pub hint: String,
-    /// Whether it still runs, with answers that may be right.
+    /// Whether the file still works, with answers that may be right.
     pub runs: bool,
 }
 
@@ -34,8 +34,8 @@ const NO_MODEL: &str = "not a language model";
 /// llama.cpp's own limit (LLAMA_MAX_LAYERS).
 const MAX_BLOCKS: u64 = 512;
 
-/// Checks that a file is a language model that can chat, with everything that llama.cpp would otherwise silently replace
-/// by a default.
+/// Checks that a file is a language model that can chat, with everything that llama.cpp would otherwise silently
+/// replace by a default.
 ///
 /// # Errors
 /// Names the file and the first key or tensor that is missing or wrong.
@@ -134,7 +134,7 @@ fn tokenizer(gguf: &Gguf, problems: &mut Vec<Problem>) {
         ));
     }
     let ids = ["eos", "eot", "bos", "padding"].map(|which| format!("tokenizer.ggml.{which}_token_id"));
-    // Beside an eot_token_id too: llama.cpp would also end answers at the token that it assumes then.
+    // Also where there is an eot_token_id: without this key llama.cpp assumes a token, and ends answers at it too.
     if gguf.number(&ids[0]).is_none() {
         let hint = "convert it with its generation_config.json";
         problems.push(Problem::fatal(format!("{} is missing", ids[0]), "answers would end elsewhere", hint));

@@ -22,13 +22,13 @@ pub use write::{Entry, FloatType, Layout};
 /// What a GGUF file says before its tensor data.
 #[derive(Debug)]
 pub struct Gguf {
-    /// As it was opened.
+    /// The path as it was given.
     pub path: PathBuf,
-    /// In bytes.
+    /// Size of the file in bytes.
     pub file_bytes: u64,
-    /// In file order.
+    /// Metadata by key, in file order.
     pub metadata: IndexMap<String, Value>,
-    /// In file order.
+    /// Tensors by name, in file order.
     pub tensors: IndexMap<String, Tensor>,
 }
 
@@ -43,7 +43,7 @@ pub enum Value {
     Array(Array),
 }
 
-/// Many values of one type, as they lie in the file.
+/// Many values of one type, kept as the bytes of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Array {
     /// GGUF's id of a value type.
@@ -59,13 +59,13 @@ pub struct Tensor {
     pub shape: Vec<u64>,
     /// ggml's type id.
     pub dtype: u32,
-    /// From the start of the file.
+    /// First byte of the data, from the start of the file.
     pub offset: u64,
-    /// Absent for a type this reader doesn't know.
+    /// Bytes of the data; `None` for a type this reader doesn't know.
     pub bytes: Option<u64>,
 }
 
-/// The manifest beside a file.
+/// Path of the manifest beside a model file: its name with `.json` behind it.
 pub fn sidecar(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".json");
@@ -92,13 +92,13 @@ impl Value {
 impl Array {
     const TEXT: u32 = 8;
 
-    /// Elements.
+    /// How many elements it has.
     #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> u64 {
         self.count
     }
 
-    /// The texts, if it is of texts. Some tokenizers store single bytes as tokens: what isn't UTF-8 becomes U+FFFD.
+    /// The elements, if they are texts. Some tokenizers store single bytes as tokens: what isn't UTF-8 becomes U+FFFD.
     pub fn texts(&self) -> Option<impl Iterator<Item = Cow<'_, str>>> {
         let mut rest = &self.bytes[..];
         let text = move || {
@@ -110,7 +110,7 @@ impl Array {
         (self.dtype == Self::TEXT).then(|| std::iter::from_fn(text))
     }
 
-    /// The numbers and truth values; none if it is of texts.
+    /// The elements, if they are numbers or truth values; none if they are texts.
     pub fn scalars(&self) -> impl Iterator<Item = Value> {
         let each = if self.dtype == Self::TEXT { 0 } else { self.bytes.len() / (self.count as usize).max(1) };
         self.bytes.chunks_exact(each.max(1)).filter(move |_| each > 0).map(|bytes| read::scalar(self.dtype, bytes))
@@ -118,12 +118,12 @@ impl Array {
 }
 
 impl Gguf {
-    /// A text value.
+    /// The text under a key; `None` where there is none.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.metadata.get(key)?.as_str()
     }
 
-    /// A count or id.
+    /// The number under a key, a count or an id; `None` where there is none or it is negative.
     pub fn number(&self, key: &str) -> Option<u64> {
         self.metadata.get(key)?.as_u64()
     }
@@ -168,7 +168,7 @@ impl Gguf {
             .collect()
     }
 
-    /// Texts of an array; none if it isn't there or of other values.
+    /// The texts of an array; none if it isn't there or holds other values.
     pub fn texts(&self, key: &str) -> impl Iterator<Item = Cow<'_, str>> {
         self.metadata.get(key).and_then(Value::as_array).and_then(Array::texts).into_iter().flatten()
     }

@@ -12,7 +12,8 @@ use super::{Array, Gguf, Tensor, Value, block};
 /// llama.cpp refuses longer tensor names (GGML_MAX_NAME).
 const MAX_TENSOR_NAME: usize = 63;
 const MAX_DIMENSIONS: u32 = 4;
-/// Of metadata and of tensors; known files have tens and hundreds. An entry takes more memory than bytes in the file.
+/// Most metadata entries, and most tensors; known files have tens and hundreds. An entry takes more memory here than
+/// bytes in the file.
 const MAX_ENTRIES: u64 = 1 << 16;
 
 /// Reads everything before the tensor data and checks that all of that data is there.
@@ -130,7 +131,7 @@ impl<R: Read> Source<R> {
         })
     }
 
-    /// Kept as it lies in the file, so that it takes no more memory than there.
+    /// Reads an array and keeps its bytes as they are in the file, so that it takes no more memory than there.
     fn array(&mut self) -> Result<Array> {
         let dtype = self.u32()?;
         let count = self.u64()?;
@@ -165,7 +166,7 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
-    /// What [`Source::expect_at_most`] allowed.
+    /// Reads bytes, so many as [`Source::expect_at_most`] has allowed.
     fn take(&mut self, count: u64) -> Result<Vec<u8>> {
         let mut bytes = vec![0; count as usize];
         self.reader.read_exact(&mut bytes).map_err(|_| truncated(self.at))?;
@@ -201,7 +202,7 @@ fn scalar_bytes(dtype: u32) -> Result<u64> {
     })
 }
 
-/// `bytes` are as many as [`scalar_bytes`] says.
+/// The value that `bytes` hold, which are as many as [`scalar_bytes`] says.
 pub(super) fn scalar(dtype: u32, bytes: &[u8]) -> Value {
     let mut wide = [0; 8];
     wide[..bytes.len()].copy_from_slice(bytes);

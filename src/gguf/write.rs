@@ -26,7 +26,7 @@ pub enum FloatType {
 }
 
 impl FloatType {
-    /// Of a value.
+    /// Bytes of one value.
     pub fn bytes(self) -> usize {
         if self == FloatType::F32 { 4 } else { 2 }
     }
@@ -88,12 +88,13 @@ pub struct Layout {
     pub header: Vec<u8>,
     /// First byte and number of bytes of each tensor.
     pub tensors: Vec<(u64, u64)>,
-    /// Of the whole file.
+    /// Bytes of the whole file.
     pub bytes: u64,
 }
 
 impl Layout {
-    /// Shapes are `[rows, columns]` or `[values]`, as checkpoints have them.
+    /// Lays out a file of these metadata and tensors. Shapes are `[rows, columns]` or `[values]`, as checkpoints have
+    /// them.
     ///
     /// # Errors
     /// When a name is longer than GGUF allows.

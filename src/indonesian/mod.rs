@@ -9,7 +9,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::run::sha256;
 
-/// Informal word, tab, formal words: our own compilation.
+/// Lines of an informal word, a tab and the formal words: our own compilation.
 const SLANG: &str = include_str!("slang.tsv");
 
 static FORMAL: LazyLock<HashMap<&str, &str>> =
@@ -40,7 +40,7 @@ pub fn sentences(text: &str) -> Vec<&str> {
     sentences
 }
 
-/// What stands between white space, and where it ends.
+/// What stands between white space, each with the byte where it ends.
 fn words_with_ends(line: &str) -> impl Iterator<Item = (usize, &str)> {
     line.split_whitespace().map(move |word| (word.as_ptr() as usize - line.as_ptr() as usize + word.len(), word))
 }
@@ -57,19 +57,19 @@ fn ends_sentence(word: &str) -> bool {
     !is_initial && !is_list_number && !ABBREVIATIONS.contains(&stem.to_lowercase().as_str())
 }
 
-/// How words are made comparable, beyond what is always done. The default does nothing more.
+/// How words are made comparable, beyond what [`Words::of`] always does. By default nothing more is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Words {
-    /// `Rp1.500.000`, `1,5 juta` and `1500000 rupiah` are one word.
+    /// Whether `Rp1.500.000`, `1,5 juta` and `1500000 rupiah` become the same word.
     pub amounts: bool,
-    /// Words are reduced to their stems (Nazief and Adriani with confix stripping, by the crate sastrawi-rs).
+    /// Whether words are reduced to their stems (Nazief and Adriani with confix stripping, by the crate sastrawi-rs).
     pub stems: bool,
 }
 
 impl Words {
     /// The words of a text: NFKC, lower case, without diacritics, addresses and emoji; `#` and `@` dropped before what
-    /// they mark; `1.500.000` one number; a doubled word once (`anak-anak`, `anak2` are `anak`); informal words in their
-    /// formal spelling (`gak` is `tidak`).
+    /// they mark; `1.500.000` one number; a doubled word once (`anak-anak`, `anak2` are `anak`); informal words in
+    /// their formal spelling (`gak` is `tidak`).
     pub fn of(self, text: &str) -> Vec<String> {
         let mut words = Vec::new();
         for piece in text.split_whitespace().filter(|piece| !is_address(piece)) {
@@ -90,7 +90,7 @@ impl Words {
     }
 }
 
-/// What stems words, for a signature; the version is pinned.
+/// Name and version of what stems words, for signatures of scores.
 pub const STEMMER_NAME: &str = "sastrawi-rs-0.5.3";
 
 static STEMMER: LazyLock<Stemmer<'static>> = LazyLock::new(|| {
@@ -98,7 +98,7 @@ static STEMMER: LazyLock<Stemmer<'static>> = LazyLock::new(|| {
     Stemmer::new(&DICTIONARY)
 });
 
-/// Numbers with the unit behind them as one number each, and without the currency.
+/// Joins each number with the unit behind it into one number, and drops the currency.
 fn amounts(words: Vec<String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::with_capacity(words.len());
     let mut words = words.into_iter().peekable();
@@ -125,14 +125,14 @@ fn amounts(words: Vec<String>) -> Vec<String> {
     found
 }
 
-/// Digits before and behind the comma.
+/// The digits before and behind a number's comma; `None` where the word is no number.
 fn decimal(word: &str) -> Option<(&str, &str)> {
     let (whole, fraction) = word.split_once(',').unwrap_or((word, ""));
     let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
     (!whole.is_empty() && digits(whole) && digits(fraction)).then_some((whole, fraction))
 }
 
-/// A decimal with its comma moved to the right, in digits, so that no size is too large.
+/// A number with its comma moved to the right. It stays text, so that no number is too large.
 fn shifted((whole, fraction): (&str, &str), places: usize) -> String {
     let moved = fraction.len().min(places);
     let whole = format!("{whole}{}{}", &fraction[..moved], "0".repeat(places - moved));
@@ -204,7 +204,7 @@ fn is_thousands(chars: &[char], at: usize) -> bool {
     at > 0 && chars[at - 1].is_ascii_digit() && digits == 3
 }
 
-/// Takes the parts of a hyphenated word, and leaves one empty part.
+/// Adds a hyphenated word to `words`, doubled parts once, and leaves `compound` with one empty part.
 fn flush(compound: &mut Vec<String>, words: &mut Vec<String>) {
     let parts = std::mem::replace(compound, vec![String::new()]);
     let mut last: Option<String> = None;
@@ -223,7 +223,7 @@ fn flush(compound: &mut Vec<String>, words: &mut Vec<String>) {
     words.extend(last);
 }
 
-/// `anak2` and `anak2nya` as `anak` and `anaknya`.
+/// `anak2` becomes `anak`, and `anak2nya` becomes `anaknya`; other words stay.
 fn undoubled(word: String) -> String {
     match word.split_once('2') {
         Some((stem, suffix))

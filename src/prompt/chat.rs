@@ -14,7 +14,7 @@ use crate::reel::Reel;
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: &'static str,
-    /// What is said.
+    /// The text of the turn.
     pub content: String,
 }
 
@@ -27,7 +27,7 @@ pub struct ChatFormat {
 }
 
 const NAME: &str = "chat_template";
-/// Stands for an answer when the text behind an answer is looked up.
+/// An answer that is rendered only to see what the template writes behind one.
 const ANSWER: &str = "jawaban";
 
 impl ChatFormat {
@@ -55,7 +55,7 @@ impl ChatFormat {
         Ok(format)
     }
 
-    /// As it is stored.
+    /// The template's text, as the model has it.
     pub fn template(&self) -> &str {
         &self.template
     }
@@ -101,7 +101,7 @@ impl ChatFormat {
         &prompt[start.unwrap_or(0)..]
     }
 
-    /// An answer's tokens where it stands, behind a prompt.
+    /// The tokens of an answer as they are behind this prompt.
     ///
     /// # Errors
     /// When the answer has no tokens of its own there.
@@ -114,8 +114,7 @@ impl ChatFormat {
             .with_context(|| format!("the answer {answer:?} merges with the end of the prompt when tokenised"))
     }
 
-    /// The Reel with every string in it that would be read as a control token taken apart: a space goes
-    /// behind its first character.
+    /// The Reel, in whose texts no string is read as a control token any more: [`ChatFormat::take_apart`] of each.
     pub fn neutralise(&self, reel: &Reel) -> Reel {
         let mut reel = reel.clone();
         for text in

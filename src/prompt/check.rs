@@ -14,7 +14,7 @@ pub fn chat_problems(gguf: &Gguf) -> Vec<Problem> {
         Ok(chat) => chat,
         Err(error) => return vec![Problem::fatal(format!("{error:#}"), "prompts can't be made", CONVERT)],
     };
-    // One token each, whatever its text: only the first is looked at.
+    // Gives one token, the longest that a text begins with: [`ChatFormat::end_token`] looks at no other.
     struct Added<'a>(&'a Gguf);
     impl Tokenizer for Added<'_> {
         fn encode(&self, text: &str) -> anyhow::Result<Vec<u32>> {
@@ -44,7 +44,7 @@ pub fn chat_problems(gguf: &Gguf) -> Vec<Problem> {
         what: format!("answers end with {:?} ({end}), and the file says {:?} ({eos})", text(end), text(eos)),
         why: "answers would stop in the middle, or not at all".into(),
         hint: CONVERT.into(),
-        // llama.cpp ends at the usual tokens by their names too.
+        // llama.cpp also ends at tokens whose names are those of usual end tokens.
         runs: kind == Some(Value::Int(CONTROL)),
     }]
 }

@@ -11,20 +11,20 @@ const CUT: &str = " […] ";
 /// Why a Reel has no prompts.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
-    /// Concerns this record alone.
+    /// The prompt of this record doesn't fit; others may.
     #[error(
         "its prompt has more than {budget} tokens even without the transcript\nhint: shorten the caption, or raise --max-prompt-tokens"
     )]
     TooLong {
-        /// In tokens.
+        /// Tokens that a prompt may have.
         budget: usize,
     },
-    /// A template that doesn't render: concerns all.
+    /// A template doesn't render, or the tokeniser fails: no record can be answered.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 
-/// The prompts of one Reel, one a task, each of at most `budget` tokens.
+/// The prompts of one Reel, one for each task, each of at most `budget` tokens.
 ///
 /// A transcript that is too long keeps its first two thirds and last third of what fits, cut at white space; the
 /// cut is the same for all tasks of the set, asked for or not, so that they share one prefix and a prompt doesn't
@@ -53,7 +53,7 @@ pub fn fit(
     let transcript = reel.transcript.take().unwrap_or_default();
     let words = word_spans(&transcript);
 
-    // The largest number of words kept with which the longest task's prompt fits.
+    // Searches for the largest number of words with which the longest task's prompt fits.
     let (mut fits, mut too_many) = (None, words.len());
     let mut kept = 0;
     loop {

@@ -30,7 +30,7 @@ impl HubTokenizer {
         Ok(HubTokenizer { tokenizer })
     }
 
-    /// Tokens, the added ones included.
+    /// How many tokens there are, the added ones included.
     #[expect(clippy::len_without_is_empty, reason = "no tokenizer is without tokens")]
     pub fn len(&self) -> usize {
         self.tokenizer.get_vocab_size(true)
@@ -87,7 +87,7 @@ impl HubTokenizer {
     }
 }
 
-/// A template, or of several the one named `default`.
+/// The template's text; of several templates, that of the one named `default`.
 fn template(value: &Value) -> Option<String> {
     let named = |value: &Value| {
         value.as_array()?.iter().find(|each| each["name"] == "default")?["template"].as_str().map(str::to_owned)

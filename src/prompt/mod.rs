@@ -21,16 +21,16 @@ pub use set::{PromptSet, PromptSource};
 /// A final prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    /// As the model reads it, control tokens included.
+    /// The whole text as the model reads it, control tokens included.
     pub text: String,
-    /// Of the text.
+    /// The text's token ids.
     pub tokens: Vec<u32>,
     /// Tokens of the transcript left out because the prompt had to fit its budget.
     pub truncated_tokens: usize,
 }
 
-/// Text to token ids.
+/// Turns text into a model's token ids.
 pub trait Tokenizer {
-    /// Control tokens spelled in `text` become their ids; nothing is put before or after.
+    /// The token ids of a text. Control tokens that it spells become their ids; nothing is put before or behind them.
     fn encode(&self, text: &str) -> Result<Vec<u32>>;
 }

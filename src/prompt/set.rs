@@ -16,7 +16,7 @@ use crate::gguf::Gguf;
 use crate::reel::Reel;
 use crate::task::{Task, parse_tasks};
 
-/// The prompts that are part of the program.
+/// The prompts that are part of the program: file names and texts.
 const EMBEDDED: [(&str, &str); 5] = [
     ("tasks.toml", include_str!("../../prompts/tasks.toml")),
     ("base.jinja", include_str!("../../prompts/base.jinja")),
@@ -39,11 +39,11 @@ pub struct PromptSet {
 /// Where a set of prompts came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromptSource {
-    /// The program itself.
+    /// They are part of the program.
     Embedded,
-    /// A folder.
+    /// They were read from this folder.
     Folder(PathBuf),
-    /// A model file, which was trained with them.
+    /// They were read from this model file, which was trained with them.
     Model(PathBuf),
 }
 
@@ -71,7 +71,7 @@ impl PromptSet {
         }
     }
 
-    /// Metadata keys of a model file: the names of the set's files, and their texts.
+    /// Metadata key of a model file that the names of the set's files are under; their texts are under [`Self::TEXTS`].
     pub const NAMES: &str = "reels.prompts.names";
     #[expect(missing_docs, reason = "the line above says it")]
     pub const TEXTS: &str = "reels.prompts.texts";
@@ -179,7 +179,7 @@ impl PromptSet {
         render().map_err(|error| template_error(&self.source, &error).context(format!("record {:?}", reel.id)))
     }
 
-    /// Over names and texts of all files.
+    /// SHA-256 over the names and texts of all files.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         let mut files: Vec<_> = self.files.iter().collect();

@@ -64,7 +64,7 @@ pub fn save_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>, path: &
     let beside = path.with_extension("part");
     candle_core::safetensors::save(&tensors, &beside)
         .map_err(anyhow::Error::from)
-        // It is written as a temporary file, which only its owner may read.
+        // candle writes a temporary file, which only its owner may read.
         .and_then(|()| Ok(std::fs::set_permissions(&beside, Permissions::from_mode(0o644))?))
         .and_then(|()| Ok(std::fs::rename(&beside, path)?))
         .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
@@ -150,12 +150,12 @@ pub fn read<'a>(directory: &Path, shapes: impl Iterator<Item = (&'a str, Vec<usi
     Ok(found)
 }
 
-/// The low-rank changes of a stored adapter, by the name of the linear map.
+/// The low-rank changes of a stored adapter.
 #[derive(Debug)]
 pub struct AdapterWeights {
     #[expect(missing_docs, reason = "the type says it")]
     pub shape: AdapterShape,
-    /// By name, such as `model.layers.0.self_attn.q_proj`.
+    /// By the name of the linear map, such as `model.layers.0.self_attn.q_proj`.
     pub of: BTreeMap<String, Adapter>,
 }
 
@@ -203,7 +203,7 @@ impl AdapterWeights {
         Ok(AdapterWeights { shape, of })
     }
 
-    /// Whether all second halves are 0, as before training.
+    /// Whether B is 0 in all of them, as before training.
     pub fn changes_nothing(&self) -> bool {
         let is_zero = |b: &Tensor| {
             super::cpu::values(b).and_then(|values| Ok(values.slice::<f32>()?.iter().all(|value| *value == 0.0)))
@@ -211,7 +211,7 @@ impl AdapterWeights {
         self.of.values().all(|adapter| is_zero(&adapter.b).unwrap_or(false))
     }
 
-    /// Puts the change of a linear map onto it.
+    /// Gives a linear map its low-rank change; none where the adapter has none for it.
     pub fn attach(&self, linear: &mut Linear) {
         linear.adapter = self.of.get(&linear.name).cloned();
     }

@@ -23,7 +23,7 @@ const QUANT_STATE: &str = "quant_state.bitsandbytes__nf4";
 #[derive(Debug)]
 pub struct Checkpoint {
     shards: Vec<Shard>,
-    /// Index of the shard by tensor.
+    /// Index into `shards` by the tensor's name.
     shard_of: HashMap<String, usize>,
 }
 
@@ -40,16 +40,16 @@ struct Shard {
 struct Stored {
     dtype: Dtype,
     shape: Vec<usize>,
-    /// Within the file.
+    /// Bytes of the file.
     range: Range<usize>,
 }
 
 /// A weight as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Weight {
-    /// 16 or 32 bits a value, as 32-bit floats.
+    /// Stored in 16 or 32 bits a value; here in 32.
     Dense(Vec<f32>),
-    /// Quantised by bitsandbytes before.
+    /// Stored in four bits, as bitsandbytes quantised it.
     Nf4(Nf4),
 }
 
@@ -68,8 +68,8 @@ struct QuantState {
 }
 
 impl Checkpoint {
-    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names, and checks that every tensor of
-    /// the model is there in its shape.
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names, and checks that every tensor
+    /// of the model is there in its shape.
     ///
     /// # Errors
     /// Names the file or tensor that is missing, and what is of another shape or type.
@@ -137,7 +137,7 @@ impl Checkpoint {
         })
     }
 
-    /// A tensor as it lies in its file.
+    /// A tensor's bytes as they lie in its file.
     ///
     /// # Errors
     /// When there is no such tensor.
@@ -197,7 +197,8 @@ impl Checkpoint {
         Ok(parsed)
     }
 
-    /// Reads a tensor that is in four bits. The maps that are stored count, as they are what the weights were quantised with.
+    /// Reads a tensor that is in four bits. Its maps are read rather than computed, because those stored are what the
+    /// weights were quantised with.
     ///
     /// # Errors
     /// As [`Checkpoint::read`], and when the tensor isn't in four bits.
@@ -232,7 +233,7 @@ impl Checkpoint {
     }
 }
 
-/// Values of 16 or 32 bits as 32-bit floats; as many as there is room for.
+/// Values of 16 or 32 bits, little endian, as 32-bit floats; as many as `values` has room for.
 pub fn widen(bytes: &[u8], stored: FloatType, values: &mut [f32]) {
     let pairs = bytes.as_chunks::<2>().0;
     match stored {
@@ -253,8 +254,8 @@ pub fn widen(bytes: &[u8], stored: FloatType, values: &mut [f32]) {
 impl Shard {
     fn open(path: PathBuf) -> Result<Shard> {
         let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        // SAFETY: the file is only read. Another program that cuts it off meanwhile would end this one with a bus error,
-        // as it does every program that maps its weights.
+        // SAFETY: the file is only read. Another program that cuts it off meanwhile would end this one with a bus
+        // error, as it does every program that maps its weights.
         let bytes = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot read {}", path.display()))?;
         let whole = SafeTensors::deserialize(&bytes)
             .with_context(|| format!("{} is not a whole safetensors file\nhint: download it again", path.display()))?;

@@ -16,7 +16,7 @@ pub struct Config {
     pub vocabulary: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub hidden: usize,
-    /// Of the feed-forward part.
+    /// Width of the feed-forward part.
     pub intermediate: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub layers: usize,
@@ -32,7 +32,7 @@ pub struct Config {
     pub rms_norm_eps: f64,
     /// Positions the model was trained for.
     pub max_positions: usize,
-    /// The output layer is the embedding.
+    /// Whether the embedding also serves as the output matrix.
     pub tied: bool,
 }
 

@@ -10,7 +10,7 @@ use crate::run::{EnvironmentFailure, write_json};
 
 const CONFIG: &str = "config.json";
 
-/// Copies configuration, tokenizer and chat template.
+/// Copies configuration, tokenizer and chat template, as far as they are there.
 ///
 /// # Errors
 /// [`EnvironmentFailure`] that names the file.

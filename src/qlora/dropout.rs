@@ -1,19 +1,19 @@
-//! Dropout (Srivastava et al. 2014) that can be repeated: what is left out depends on a seed, the place in the model and
-//! the element alone, so a recomputed layer leaves out the same.
+//! Dropout (Srivastava et al. 2014) that can be repeated: what is left out depends on a seed, the place in the model
+//! and the element alone, so a recomputed layer leaves out the same.
 
 use super::cpu::{Real, rows};
 
-/// What is left out of what adapters see.
+/// Which elements of their input adapters don't see.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
-    /// Of the elements; what is kept is scaled up by 1 / (1 − share).
+    /// Share of the elements that is left out; the others are scaled up by 1 / (1 − share).
     pub share: f64,
-    /// Of a pass.
+    /// Another for each pass; the same when a layer is recomputed.
     pub seed: u64,
 }
 
 impl Dropout {
-    /// Leaves out elements; which ones depends on `place`, the name of a linear map.
+    /// x with elements left out; which ones depends on `place`, the name of a linear map.
     pub fn apply<T: Real>(&self, x: &[T], place: &str) -> Vec<T> {
         let (bound, kept) = self.bound();
         rows::drop_out(x, self.seed_of(place), bound, T::from_f64(kept))
@@ -24,8 +24,8 @@ impl Dropout {
         place.bytes().fold(self.seed, |hash, byte| mix(hash ^ u64::from(byte)))
     }
 
-    /// An element is left out where 16 bits are below the first, which meets the share to 10⁻⁵; others are multiplied by the
-    /// second.
+    /// An element is left out where 16 random bits are below the first number, which meets the share to 10⁻⁵; others
+    /// are multiplied by the second.
     pub fn bound(&self) -> (u64, f64) {
         let bound = (self.share * 65_536.0).round();
         (bound as u64, 1.0 / (1.0 - bound / 65_536.0))

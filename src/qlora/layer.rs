@@ -38,18 +38,19 @@ pub struct Layer {
 /// What all layers of a pass share.
 #[derive(Debug, Clone)]
 pub struct Pass<'a> {
-    /// One behind the other; they don't see each other.
+    /// Documents, one behind the other, that don't see each other.
     pub documents: &'a [Document],
     #[expect(missing_docs, reason = "the type says it")]
     pub rotary: Rotary,
-    /// `None` leaves nothing out.
+    /// `None` where nothing is left out.
     pub dropout: Option<Dropout>,
-    /// Rows that the last layer gives, `[rows]`: those that something is learned from. `None` is all.
+    /// Indices of the rows that the last layer is to give, `[rows]`: those that something is learned from. `None` where
+    /// it is to give all.
     pub rows: Option<Tensor>,
 }
 
 impl Pass<'_> {
-    /// The same for all layers before the last.
+    /// The pass as layers before the last see it: keys and values need all rows.
     pub fn of_all_rows(&self) -> Pass<'_> {
         Pass { rows: None, ..self.clone() }
     }
@@ -72,13 +73,13 @@ pub struct Trace {
 }
 
 impl Layer {
-    /// All of them, in the order of computation.
+    /// Its linear maps, in the order of computation.
     pub fn linears_mut(&mut self) -> [&mut Linear; 7] {
         let Layer { q, k, v, o, gate, up, down, .. } = self;
         [q, k, v, o, gate, up, down]
     }
 
-    /// `x` is `[tokens, hidden]`, and so is the result, or `[rows, hidden]`.
+    /// From `[tokens, hidden]` to `[tokens, hidden]`, or `[rows, hidden]` where the pass wants only some rows.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<(Tensor, Trace)> {
         let Pass { documents, rotary, dropout, rows } = pass;
         let dropout = dropout.as_ref();
@@ -102,7 +103,7 @@ impl Layer {
         Ok((y, Trace { normed, inverse, attended, mixed, middle, fed, fed_inverse, gate, up, activated }))
     }
 
-    /// The gradient of `x`; those of what is trained are added up.
+    /// The gradient of `x`; those of trained parameters are added to `gradients`.
     pub fn backward(
         &self,
         dy: &Tensor,

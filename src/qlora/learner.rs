@@ -1,4 +1,4 @@
-//! candle as a learner.
+//! Training on the CPU, by candle's tensors and our kernels.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub struct CandleLearner {
     pub model: Model,
     /// `None` where all weights are trained.
     pub adapter: Option<AdapterShape>,
-    /// Of what adapters see.
+    /// Share of their input that adapters don't see in training.
     pub dropout: f64,
     /// The base's directory, which the adapter's configuration names.
     pub base: PathBuf,
@@ -109,8 +109,8 @@ impl Learner for CandleLearner {
     }
 }
 
-/// Runs within the thread pool, whose threads then hand work to each other rather than being woken for every product:
-/// half as long on small models.
+/// Runs within the thread pool, whose threads then hand work to each other rather than being woken for every product: a
+/// step of a small model takes half as long.
 fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| work())
 }

@@ -15,7 +15,7 @@ use super::nf4::Nf4;
 pub struct Gradients(pub BTreeMap<String, Tensor>);
 
 impl Gradients {
-    /// Adds to what was there.
+    /// Adds to the gradient that the parameter has so far.
     pub fn add(&mut self, name: String, gradient: Tensor) -> Result<()> {
         let sum = match self.0.remove(&name) {
             Some(before) => (before + gradient)?,
@@ -29,7 +29,7 @@ impl Gradients {
 /// `y = x Wᵀ + b + scale · (dropout(x) Aᵀ) Bᵀ`
 #[derive(Debug, Clone)]
 pub struct Linear {
-    /// Of its parameters, without `.weight`.
+    /// What the names of its parameters begin with, such as `model.layers.0.self_attn.q_proj`.
     pub name: String,
     #[expect(missing_docs, reason = "the type says it")]
     pub weight: Matrix,
@@ -39,14 +39,15 @@ pub struct Linear {
     pub adapter: Option<Adapter>,
     /// Whether weight and bias are trained.
     pub trained: bool,
-    /// What x is rounded to before it meets the weight, as llama.cpp does where weights are stored so.
+    /// What x is rounded to before it is multiplied with the weight, as llama.cpp does where weights are stored in this
+    /// type.
     pub input: Option<DType>,
 }
 
 /// `[out, in]`
 #[derive(Debug, Clone)]
 pub enum Matrix {
-    /// As it is.
+    /// In floats.
     Dense(Tensor),
     /// Four bits a value; made dense a panel at a time for each product.
     Nf4 {
@@ -97,12 +98,12 @@ impl Matrix {
 }
 
 impl Linear {
-    /// `x` is `[tokens, in]`, the result `[tokens, out]`; added to `onto`.
+    /// From `[tokens, in]` to `[tokens, out]`, added to `onto` if there is one.
     pub fn forward(&self, x: &Tensor, dropout: Option<&Dropout>, onto: Option<&Tensor>) -> Result<Tensor> {
         by_type!(x, forward(self, x, dropout, onto))
     }
 
-    /// The gradient of x, added to `onto`; those of what is trained are added up.
+    /// The gradient of x, added to `onto` if there is one; those of trained parameters are added to `gradients`.
     pub fn backward(
         &self,
         x: &Tensor,
@@ -114,7 +115,7 @@ impl Linear {
         by_type!(x, backward(self, x, dy, dropout, onto, gradients))
     }
 
-    /// Merges the adapter into the weight.
+    /// Merges the adapter into the weight, which is dense from then on.
     pub fn merge(&mut self) -> Result<()> {
         if let Some(Adapter { a, b, scale }) = self.adapter.take() {
             self.weight = Matrix::Dense((self.dense()? + (b.matmul(&a)? * scale)?)?);
@@ -122,7 +123,7 @@ impl Linear {
         Ok(())
     }
 
-    /// Rounds the weight, and from now on what it is multiplied with.
+    /// Rounds the weight, and from then on also what it is multiplied with.
     pub fn round(&mut self, to: DType) -> Result<()> {
         self.weight = Matrix::Dense(self.dense()?.to_dtype(to)?.to_dtype(DType::F32)?);
         self.input = Some(to);
@@ -137,7 +138,7 @@ impl Linear {
     }
 }
 
-/// A product that stands alone: `[rows, columns]`.
+/// `alpha · a · b` in memory of its own.
 fn product<T: Real>(alpha: T, a: Strided<T>, b: Strided<T>) -> Vec<T> {
     let columns = b.columns;
     let mut data = vec![T::zero(); a.rows * columns];
@@ -199,7 +200,7 @@ fn backward<T: Real>(
         let low = product(scale, x, a.t());
         let dlow = product(scale, dy_rows, b);
         let dlow = Strided::new(&dlow, tokens, rank);
-        // Few rows and many columns: as their transposes the tiles are full.
+        // A gradient of A has few rows and many columns: its transpose fills the product's tiles.
         let da = product(T::one(), x.t(), dlow);
         let db = product(T::one(), dy_rows.t(), Strided::new(&low, tokens, rank));
         gradients.add(name("lora_A.weight"), Tensor::from_vec(da, (into, rank), device)?.t()?.contiguous()?)?;
@@ -217,12 +218,12 @@ fn backward<T: Real>(
     Tensor::from_vec(dx, (tokens, into), device)
 }
 
-/// What a sum starts from.
+/// What a sum starts from: a copy of `onto`, or zeros.
 fn start<T: Real>(onto: Option<&Tensor>, len: usize) -> Result<Vec<T>> {
     onto.map_or_else(|| Ok(vec![T::zero(); len]), |onto| Ok(values(onto)?.slice()?.to_vec()))
 }
 
-/// The same elements are left out on the way back, where this is applied to the gradient.
+/// What adapters see of x. On the way back the same elements of the gradient are left out.
 fn dropped<'a, T: Real>(x: &'a [T], dropout: Option<&Dropout>, name: &str) -> Cow<'a, [T]> {
     dropout.map_or(Cow::Borrowed(x), |dropout| Cow::Owned(dropout.apply(x, name)))
 }

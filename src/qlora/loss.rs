@@ -8,7 +8,7 @@ use super::cpu::gemm::{Into, Right, Strided, Threads, gemm};
 use super::cpu::rows::cross_entropy as cross_entropy_rows;
 use super::cpu::{Real, by_type, values};
 
-/// Logits that exist at once, at most.
+/// Most logits that exist at once.
 const CHUNK: usize = 16 << 20;
 
 /// Weighted cross-entropy and its gradients.
@@ -16,14 +16,15 @@ const CHUNK: usize = 16 << 20;
 pub struct Loss {
     /// Σ weight · −log p(target)
     pub sum: f64,
-    /// Of the hidden states: `[rows, hidden]`.
+    /// Gradient of the hidden states: `[rows, hidden]`.
     pub dhidden: Tensor,
-    /// Of the output matrix, where it is trained: `[vocabulary, hidden]`.
+    /// Gradient of the output matrix, where it is trained: `[vocabulary, hidden]`.
     pub dhead: Option<Tensor>,
 }
 
-/// `hidden` is `[rows, hidden]`, `head` `[vocabulary, hidden]`; a target and a weight a row. Neither sum nor gradients are
-/// divided by the weights: a step does that once, over all its rows. The distributions of `rows_at_once` rows exist at once.
+/// The loss of hidden states `[rows, hidden]` under the output matrix `head`, `[vocabulary, hidden]`, with a target and
+/// a weight for each row. Neither sum nor gradients are divided by the weights: a step does that once, over all its
+/// rows. The distributions of `rows_at_once` rows exist at once.
 pub fn cross_entropy(
     hidden: &Tensor,
     head: &Tensor,

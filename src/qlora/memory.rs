@@ -9,9 +9,9 @@ use crate::run::size;
 
 /// Bytes of a value while computing.
 const VALUE: u64 = 4;
-/// Program and data.
+/// Bytes of the program and its data.
 const OTHER: u64 = 100 << 20;
-/// What each thread keeps to pack matrices and weights of attention in.
+/// Bytes that each thread keeps to pack matrices and the weights of attention in.
 const THREAD: u64 = 25 << 20;
 
 /// The largest batch of a run.
@@ -21,25 +21,25 @@ pub struct Largest {
     pub tokens: usize,
     /// Rows whose next token is learned.
     pub rows: usize,
-    /// Prefixes and continuations of its documents.
+    /// Prefixes and continuations of its documents together.
     pub parts: usize,
 }
 
-/// Memory by part, and how it was made to fit.
+/// Memory of training on the CPU by part, and how it was made to fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// Name and bytes.
+pub struct MemoryPlan {
+    /// Each part's name and bytes.
     pub parts: Vec<(&'static str, u64)>,
     /// Layers that are computed a second time on the way back, rather than kept.
     pub recomputed: usize,
 }
 
-impl Plan {
+impl MemoryPlan {
     /// As few layers as possible are recomputed within `available` bytes.
     ///
     /// # Errors
     /// When even all of them aren't enough, with what would help.
-    pub fn new(config: &Config, method: &Method, largest: Largest, available: u64) -> Result<Plan> {
+    pub fn new(config: &Config, method: &Method, largest: Largest, available: u64) -> Result<MemoryPlan> {
         let fixed = fixed(config, method, largest);
         let layer = layer_bytes(config, largest.tokens);
         let needed: u64 = fixed.iter().map(|(_, bytes)| bytes).sum::<u64>() + layer;
@@ -53,20 +53,20 @@ impl Plan {
                 if matches!(method, Method::Qlora(_)) { "" } else { ", or use --method qlora" }
             );
         };
-        // One is in the part "a layer".
+        // `needed` has room for one already.
         let kept = ((free / layer.max(1)) as usize + 1).min(config.layers);
         let mut parts = fixed;
         parts.push(("kept layers", layer * kept as u64));
-        Ok(Plan { parts, recomputed: config.layers - kept })
+        Ok(MemoryPlan { parts, recomputed: config.layers - kept })
     }
 
-    /// In all.
+    /// Bytes of all parts.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|(_, bytes)| bytes).sum()
     }
 }
 
-impl std::fmt::Display for Plan {
+impl std::fmt::Display for MemoryPlan {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}: {}", size(self.bytes()), list(&self.parts))
     }
@@ -77,7 +77,7 @@ fn list(parts: &[(&'static str, u64)]) -> String {
     parts.join(", ")
 }
 
-/// What doesn't depend on how many layers are kept.
+/// The parts that don't depend on how many layers are kept, by name and bytes.
 fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static str, u64)> {
     let (tokens, hidden) = (largest.tokens as u64, config.hidden as u64);
     let (mut linears, mut others, mut trained) = (0, 0, 0);
@@ -99,9 +99,10 @@ fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static st
         Method::Qlora(_) => linears / 2 + linears / BLOCK as u64 + linears * VALUE / (BLOCK * NESTED_BLOCK) as u64,
         _ => linears * VALUE,
     };
-    // First and second moment and gradient; of adapters the parameters too.
+    // First and second moment and gradient; with adapters also the parameters, which are no part of the weights above.
     let each = if *method == Method::Full { 3 } else { 4 };
-    // Where it is trained, the gradient of the output matrix, and of the embedding before and after it is added up.
+    // Where all is trained: the gradient of the output matrix, and that of the embedding before and after it is added
+    // up.
     let embeddings = if *method == Method::Full { 3 * config.vocabulary as u64 * hidden * VALUE } else { 0 };
     let widest = config.hidden.max(config.intermediate).max(config.sizes().queries()) as u64;
     vec![
@@ -114,7 +115,7 @@ fn fixed(config: &Config, method: &Method, largest: Largest) -> Vec<(&'static st
     ]
 }
 
-/// What the backward pass of a layer needs.
+/// Bytes that a layer keeps for its backward pass.
 fn layer_bytes(config: &Config, tokens: usize) -> u64 {
     super::layer::kept_values(&config.sizes()) as u64 * tokens as u64 * VALUE
 }

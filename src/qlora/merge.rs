@@ -19,7 +19,7 @@ const TASK: usize = 1 << 17;
 /// Values that go through all steps while they are in the nearest cache.
 const BLOCK: usize = 2048;
 
-/// What a thread works in. Kept from one task to the next: fresh memory costs as much as the work does.
+/// Memory of a thread, kept from one task to the next: fresh memory costs as much as the work does.
 #[derive(Default)]
 struct Scratch {
     base: Vec<f32>,
@@ -27,23 +27,23 @@ struct Scratch {
     bytes: Vec<u8>,
 }
 
-/// What is merged, into what.
+/// A base and the adapter that is merged into it.
 #[derive(Debug, Clone, Copy)]
 pub struct Merge<'a> {
     #[expect(missing_docs, reason = "the type says it")]
     pub checkpoint: &'a Checkpoint,
     #[expect(missing_docs, reason = "the type says it")]
     pub adapter: Option<&'a AdapterWeights>,
-    /// Linear maps are taken as the trainer saw them, in four bits, rather than as they are stored.
+    /// Whether linear maps are taken as the trainer saw them, in four bits, rather than as they are stored.
     pub dequantised: bool,
 }
 
 /// How far an adapter moved a tensor, after rounding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Change {
-    /// Frobenius norm of what is written less what the base has.
+    /// Frobenius norm of the difference between what is written and the base.
     pub norm: f64,
-    /// Frobenius norm of what the base has.
+    /// Frobenius norm of the base's tensor.
     pub of: f64,
 }
 
@@ -62,8 +62,8 @@ impl Source<'_> {
 }
 
 impl Merge<'_> {
-    /// Gives a tensor's values, little endian, in pieces with the byte they begin at, from several threads in any order; and
-    /// how far the adapter moved it if it has a say in it.
+    /// Gives a tensor's values, little endian, in pieces with the byte they begin at, from several threads in any
+    /// order; and how far the adapter moved it if it has a say in it. `columns` is the length of a row.
     ///
     /// # Errors
     /// Names the tensor that holds a value which is not finite, or too large for `to`; and whatever `out` says.
@@ -91,7 +91,7 @@ impl Merge<'_> {
             out((row * columns * to.bytes()) as u64, &scratch.bytes)?;
             Ok(change)
         };
-        // Added up in order, so that it comes out the same every time.
+        // Added up in order, so that the sum is the same every time.
         let changes = tasks.par_iter().map_init(Scratch::default, task).collect::<Result<Vec<Change>>>()?;
         let total = |of: fn(&Change) -> f64| changes.iter().map(of).sum::<f64>().sqrt();
         Ok(adapter.map(|_| Change { norm: total(|change| change.norm), of: total(|change| change.of) }))
@@ -113,7 +113,7 @@ impl Merge<'_> {
     }
 }
 
-/// Some rows from `row` on, into the scratch's bytes; the squares of the norms.
+/// Merges some rows from `row` on into the scratch's bytes, and gives the squares of both norms.
 fn part(
     source: &Source,
     adapter: Option<&Adapter>,
@@ -157,7 +157,7 @@ fn part(
     Ok(change)
 }
 
-/// The sum of all squares, of at most a block; in lanes, because a plain sum is one long chain of additions.
+/// The sum of the squares of at most a block's values; in 16 lanes, because a plain sum is one long chain of additions.
 fn squares(values: &[f32]) -> f64 {
     let mut lanes = [0f32; 16];
     let (chunks, rest) = values.as_chunks::<16>();
@@ -167,7 +167,8 @@ fn squares(values: &[f32]) -> f64 {
     lanes.into_iter().chain(rest.iter().map(|value| value * value)).map(f64::from).sum()
 }
 
-/// Rounds to the nearest, ties to even; the largest magnitude that came out, or what isn't finite.
+/// Rounds to the nearest, ties to even. Gives the largest magnitude that came out, or infinity or NaN where there is
+/// one.
 fn narrow(values: &[f32], to: FloatType, bytes: &mut [u8]) -> f32 {
     // Magnitudes compare as their bits do, infinity and NaN above all others.
     let largest = |values: &[f32]| values.iter().fold(0, |largest, value| largest.max(value.to_bits() & 0x7fff_ffff));

@@ -27,18 +27,18 @@ pub enum Method {
     Full,
 }
 
-/// An adapter's shape.
+/// What adapters are like before anything is learned: their size, where they are and what they start from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdapterShape {
     #[expect(missing_docs, reason = "the name says it")]
     pub rank: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub alpha: f64,
-    /// Divide alpha by √rank rather than rank (Kalajdzievski 2023).
+    /// Whether alpha is divided by √rank rather than rank (Kalajdzievski 2023).
     pub rank_stabilised: bool,
-    /// Names of linear maps.
+    /// Last parts of the names of the linear maps that have an adapter, such as `q_proj`.
     pub targets: Vec<String>,
-    /// Of the first values of A; B starts at 0.
+    /// Seed of the first values of A; B starts at 0.
     pub seed: u64,
 }
 
@@ -52,7 +52,7 @@ impl AdapterShape {
     pub fn first_values(&self, parameter: &str, [rows, columns]: [usize; 2]) -> Vec<f32> {
         let Some(linear) = parameter.strip_suffix(".lora_A.weight") else { return vec![0.0; rows * columns] };
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        // By name, so that other targets change nothing here.
+        // Each parameter has its own stream, by name, so that other targets change nothing here.
         random
             .set_stream(linear.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(1_099_511_628_211) ^ u64::from(byte)));
         let bound = 1.0 / (columns as f32).sqrt();
@@ -60,7 +60,7 @@ impl AdapterShape {
     }
 }
 
-/// The weights.
+/// A model's weights, in memory.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names are those of the checkpoint")]
 pub struct Model {
@@ -72,7 +72,7 @@ pub struct Model {
     pub norm: Tensor,
     /// `[vocabulary, hidden]`; `None` where it is the embedding.
     pub head: Option<Tensor>,
-    /// Whether all of these are trained, rather than adapters.
+    /// Whether all weights are trained, rather than adapters.
     pub trained: bool,
 }
 
@@ -148,8 +148,8 @@ impl Model {
         Ok(self.cross_entropy(&normed, batch, false)?.sum)
     }
 
-    /// The loss of a batch with dropout; its gradients are added up. The first `recomputed` layers keep only their input
-    /// and are run again on the way back.
+    /// The loss of a batch with dropout; its gradients are added to `gradients`. The first `recomputed` layers keep
+    /// only their input and are run again on the way back.
     pub fn backward(
         &self,
         batch: &Batch,
@@ -190,7 +190,7 @@ impl Model {
         Ok(loss.sum)
     }
 
-    /// What the last layer gives.
+    /// What the last layer gives, `[rows, hidden]`.
     fn run(&self, tokens: &[u32], last: &Pass) -> Result<Tensor> {
         let all = last.of_all_rows();
         let mut x = self.embedded(tokens)?;
@@ -228,7 +228,7 @@ impl Model {
     }
 }
 
-/// Reads parts of a checkpoint.
+/// Reads a checkpoint into layers, as a method wants them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Loader<'a> {
     pub checkpoint: &'a Checkpoint,

@@ -1,5 +1,5 @@
-//! NF4 (Dettmers et al. 2023) as bitsandbytes has it, bit for bit: blocks of 64 values share a maximum, two values a byte,
-//! the even one in the high half; the maxima may be quantised to 8 bits themselves.
+//! NF4 (Dettmers et al. 2023) as bitsandbytes has it, bit for bit: blocks of 64 values share a maximum, two values a
+//! byte, the even one in the high half; the maxima may be quantised to 8 bits themselves.
 
 use rayon::prelude::*;
 
@@ -42,29 +42,29 @@ const TINY: f32 = 1e-38;
 /// A quantised tensor, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nf4 {
-    /// Values.
+    /// How many values there are.
     pub len: usize,
     /// Two values a byte: `[⌈len / 2⌉]`.
     pub packed: Vec<u8>,
-    /// By block: `[⌈len / 64⌉]`.
+    /// The largest absolute value of each block: `[⌈len / 64⌉]`.
     pub absmax: Absmax,
 }
 
 /// The largest absolute value of each block.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Absmax {
-    /// As it is.
+    /// In 32 bits.
     Plain(Vec<f32>),
-    /// Less their mean, in 8 bits (double quantisation).
+    /// Their differences from their mean, in 8 bits (double quantisation).
     Nested(Nested),
 }
 
 /// Maxima in 8 bits: `map[codes[block]] × absmax[block / 256] + offset`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nested {
-    /// By block.
+    /// Each block's code: `[blocks]`.
     pub codes: Vec<u8>,
-    /// By 256 blocks.
+    /// What the codes of each 256 blocks are multiplied by: `[⌈blocks / 256⌉]`.
     pub absmax: Vec<f32>,
     /// The mean of all maxima.
     pub offset: f32,
@@ -89,7 +89,7 @@ impl Nf4 {
         };
         let blocks = packed.par_chunks_mut(BLOCK / 2).zip(&mut absmax).zip(values.par_chunks(BLOCK));
         blocks.with_min_len(256).for_each(block);
-        // What fills up the last byte is a 0 that was quantised too.
+        // The half byte that is left over holds the code of 0, as bitsandbytes has it.
         if !values.len().is_multiple_of(2) {
             packed[values.len() / 2] |= 7;
         }
@@ -102,7 +102,7 @@ impl Nf4 {
         Nf4 { absmax: Absmax::Nested(Nested::new(&maxima)), ..self }
     }
 
-    /// By block.
+    /// The largest absolute value of each block, in 32 bits.
     pub fn maxima(&self) -> Vec<f32> {
         match &self.absmax {
             Absmax::Plain(maxima) => maxima.clone(),
@@ -110,7 +110,7 @@ impl Nf4 {
         }
     }
 
-    /// The values that are stood for.
+    /// The values that the codes stand for.
     pub fn dequantise(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.len];
         self.dequantise_into(&self.maxima(), 0, &mut values);
@@ -152,8 +152,9 @@ impl Nested {
         let quantise = |(codes, block): (&mut [u8], &[f32])| {
             let centred: Vec<f32> = block.iter().map(|value| value - offset).collect();
             let largest = largest(&centred);
-            // bitsandbytes on a CPU looks codes up by 16 bits of the value, which puts what lies within 10⁻⁵ of a boundary
-            // on either side. Where all maxima are the mean its search for 0 / 0 ends at the first code; any stands for 0.
+            // bitsandbytes on a CPU looks codes up by 16 bits of the value, which puts what lies within 10⁻⁵ of a
+            // boundary on either side. Where all maxima are the mean its search for 0 / 0 ends at the first code; any
+            // stands for 0.
             const STEPS: f32 = 65535.0;
             for (code, value) in codes.iter_mut().zip(&centred).filter(|_| largest > 0.0) {
                 let step = ((scaled(*value, largest, true) + 1.0) * 0.5 * STEPS + 0.5).floor();
@@ -179,15 +180,17 @@ fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
 }
 
-/// Relative to the largest; bitsandbytes multiplies by the inverse in whole blocks and divides in the last, shorter one.
+/// A value relative to its block's largest, as bitsandbytes computes it: times the inverse in whole blocks, divided in
+/// the last, shorter one.
 fn scaled(value: f32, largest: f32, whole: bool) -> f32 {
     let largest = largest.max(TINY);
     let scaled = if whole { value * (1.0 / largest) } else { value / largest };
     scaled.clamp(-1.0, 1.0)
 }
 
-/// The signed dynamic 8-bit map (Dettmers 2016), ascending: seven decades, each with twice the steps of the one below; 0
-/// and 1. What torch computes differs in the last bit from CPU to CPU, so a checkpoint stores the map it was made with.
+/// The signed dynamic 8-bit map (Dettmers 2016), ascending: seven decades, each with twice the steps of the one below;
+/// 0 and 1. What torch computes differs in the last bit from CPU to CPU, so a checkpoint stores the map it was made
+/// with.
 pub fn dynamic_map() -> Vec<f32> {
     let mut map = vec![0.0, 1.0];
     for decade in 0..7 {

@@ -1,5 +1,5 @@
-//! The operations of a Qwen2 layer with their derivatives, on tensors. Tokens of several documents stand behind one another
-//! in `[tokens, …]`.
+//! The operations of a Qwen2 layer with their derivatives, on tensors. Tokens of several documents stand behind one
+//! another in `[tokens, …]`.
 
 use std::ops::Deref;
 
@@ -8,7 +8,7 @@ use candle_core::{D, Result, Storage, Tensor};
 use super::cpu::{Real, Values, attention as attention_kernel, by_type, rows, values};
 use crate::learner::Document;
 
-/// x / √(mean(x²) + ε) · w (Zhang and Sennrich 2019), and one over the root of each row, `[tokens]`. `x` is `[tokens,
+/// x / √(mean(x²) + ε) · w (Zhang and Sennrich 2019), and 1 / √(mean(x²) + ε) of each row, `[tokens]`. `x` is `[tokens,
 /// hidden]`, `weight` `[hidden]`.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
     fn run<T: Real>(x: &Tensor, weight: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
@@ -20,7 +20,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<(Tensor, Tensor
     by_type!(x, run(x, weight, eps))
 }
 
-/// The gradient of x, added to `onto`.
+/// The gradient of x, added to `onto`; `inverse` is what [`rms_norm`] gave for each row.
 pub fn rms_norm_backward(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Tensor, onto: &Tensor) -> Result<Tensor> {
     fn run<T: Real>(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Tensor, onto: &Tensor) -> Result<Tensor> {
         let [dys, xs, ontos] = [values(dy)?, values(x)?, values(onto)?];
@@ -35,7 +35,7 @@ pub fn rms_norm_backward(dy: &Tensor, x: &Tensor, weight: &Tensor, inverse: &Ten
     by_type!(x, run(dy, x, weight, inverse, onto))
 }
 
-/// The gradient of the weight.
+/// The gradient of the norm's weight, `[hidden]`.
 pub fn rms_norm_weight_gradient(dy: &Tensor, x: &Tensor, inverse: &Tensor) -> Result<Tensor> {
     fn run<T: Real>(dy: &Tensor, x: &Tensor, inverse: &Tensor) -> Result<Tensor> {
         let [dys, xs, inverses] = [values(dy)?, values(x)?, values(inverse)?];
@@ -54,7 +54,8 @@ pub struct Rotary {
 }
 
 impl Rotary {
-    /// Positions start anew in every document. In the type, and on the device, of `like`.
+    /// The angles of all tokens of these documents, each of which starts at position 0; in the type and on the device
+    /// of `like`.
     pub fn new(documents: &[Document], head_size: usize, theta: f64, like: &Tensor) -> Result<Rotary> {
         let half = head_size / 2;
         let frequencies: Vec<f64> = (0..half).map(|pair| theta.powf(-(pair as f64) / half as f64)).collect();
@@ -73,7 +74,7 @@ impl Rotary {
         by_type!(x, turned(x, self, 1.0))
     }
 
-    /// The gradient: turned back.
+    /// The gradient of what was turned: turned back.
     pub fn turn_back(&self, dy: &Tensor) -> Result<Tensor> {
         by_type!(dy, turned(dy, self, -1.0))
     }
@@ -97,12 +98,12 @@ pub struct Attended {
     values: Tensor,
     /// `[tokens, heads, head_size]`
     output: Tensor,
-    /// Log of the sum of a row's weights: `[heads, tokens]`.
+    /// log Σ exp(score) of each query: `[heads, tokens]`.
     sums: Tensor,
 }
 
-/// Causal attention within each document. `queries` is `[tokens, heads, head_size]`, `keys` and `values` `[tokens, kv_heads,
-/// head_size]`; the result is shaped as the queries.
+/// Causal attention within each document. `queries` is `[tokens, heads, head_size]`, `keys` and `values` `[tokens,
+/// kv_heads, head_size]`; the result is shaped as the queries.
 pub fn attention(queries: Tensor, keys: Tensor, values: Tensor, documents: &[Document]) -> Result<(Tensor, Attended)> {
     by_type!(queries, attend(queries, keys, values, documents))
 }
@@ -128,7 +129,7 @@ fn inputs<'a, T: Real>(
     Ok(attention_kernel::Inputs { queries, keys, values, heads, kv_heads, head_size })
 }
 
-/// The gradients of queries, keys and values.
+/// The gradients of queries, keys and values, shaped as these.
 pub fn attention_backward(dy: &Tensor, attended: &Attended, documents: &[Document]) -> Result<[Tensor; 3]> {
     fn run<T: Real>(dy: &Tensor, attended: &Attended, documents: &[Document]) -> Result<[Tensor; 3]> {
         let Attended { queries, keys, output, sums, .. } = attended;
@@ -152,7 +153,7 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     by_type!(gate, run(gate, up))
 }
 
-/// The gradients of gate and up.
+/// The gradients of gate and up, shaped as these.
 pub fn swiglu_backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<[Tensor; 2]> {
     fn run<T: Real>(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<[Tensor; 2]> {
         let [dys, gates, ups] = [values(dy)?, values(gate)?, values(up)?];

@@ -9,9 +9,9 @@ use candle_core::{DType, Device, Tensor};
 use super::adapter::save_tensors;
 use super::linear::Gradients;
 
-/// torch's defaults, but for the weight decay.
+/// How much of the first and second moment a step keeps: torch's defaults.
 pub const BETAS: [f64; 2] = [0.9, 0.999];
-/// Keeps the quotient finite.
+/// Added to the root of the second moment, so that nothing is divided by 0: torch's default.
 pub const EPSILON: f64 = 1e-8;
 
 const FILE: &str = "optimizer.safetensors";
@@ -27,7 +27,7 @@ pub fn save_moments(moments: impl Iterator<Item = (String, [Tensor; 2])>, steps:
     save_tensors(moments.chain([("steps".to_owned(), steps)]), &directory.join(FILE))
 }
 
-/// The steps taken, and the moments of parameters of these names and shapes.
+/// The steps taken, and the first and second moment of each parameter of these names and shapes.
 ///
 /// # Errors
 /// As [`read_stored`] and [`take`].
@@ -55,7 +55,7 @@ pub fn read_stored(path: &Path) -> Result<HashMap<String, Tensor>> {
     })
 }
 
-/// One of them.
+/// One of these tensors, taken out.
 ///
 /// # Errors
 /// Names the file, and the tensor that is missing or of another shape.
@@ -65,12 +65,12 @@ pub fn take(stored: &mut HashMap<String, Tensor>, name: &str, dims: &[usize], pa
     Ok(tensor)
 }
 
-/// Moments by parameter name.
+/// The optimizer's state.
 #[derive(Debug, Default)]
 pub struct AdamW {
     /// Steps taken.
     pub steps: u64,
-    /// First and second moment of each parameter.
+    /// First and second moment of each parameter, by its name.
     pub moments: BTreeMap<String, [Tensor; 2]>,
 }
 
@@ -108,8 +108,8 @@ impl AdamW {
 }
 
 impl Gradients {
-    /// Divides all by `divisor`, then scales them down to `max_norm` together, if that is set; the norm before scaling
-    /// down, as torch's `clip_grad_norm_`.
+    /// Divides all gradients by `divisor`, then scales them down together to the norm `max_norm`, if that is set. Gives
+    /// the norm before scaling down, as torch's `clip_grad_norm_` does.
     pub fn finish(&mut self, divisor: f64, max_norm: Option<f64>) -> Result<f64> {
         let mut squares = 0.0;
         for gradient in self.0.values_mut() {

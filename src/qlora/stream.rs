@@ -21,7 +21,7 @@ use crate::run::interrupted;
 /// Rows of the output matrix that exist in 32 bits at once.
 const HEAD_ROWS: usize = 8192;
 
-/// A base with an adapter beside it, read as it is needed.
+/// A base, with an adapter beside it if there is one, whose weights are read as they are needed.
 #[derive(Debug, Clone, Copy)]
 pub struct Streamed<'a> {
     #[expect(missing_docs, reason = "the type says it")]
@@ -30,18 +30,18 @@ pub struct Streamed<'a> {
     pub config: &'a Config,
     #[expect(missing_docs, reason = "the type says it")]
     pub adapter: Option<&'a AdapterWeights>,
-    /// Linear maps are quantised to four bits first, as in training.
+    /// Whether linear maps are quantised to four bits first, as in training.
     pub nf4: bool,
-    /// As a file with weights of fewer bits computes it under llama.cpp.
+    /// How weights are rounded, where the pass is to be that of a file in fewer bits under llama.cpp.
     pub rounded: Option<Rounded>,
 }
 
-/// Weights are rounded, and what goes into their products.
+/// Weights are rounded to this type, and so is what they are multiplied with.
 #[derive(Debug, Clone, Copy)]
 pub enum Rounded {
-    /// The adapter is merged in before.
+    /// The adapter is merged into the weights before they are rounded.
     Merged(FloatType),
-    /// The adapter stays beside it, in 32 bits.
+    /// The adapter stays beside the weights, in 32 bits.
     Beside(FloatType),
 }
 
@@ -85,7 +85,7 @@ impl Squares {
 }
 
 impl Streamed<'_> {
-    /// Logits behind some positions of each prompt: a row of the vocabulary each, prompt by prompt.
+    /// Logits behind some positions of each prompt: one row of `vocabulary` values a position, prompt by prompt.
     ///
     /// # Errors
     /// Names the tensor that can't be read, or the token that is beyond the vocabulary.
@@ -188,7 +188,7 @@ impl Streamed<'_> {
         Ok(Tensor::from_vec(states, (tokens.len(), hidden), &Device::Cpu)?)
     }
 
-    /// Rows from `first` on of a matrix as wide as the model.
+    /// Reads rows from `first` on of a matrix that is as wide as the hidden states; as many as `values` has room for.
     fn rows_of(&self, name: &str, first: usize, values: &mut [f32]) -> Result<()> {
         let stored = self.checkpoint.float_type(name)?;
         let stored = stored.with_context(|| format!("{name} is in four bits\nhint: use a base in 16 bits"))?;

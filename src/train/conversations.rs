@@ -40,7 +40,7 @@ pub fn are_conversations(lines: &Lines) -> Result<bool> {
     Ok(first == Some(true))
 }
 
-/// A byte order mark may stand before the first line.
+/// A line without the byte order mark that the first one may begin with.
 fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
@@ -71,7 +71,7 @@ pub fn texts(lines: &Lines) -> Result<Vec<(String, String)>> {
     Ok(texts.iter().map(|(id, text)| (id.clone(), own(text))).collect())
 }
 
-/// With its place and id.
+/// A line as a conversation, with its place for messages and its id: the line's number where it has none.
 fn parsed(lines: &Lines, line: &Line) -> Result<(String, String, Conversation)> {
     let place = format!("{}:{}", lines.name(), line.place.number);
     let conversation: Conversation = serde_json::from_slice(without_mark(line.bytes)).map_err(|error| {

@@ -29,7 +29,7 @@ pub struct Examples {
     pub examples: Vec<Example>,
     /// Lines of the data.
     pub records: usize,
-    /// Records whose prompt doesn't fit even without the transcript, or with an answer.
+    /// Ids of records whose prompt doesn't fit even without the transcript, or not together with an answer.
     pub too_long: Vec<String>,
     /// Reels without a reference for any task.
     pub without_reference: usize,
@@ -59,9 +59,9 @@ pub struct Maker<'a> {
     pub chat: &'a ChatFormat,
     #[expect(missing_docs, reason = "the name says it")]
     pub tokenizer: &'a (dyn Tokenizer + Sync),
-    /// Of a prompt.
+    /// Tokens that a prompt may have.
     pub max_prompt_tokens: usize,
-    /// Of a prompt with its answer.
+    /// Tokens that a prompt with its answer and end may have.
     pub max_tokens: usize,
 }
 
@@ -82,7 +82,8 @@ impl Maker<'_> {
     /// One example a Reel and task that has a reference; of a soft answer one a label. `name` stands in errors.
     ///
     /// # Errors
-    /// Names the Reel whose answer is empty or whose soft labels aren't probabilities; when nothing is left to learn from.
+    /// Names the Reel whose answer is empty or whose soft labels aren't probabilities; when nothing is left to learn
+    /// from.
     pub fn examples(&self, name: &str, reels: &[Reel]) -> Result<Examples> {
         let end = self.chat.end_token(self.tokenizer)?;
         let of_reels: Vec<Examples> = reels.par_iter().map(|reel| self.of_reel(reel, end)).collect::<Result<_>>()?;

@@ -1,5 +1,5 @@
-//! Training: records become examples, examples fill sequences, sequences make steps; the loop keeps what was learned. No
-//! tensor is seen here: what computes is a [`crate::learner::Learner`].
+//! Training: records become examples, examples fill sequences, sequences make steps; the loop keeps what was learned.
+//! No tensor is seen here: what computes is a [`crate::learner::Learner`].
 
 pub mod conversations;
 pub mod examples;

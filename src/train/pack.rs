@@ -1,7 +1,7 @@
 //! Packing: several examples in one sequence, so that little of a batch is padding.
 
-/// First-fit decreasing (Johnson 1973): each length, longest first, goes into the first pack it fits in. Packs as indices
-/// of lengths; a length above the budget has a pack of its own.
+/// First-fit decreasing (Johnson 1973): each length, longest first, goes into the first pack it fits in. Packs as
+/// indices of lengths; a length above the budget has a pack of its own.
 pub fn pack(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     // Stable: equal lengths keep their order.

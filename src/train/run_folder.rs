@@ -14,10 +14,10 @@ use crate::run::{EnvironmentFailure, Log, write_atomically, write_json};
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
 const STATE: &str = "state.json";
-/// Of no use in a finished run.
+/// Files of a checkpoint that only going on needs; a finished run doesn't get them.
 const ONLY_TO_GO_ON: [&str; 2] = [STATE, "optimizer.safetensors"];
 
-/// An open run.
+/// The directory of a run that is being trained.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -25,7 +25,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Opens the directory of a run that is at `step`; lines of steps behind that are dropped.
+    /// Opens the directory of a run that is at `step`; metrics of later steps are dropped.
     ///
     /// # Errors
     /// [`EnvironmentFailure`] that names the file.
@@ -68,7 +68,7 @@ impl RunFolder {
         remove(&beside).and_then(|()| fs::create_dir_all(&beside)).map_err(failed)?;
         let written = learner.save(&beside).and_then(|()| write_json(&beside.join(STATE), state));
         if let Err(error) = written {
-            // What is there of it takes up a disk that may be full.
+            // What was half written takes up a disk that may be full.
             let _ = fs::remove_dir_all(&beside);
             return Err(error.context(format!(
                 "the checkpoint of step {} is not written; {}
@@ -77,7 +77,7 @@ hint: free some space, then go on with --resume",
                 self.kept()
             )));
         }
-        // On disk before what it takes the place of goes, whatever happens to the machine.
+        // On disk before an older checkpoint is deleted, so that one of them is whole even after a power cut.
         let sync = |entry: std::io::Result<fs::DirEntry>| fs::File::open(entry?.path())?.sync_all();
         fs::read_dir(&beside).and_then(|mut entries| entries.try_for_each(sync)).map_err(failed)?;
         let aside = folder.with_extension("old");

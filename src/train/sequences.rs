@@ -10,11 +10,11 @@ use crate::learner::{Batch, Document};
 pub struct Sequence {
     #[expect(missing_docs, reason = "the type says it")]
     pub batch: Batch,
-    /// Of all examples, each counted in whole, whatever they share.
+    /// Tokens of all its examples, each counted whole, although what they share is computed once.
     pub example_tokens: usize,
 }
 
-/// Sequences of at most `budget` tokens; an example each where that is `None`.
+/// Sequences of at most `budget` tokens; where that is `None`, each example is a sequence.
 pub fn sequences(examples: &[Example], budget: Option<usize>) -> Vec<Sequence> {
     let Some(budget) = budget else { return examples.iter().map(|example| document(&[vec![example]])).collect() };
     let documents: Vec<Sequence> = shared(examples, budget).iter().map(|group| document(group)).collect();
@@ -33,7 +33,8 @@ pub fn sequences(examples: &[Example], budget: Option<usize>) -> Vec<Sequence> {
     packs.iter().map(joined).collect()
 }
 
-/// Examples of which each goes on where the one before ends, as the turns of a conversation do; computed as the last one.
+/// Examples of which each goes on where the one before ends, as the turns of a conversation do. The last one holds all
+/// the others, so only that is computed.
 type Chain<'a> = Vec<&'a Example>;
 
 /// Neighbours of one Reel that share a beginning and fit the budget together.
@@ -62,7 +63,7 @@ fn last<'a>(chain: &Chain<'a>) -> &'a Example {
     chain[chain.len() - 1]
 }
 
-/// How many tokens several chains have in common before the first answer starts; 0 of one.
+/// How many tokens several chains have in common before the first answer starts; 0 where there is only one.
 fn prefix(chains: &[Chain]) -> usize {
     let [first, others @ ..] = chains else { return 0 };
     let first = &last(first).tokens;

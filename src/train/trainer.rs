@@ -24,9 +24,9 @@ pub struct State {
     pub since_best: usize,
     /// The last step that was due for evaluation and checkpoint, and had them.
     pub checked: usize,
-    /// Spent in steps.
+    /// Seconds spent in steps, without evaluations and checkpoints.
     pub seconds: f64,
-    /// Of examples, learned from so far.
+    /// Tokens of the examples seen so far, each counted whole.
     pub tokens: u64,
 }
 
@@ -35,7 +35,7 @@ pub struct State {
 pub struct Evaluation {
     /// Steps done before it.
     pub step: usize,
-    /// Per learned token.
+    /// Mean of −log p over the learned tokens, by weight.
     pub dev_loss: f64,
 }
 
@@ -44,19 +44,19 @@ pub struct Evaluation {
 pub struct StepMetrics {
     /// Steps done, with this one.
     pub step: usize,
-    /// Epochs done, with a part.
+    /// Epochs done, as a fraction.
     pub epoch: f64,
-    /// Per learned token, before the step.
+    /// Mean of −log p over the learned tokens, by weight, before the parameters change.
     pub loss: f64,
-    /// Before it was limited.
+    /// Norm of all gradients together, before it is limited.
     pub grad_norm: f64,
     #[expect(missing_docs, reason = "the name says it")]
     pub lr: f64,
-    /// Of this step's examples.
+    /// Tokens of this step's examples, each counted whole.
     pub tokens: usize,
-    /// Of these computed: what examples share counts once.
+    /// Tokens that were computed: what examples share counts once.
     pub computed_tokens: usize,
-    /// Of this step.
+    /// Seconds that this step took.
     pub seconds: f64,
     /// The most memory in use so far.
     pub peak_bytes: u64,
@@ -82,15 +82,15 @@ pub enum Ending {
     Interrupted,
 }
 
-/// What a run works on.
+/// What the loop trains on and by which rules, the same from the first step to the last.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the types say it")]
-pub struct Work<'a> {
+pub struct Training<'a> {
     pub schedule: &'a Schedule,
     pub optimisation: &'a Optimisation,
     pub seed: u64,
     pub sequences: &'a [Sequence],
-    /// Evaluated on, if there is any.
+    /// What is evaluated on; empty where there is no dev data.
     pub dev: &'a [Sequence],
 }
 
@@ -100,17 +100,17 @@ pub struct Work<'a> {
 /// When the loss is no number: the parameters are still those of the step before. When something can't be written: the
 /// last checkpoint stays.
 pub fn train(
-    work: &Work,
+    training: &Training,
     learner: &mut dyn Learner,
     run: &mut RunFolder,
     state: &mut State,
     seen: &mut dyn FnMut(Event),
 ) -> Result<Ending> {
     loop {
-        let due = state.step.is_multiple_of(work.schedule.eval_every) || state.step == work.schedule.steps;
+        let due = state.step.is_multiple_of(training.schedule.eval_every) || state.step == training.schedule.steps;
         if due && state.step > state.checked {
-            if !work.dev.is_empty() {
-                let Some(dev_loss) = evaluate(work, learner, run)? else {
+            if !training.dev.is_empty() {
+                let Some(dev_loss) = evaluate(training, learner, run)? else {
                     // Going on begins with this evaluation.
                     run.save(learner, state)?;
                     return Ok(Ending::Interrupted);
@@ -125,13 +125,13 @@ pub fn train(
             state.checked = state.step;
             run.save(learner, state)?;
         }
-        if state.step >= work.schedule.steps {
+        if state.step >= training.schedule.steps {
             return Ok(Ending::Finished);
         }
-        if work.optimisation.patience.is_some_and(|patience| state.since_best >= patience) {
+        if training.optimisation.patience.is_some_and(|patience| state.since_best >= patience) {
             return Ok(Ending::StoppedEarly);
         }
-        let Some(metrics) = step(work, learner, state, run)? else {
+        let Some(metrics) = step(training, learner, state, run)? else {
             if state.step > state.checked {
                 run.save(learner, state)?;
             }
@@ -143,33 +143,38 @@ pub fn train(
 }
 
 /// One step; `None` when interrupted, with nothing changed.
-fn step(work: &Work, learner: &mut dyn Learner, state: &mut State, run: &RunFolder) -> Result<Option<StepMetrics>> {
+fn step(
+    training: &Training,
+    learner: &mut dyn Learner,
+    state: &mut State,
+    run: &RunFolder,
+) -> Result<Option<StepMetrics>> {
     let started = Instant::now();
     let step = state.step;
     let (mut loss, mut weight, mut tokens, mut computed_tokens) = (0.0, 0.0, 0, 0);
-    for (index, batch) in work.schedule.batches(step).into_iter().enumerate() {
+    for (index, batch) in training.schedule.batches(step).into_iter().enumerate() {
         if interrupted() {
             return Ok(None);
         }
         let mut joined = Batch::default();
-        for sequence in batch.iter().map(|&index| &work.sequences[index]) {
+        for sequence in batch.iter().map(|&index| &training.sequences[index]) {
             joined.extend(&sequence.batch);
             tokens += sequence.example_tokens;
         }
-        loss += learner.accumulate(&joined, seed(work.seed, step, index))?;
+        loss += learner.accumulate(&joined, seed(training.seed, step, index))?;
         weight += joined.weight();
         computed_tokens += joined.tokens.len();
     }
-    let (loss, lr) = (loss / weight, work.schedule.learning_rate(step));
+    let (loss, lr) = (loss / weight, training.schedule.learning_rate(step));
     let update = Update {
         divisor: weight,
-        max_grad_norm: work.optimisation.max_grad_norm,
+        max_grad_norm: training.optimisation.max_grad_norm,
         learning_rate: lr,
-        weight_decay: work.optimisation.weight_decay,
+        weight_decay: training.optimisation.weight_decay,
     };
     let grad_norm = if loss.is_finite() { learner.step(&update)? } else { f64::NAN };
-    if !grad_norm.is_finite() && work.dev.is_empty() {
-        // What the step before made of the parameters is what fails now, and nothing has looked at it since.
+    if !grad_norm.is_finite() && training.dev.is_empty() {
+        // The step before made the parameters useless, and without dev data nothing has looked at its checkpoint.
         run.discard(step)?;
     }
     ensure!(
@@ -182,15 +187,15 @@ fn step(work: &Work, learner: &mut dyn Learner, state: &mut State, run: &RunFold
     state.step += 1;
     state.seconds += seconds;
     state.tokens += tokens as u64;
-    let epoch = work.schedule.epoch(state.step);
+    let epoch = training.schedule.epoch(state.step);
     let peak_bytes = learner.peak_bytes();
     Ok(Some(StepMetrics { step: state.step, epoch, loss, grad_norm, lr, tokens, computed_tokens, seconds, peak_bytes }))
 }
 
 /// The loss on dev data per learned token; `None` when interrupted.
-fn evaluate(work: &Work, learner: &mut dyn Learner, run: &RunFolder) -> Result<Option<f64>> {
+fn evaluate(training: &Training, learner: &mut dyn Learner, run: &RunFolder) -> Result<Option<f64>> {
     let (mut loss, mut weight) = (0.0, 0.0);
-    for sequence in work.dev {
+    for sequence in training.dev {
         if interrupted() {
             return Ok(None);
         }
@@ -206,7 +211,7 @@ fn evaluate(work: &Work, learner: &mut dyn Learner, run: &RunFolder) -> Result<O
     Ok(Some(loss / weight))
 }
 
-/// Of a batch's dropout.
+/// The seed of a batch's dropout: another one for each batch, the same when a run goes on from a checkpoint.
 fn seed(seed: u64, step: usize, batch: usize) -> u64 {
     let hash = sha256(json!([seed, step, batch]).to_string().as_bytes());
     u64::from_str_radix(&hash[..16], 16).unwrap_or(seed)

@@ -102,7 +102,7 @@ impl Bench {
     }
 
     fn train(&mut self, learner: &mut Scripted, dev: bool) -> Result<Ending> {
-        let work = Work {
+        let training = Training {
             schedule: &self.schedule,
             optimisation: &self.optimisation,
             seed: 7,
@@ -110,7 +110,7 @@ impl Bench {
             dev: if dev { &self.sequences[..1] } else { &[] },
         };
         let mut run = RunFolder::open(self.folder.path(), self.state.step).unwrap();
-        let ending = train(&work, learner, &mut run, &mut self.state, &mut |_| ())?;
+        let ending = train(&training, learner, &mut run, &mut self.state, &mut |_| ())?;
         run.finish(&self.state)?;
         Ok(ending)
     }

@@ -18,7 +18,7 @@ use crate::llama;
 use crate::qlora::stream::{Rounded, Streamed};
 
 impl Export<'_> {
-    /// An adapter that changes nothing was lost on the way, or never trained.
+    /// Refuses an adapter that changes nothing: it was lost on the way, or never trained.
     pub(super) fn check_changes(&self, changes: &Changes) -> Result<()> {
         let Some(adapter) = &self.source.adapter else { return Ok(()) };
         let moved: Vec<f64> = changes.values().map(|change| change.norm / change.of.max(f64::MIN_POSITIVE)).collect();
@@ -72,7 +72,7 @@ impl Export<'_> {
         logits
     }
 
-    /// The file in floats against the forward pass of base and adapter; and what training saw against the file.
+    /// Compares the file in floats with the forward pass of base and adapter, and with what training saw.
     pub(super) fn prove_float(
         &self,
         file: &Path,
@@ -91,7 +91,7 @@ impl Export<'_> {
         Ok(found)
     }
 
-    /// Logits of what was written against those of base and adapter.
+    /// Compares logits of what was written with those of base and adapter.
     pub(super) fn compare_float(
         &self,
         found: &[Vec<f32>],
@@ -138,7 +138,7 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// Says what was compared; a code where a limit is missed.
+    /// Shows what was compared, and gives an exit code where a limit is missed.
     pub(super) fn verdict(&self, proof: &Proof) -> Result<Option<Code>> {
         proof.lines().iter().for_each(|line| eprintln!("{line}"));
         let Some(failure) = proof.failure() else { return Ok(None) };

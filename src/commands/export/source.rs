@@ -33,9 +33,9 @@ pub struct Source {
     pub texts: PathBuf,
     vocabulary: Vocabulary,
     end: u32,
-    /// What it was trained with, or else the usual ones.
+    /// The prompts it was trained with, or else those that the program has.
     pub prompts: PromptSet,
-    /// Whether it was trained with them.
+    /// Whether it was trained with these prompts.
     own_prompts: bool,
     base: PathBuf,
     base_sha256: String,
@@ -106,7 +106,7 @@ impl Source {
                 &trained_on[..12.min(trained_on.len())]
             );
         }
-        // What was trained in whole has its base's name in the manifest.
+        // A run that trained all weights names its base in the manifest.
         let base = match manifest.as_ref().and_then(|manifest| manifest["base"]["path"].as_str()) {
             Some(path) if !is_adapter => PathBuf::from(path),
             _ => weights.clone(),
@@ -162,18 +162,18 @@ impl Source {
         }
     }
 
-    /// What is written.
+    /// The weights to write: the base's with the adapter merged in.
     pub fn merge(&self, base: MergeBase) -> Merge<'_> {
         let dequantised = base == MergeBase::Dequantised;
         Merge { checkpoint: &self.checkpoint, adapter: self.adapter.as_ref(), dequantised }
     }
 
-    /// The base without the adapter.
+    /// The base's weights without the adapter.
     pub fn base_alone(&self) -> Merge<'_> {
         Merge { checkpoint: &self.checkpoint, adapter: None, dequantised: false }
     }
 
-    /// The forward pass of base and adapter; with `nf4` as training saw the base.
+    /// The forward pass of base and adapter; with `nf4` on the base in four bits, as training saw it.
     pub fn streamed(&self, nf4: bool) -> Result<Streamed<'_>> {
         Ok(Streamed {
             checkpoint: &self.checkpoint,
@@ -184,7 +184,7 @@ impl Source {
         })
     }
 
-    /// How the base's matrices are stored; `None` in four bits.
+    /// How the base's matrices are stored; `None` where they are in four bits.
     pub fn stored(&self) -> Result<Option<FloatType>> {
         let [(name, ..), ..] = self.config.linears(0);
         self.checkpoint.float_type(&format!("{name}.weight"))
@@ -199,7 +199,7 @@ impl Source {
                 .is_some_and(|manifest| manifest["settings"]["method"].as_str().is_none_or(|method| method == "qlora"))
     }
 
-    /// Prompts of the run, or else of the bundled sample.
+    /// Prompts to compare logits on: those that the run kept, else some of the bundled sample.
     pub fn probes(&self) -> Result<Probes> {
         let path = self.run.as_ref().map(|run| run.join("probe.jsonl")).filter(|path| path.exists());
         if let Some(path) = path {
@@ -230,7 +230,7 @@ impl Source {
     }
 }
 
-/// The run that a directory is, or is a checkpoint of.
+/// The run that a directory is, or that it is a checkpoint of.
 fn run_of(directory: &Path) -> Option<PathBuf> {
     let absolute = std::fs::canonicalize(directory).ok()?;
     let of_checkpoint = absolute.parent().filter(|parent| parent.ends_with("checkpoints")).and_then(Path::parent);

@@ -16,14 +16,14 @@ use crate::train::examples::{Examples, Maker, max_prompt_tokens};
 use crate::train::preview;
 use crate::train::sequences::{Sequence, sequences};
 
-/// Records or conversations as sequences.
+/// Training or dev data, ready for batches.
 pub struct Data {
     name: String,
-    /// Of the file.
+    /// SHA-256 of the file.
     pub sha256: String,
     pub examples: Examples,
     pub sequences: Vec<Sequence>,
-    /// Budget of a prompt; conversations have none.
+    /// Tokens that a prompt may have; `None` for conversations, whose prompts aren't shortened.
     pub max_prompt_tokens: Option<usize>,
 }
 
@@ -51,7 +51,7 @@ impl Data {
     }
 }
 
-/// Prompts to compare engines on later: a few Reels, a task each in turn.
+/// Writes prompts to compare engines on later: those of a few Reels, each of another task in turn.
 pub fn write_probe(folder: &Path, data: &Data) -> Result<()> {
     const PROBES: usize = 16;
     let mut tasks: Vec<&str> = data.examples.examples.iter().map(|example| example.task.as_str()).collect();

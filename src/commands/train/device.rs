@@ -8,12 +8,12 @@ use crate::config::{TrainDevice, TrainSettings};
 use crate::learner::Learner;
 use crate::qlora::adapter;
 use crate::qlora::learner::CandleLearner;
-use crate::qlora::memory::{Largest, Plan};
+use crate::qlora::memory::{Largest, MemoryPlan};
 use crate::run::{EnvironmentFailure, available_memory};
 
-/// With the memory that is used.
+/// What a run trains on, with how its memory is used.
 pub enum Device {
-    Cpu(Plan),
+    Cpu(MemoryPlan),
     Gpu(Box<Gpu>),
 }
 
@@ -28,11 +28,11 @@ impl Device {
             return Ok(Device::Gpu(Box::new(Gpu::open(settings, base, largest)?)));
         }
         if let Some(most) = settings.max_memory {
-            return Ok(Device::Cpu(Plan::new(&base.config, &base.method, largest, most)?));
+            return Ok(Device::Cpu(MemoryPlan::new(&base.config, &base.method, largest, most)?));
         }
-        // Other programs, and what the plan doesn't know of, need some.
+        // A tenth is left to other programs and to what the plan doesn't count.
         let available = available_memory().map_or(u64::MAX, |free| free / 10 * 9);
-        let plan = Plan::new(&base.config, &base.method, largest, available);
+        let plan = MemoryPlan::new(&base.config, &base.method, largest, available);
         Ok(Device::Cpu(plan.map_err(|error| EnvironmentFailure(format!("{error:#}")))?))
     }
 

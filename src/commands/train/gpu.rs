@@ -8,36 +8,36 @@ use crate::learner::Learner;
 use crate::qlora::cuda::driver::{Driver, describe};
 use crate::qlora::cuda::gpu::Gpu as _;
 use crate::qlora::cuda::learner::GpuLearner;
-use crate::qlora::cuda::plan::{Job, Plan};
+use crate::qlora::cuda::memory::{GpuMemoryPlan, TrainingSetup};
 use crate::qlora::memory::Largest;
 use crate::run::EnvironmentFailure;
 
 /// The GPU, and how its memory is used.
 pub struct Gpu {
     driver: Driver,
-    plan: Plan,
+    plan: GpuMemoryPlan,
     name: String,
 }
 
-fn job<'a>(settings: &TrainSettings, base: &'a Base, largest: Largest) -> Job<'a> {
-    Job { config: &base.config, method: &base.method, largest, dropout: settings.adapter.dropout }
+fn setup<'a>(settings: &TrainSettings, base: &'a Base, largest: Largest) -> TrainingSetup<'a> {
+    TrainingSetup { config: &base.config, method: &base.method, largest, dropout: settings.adapter.dropout }
 }
 
 impl Gpu {
     /// Whether there is one, and it can train this.
     pub fn suits(settings: &TrainSettings, base: &Base, largest: Largest) -> bool {
-        describe().is_ok() && job(settings, base, largest).adapters().is_ok()
+        describe().is_ok() && setup(settings, base, largest).adapters().is_ok()
     }
 
     pub fn open(settings: &TrainSettings, base: &Base, largest: Largest) -> Result<Gpu> {
-        let job = job(settings, base, largest);
+        let setup = setup(settings, base, largest);
         let environment = |error: anyhow::Error| EnvironmentFailure(format!("{error:#}"));
         let name = describe().map_err(environment)?;
-        job.adapters()?;
+        setup.adapters()?;
         let driver = Driver::open().map_err(environment)?;
         let plan = match settings.max_memory {
-            Some(most) => Plan::new(&job, most)?,
-            None => Plan::new(&job, driver.free()?).map_err(environment)?,
+            Some(most) => GpuMemoryPlan::new(&setup, most)?,
+            None => GpuMemoryPlan::new(&setup, driver.free()?).map_err(environment)?,
         };
         Ok(Gpu { driver, plan, name })
     }
@@ -49,8 +49,8 @@ impl Gpu {
     }
 
     pub fn load(self, settings: &TrainSettings, base: &Base) -> Result<Box<dyn Learner>> {
-        let job = job(settings, base, self.plan.largest);
-        let mut learner = GpuLearner::load(self.driver, &base.checkpoint, &job, &self.plan, &settings.base)?;
+        let setup = setup(settings, base, self.plan.largest);
+        let mut learner = GpuLearner::load(self.driver, &base.checkpoint, &setup, &self.plan, &settings.base)?;
         if let Some(init) = &settings.adapter.init {
             learner.load_adapter(init)?;
         }

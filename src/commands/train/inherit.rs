@@ -10,11 +10,12 @@ use crate::config::{TrainOverrides, TrainSettings};
 use crate::prompt::PromptSet;
 use crate::run::{machine, sha256_directory, sha256_file, timestamp};
 
-/// Flags that may differ when a run goes on: where it is, and what doesn't change the result. What is learned is compared by content.
+/// Flags that may differ when a run goes on: where it is, and what doesn't change the result. What is learned is
+/// compared by content.
 const FREE: [&str; 9] =
     ["output", "resume", "max_memory", "base", "data", "dev", "held_out", "prompts", "init_adapter"];
 
-/// A run that is to go on.
+/// A run that is to go on: its manifest, and its directory.
 pub struct Stored {
     pub manifest: Value,
     path: PathBuf,
@@ -61,7 +62,7 @@ impl Stored {
         Ok(serde_json::from_value(merged.into())?)
     }
 
-    /// Refuses to go on with other files.
+    /// Refuses to go on where a file that goes in is another one than before.
     pub fn check(&self, inputs: &Value) -> Result<()> {
         let earlier = &self.manifest["inputs"];
         let differs = inputs.as_object().into_iter().flatten().find(|(key, value)| earlier[key.as_str()] != **value);
@@ -76,7 +77,7 @@ impl Stored {
     }
 }
 
-/// Hashes of everything that goes in.
+/// Hashes of everything that a run reads: base, data, prompts and the adapter that it starts from.
 pub fn inputs(settings: &TrainSettings, prompts: &PromptSet, data: &str, dev: Option<&str>) -> Result<Value> {
     let adapter = settings.adapter.init.as_ref().map(|path| sha256_directory(path)).transpose()?;
     Ok(json!({

@@ -10,7 +10,7 @@ use crate::data::dedup::{Collection, Likeness, NearDuplicate, text};
 use crate::train::conversations;
 
 /// # Errors
-/// Names the texts of `data` that are copies of what is held out.
+/// Names the texts of `data` that are copies of held-out ones.
 pub fn refuse(data: &Path, held_out: &Path) -> Result<()> {
     const SHOWN: usize = 10;
     let copied = copied(data, held_out)?;
@@ -28,7 +28,7 @@ pub fn refuse(data: &Path, held_out: &Path) -> Result<()> {
     )
 }
 
-/// Says how much of the data that decides which step is kept was learned from.
+/// Warns where dev data, which decides which step is kept, has copies in the training data.
 ///
 /// # Errors
 /// When a file can't be read.
@@ -46,7 +46,7 @@ pub fn warn(data: &Path, dev: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A text of the data, and what it is a copy of.
+/// A text of the training data that is a copy of another one, both by their ids.
 struct Copied {
     id: String,
     original: String,
@@ -59,7 +59,8 @@ impl std::fmt::Display for Copied {
     }
 }
 
-/// Which of `originals` have a copy in `data`. What is common is told by the data, which is the larger of the two.
+/// The texts of `originals` that have a copy in `data`. Runs of words that many texts have are counted in `data`, the
+/// larger of the two.
 fn copied(data: &Path, originals: &Path) -> Result<Vec<Copied>> {
     let data = texts(data)?;
     let collection = Collection::new(data.iter().map(|(_, text)| text.as_str()));
@@ -70,7 +71,7 @@ fn copied(data: &Path, originals: &Path) -> Result<Vec<Copied>> {
     Ok(texts(originals)?.into_par_iter().filter_map(found).collect())
 }
 
-/// With their ids.
+/// Ids and texts of a file's records or conversations.
 fn texts(path: &Path) -> Result<Vec<(String, String)>> {
     let records = Records::open(Some(path))?;
     if conversations::are_conversations(&records.lines)? {

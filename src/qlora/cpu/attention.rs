@@ -1,5 +1,5 @@
-//! Causal attention in tiles of queries (after Dao et al. 2022): the matrix of all weights never exists; what is kept of a
-//! row is the logarithm of its sum.
+//! Causal attention in tiles of queries (after Dao et al. 2022): the matrix of all weights never exists. For the way
+//! back only log Σ exp(score) of each row is kept.
 
 use num_traits::Float;
 use rayon::prelude::*;
@@ -8,7 +8,7 @@ use super::Real;
 use super::gemm::{Into, Right, Strided, Threads, gemm};
 use crate::learner::Document;
 
-/// Queries of a tile.
+/// Most queries of a tile.
 const TILE: usize = 64;
 
 /// Queries, keys and values: `[tokens, heads, head_size]`, `[tokens, kv_heads, head_size]` twice.
@@ -23,14 +23,14 @@ pub struct Inputs<'a, T> {
     pub head_size: usize,
 }
 
-/// Queries that see the same keys, but for each other: `[start, end)`, the prefix, and their own part from `own` on. All
-/// counted from the start of the document.
+/// Queries `[start, end)` that see the same keys, except that each sees its own part only up to itself. All are counted
+/// from the start of the document.
 struct Tile {
     start: usize,
     end: usize,
-    /// Seen by all of them.
+    /// Keys `[0, prefix)` are seen by all queries.
     prefix: usize,
-    /// Seen by each up to itself.
+    /// Keys from here on are seen by each query up to itself.
     own: usize,
 }
 
@@ -111,7 +111,7 @@ impl Tile {
     }
 }
 
-/// `[tokens, heads, head_size]`, and of each row and head log Σ exp(score): `[heads, tokens]`.
+/// The output, `[tokens, heads, head_size]`, and log Σ exp(score) of each query, `[heads, tokens]`.
 pub fn forward<T: Real>(inputs: &Inputs<T>, documents: &[Document]) -> (Vec<T>, Vec<T>) {
     let &Inputs { queries, heads, head_size, .. } = inputs;
     let width = heads * head_size;
@@ -130,7 +130,7 @@ pub fn forward<T: Real>(inputs: &Inputs<T>, documents: &[Document]) -> (Vec<T>, 
     (output, sums)
 }
 
-/// Each head of each document, the longest first.
+/// Each head of each document with the token that it starts at, the longest first.
 fn tasks(documents: &[Document], heads: usize) -> Vec<(usize, &Document, usize)> {
     let mut start = 0;
     let mut tasks = Vec::new();
@@ -211,7 +211,7 @@ pub fn backward<T: Real>(
     gradients
 }
 
-/// One head's part; keys and values of grouped heads are the sum of their heads' parts.
+/// The gradients by one head of queries; heads that share keys and values add theirs up.
 fn head_backward<T: Real>(
     dy: Strided<T>,
     output: Strided<T>,
@@ -259,7 +259,7 @@ fn head_backward<T: Real>(
             gemm(dvalues, T::one(), weights.t(), Right::Dense(own_dy), Threads::One);
         }
     }
-    // The last one taken first, so that each is taken again for what it is large enough for.
+    // The one taken last goes back first, so that each is taken again for what it is large enough for.
     T::give_back(dscores);
     T::give_back(weights);
     [dqueries, dkeys, dvalues]

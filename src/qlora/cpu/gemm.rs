@@ -1,5 +1,5 @@
-//! Matrix products, blocked and packed as in BLIS (Van Zee and van de Geijn 2015). The right side may be in four bits: it
-//! is made dense a panel at a time while it is packed, so the dense matrix never exists.
+//! Matrix products, blocked and packed as in BLIS (Van Zee and van de Geijn 2015). The right side may be in four bits:
+//! it is made dense a panel at a time while it is packed, so the dense matrix never exists.
 //!
 //! The inner loop is plain Rust over arrays of fixed size, which the compiler keeps in vector registers.
 
@@ -25,15 +25,15 @@ const STEPS: usize = 8;
 /// A matrix in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Strided<'a, T> {
-    /// From the first element on.
+    /// Values from the first element on.
     pub data: &'a [T],
     #[expect(missing_docs, reason = "the name says it")]
     pub rows: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub columns: usize,
-    /// From one row to the next.
+    /// Values from one row to the next.
     pub row_stride: usize,
-    /// From one column to the next.
+    /// Values from one column to the next.
     pub column_stride: usize,
 }
 
@@ -43,7 +43,7 @@ impl<'a, T> Strided<'a, T> {
         Strided { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    /// Rows as columns.
+    /// The transpose, of the same values.
     pub fn t(self) -> Self {
         let Strided { data, rows, columns, row_stride, column_stride } = self;
         Strided { data, rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
@@ -64,9 +64,9 @@ pub enum Right<'a, T> {
 pub struct Quantised<'a> {
     #[expect(missing_docs, reason = "the name says it")]
     pub weight: &'a Nf4,
-    /// By block.
+    /// The largest absolute value of each block.
     pub maxima: &'a [f32],
-    /// As it is stored, row-major.
+    /// Columns as it is stored, row-major.
     pub columns: usize,
     /// Whether it is multiplied as its transpose.
     pub transposed: bool,
@@ -80,24 +80,24 @@ pub enum Threads {
     All,
 }
 
-/// Where a product goes: row-major, `columns` wide, `stride` from row to row.
+/// Where a product goes: rows of `columns` values that begin `stride` values apart.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Into<'a, T> {
     pub data: &'a mut [T],
     pub columns: usize,
     pub stride: usize,
-    /// Added to what is there.
+    /// Whether the product is added to what is there.
     pub accumulate: bool,
 }
 
 impl<'a, T> Into<'a, T> {
-    /// Takes the place of what is there; no gaps.
+    /// Rows without gaps, whose values the product replaces.
     pub fn new(data: &'a mut [T], columns: usize) -> Self {
         Into { data, columns, stride: columns, accumulate: false }
     }
 
-    /// Is added to what is there; no gaps.
+    /// Rows without gaps, to whose values the product is added.
     pub fn sum(data: &'a mut [T], columns: usize) -> Self {
         Into { data, columns, stride: columns, accumulate: true }
     }
@@ -164,19 +164,20 @@ fn by_panel<T: Real, const WIDTH: usize>(c: Into<T>, alpha: T, a: Strided<T>, b:
 struct Left<'a, T> {
     a: Strided<'a, T>,
     row: usize,
-    /// The first, and how many.
+    /// The first inner step, and how many there are.
     depth: (usize, usize),
 }
 
 impl<'a, T: Real> Left<'a, T> {
-    /// A tile's rows where they are; after the last one it stands again. `None` where their elements aren't neighbours.
+    /// A tile's rows, not copied; a tile that isn't full repeats the last row. `None` where a row's values aren't
+    /// neighbours.
     fn rows(&self, tile: usize) -> Option<[&'a [T]; ROWS]> {
         let (a, (first, depth)) = (self.a, self.depth);
         let start = |row: usize| (self.row + tile + row).min(a.rows - 1) * a.row_stride + first;
         (a.column_stride == 1).then(|| std::array::from_fn(|row| &a.data[start(row)..][..depth]))
     }
 
-    /// `[depth][ROWS]`, or `[ROWS][depth]`; rows behind the last one are 0.
+    /// Copies a tile to `[depth][ROWS]`, or by row to `[ROWS][depth]`; rows behind the last one are 0.
     fn pack(&self, tile: usize, packed: &mut Vec<T>, by_row: bool) {
         let (a, (first, depth)) = (self.a, self.depth);
         packed.clear();
@@ -267,7 +268,7 @@ fn tile_of_rows<T: Real, const WIDTH: usize>(left: &[&[T]; ROWS], right: &[T]) -
     sums
 }
 
-/// `[depth][WIDTH]`; columns that fill up the last panel are 0.
+/// Copies a panel to `[depth][WIDTH]`; columns that fill up the last panel are 0.
 fn pack_right<T: Real, const WIDTH: usize>(
     packed: &mut [T],
     b: Right<T>,
@@ -303,7 +304,7 @@ fn pack_right<T: Real, const WIDTH: usize>(
     }
 }
 
-/// Elements `[width, depth]` with these strides to `[depth][to_stride]`.
+/// Copies elements `[width, depth]` with these strides to `[depth][to_stride]`.
 fn transfer<T: Real>(
     to: &mut [T],
     to_stride: usize,

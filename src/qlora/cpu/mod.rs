@@ -10,14 +10,14 @@ use std::ops::Deref;
 use candle_core::{Result, Storage, Tensor, WithDType};
 use num_traits::Float;
 
-/// A tensor's values, while they are read.
+/// A tensor's values, locked for reading as long as this lives.
 pub struct Values<Guard> {
     storage: Guard,
     start: usize,
     len: usize,
 }
 
-/// The values of a tensor.
+/// Locks the values of a tensor for reading.
 ///
 /// # Errors
 /// When it isn't contiguous.
@@ -30,7 +30,7 @@ pub fn values(tensor: &Tensor) -> Result<Values<impl Deref<Target = Storage> + '
 }
 
 impl<Guard: Deref<Target = Storage>> Values<Guard> {
-    /// Row-major.
+    /// The values, row-major.
     ///
     /// # Errors
     /// When they are of another type, or not on the CPU.
@@ -55,9 +55,9 @@ pub(crate) use by_type;
 pub trait Real: Float + WithDType + Send + Sync {
     #[expect(missing_docs, reason = "the name says it")]
     fn from_f32(value: f32) -> Self;
-    /// e to this; may be off in the last bits.
+    /// eˣ; the last bits may be wrong.
     fn quick_exp(self) -> Self;
-    /// Room for values, whose contents are left over.
+    /// A buffer that [`Real::give_back`] kept, with whatever it holds, or an empty one.
     fn buffer() -> Vec<Self>;
     /// Keeps a buffer's memory for the next one.
     fn give_back(buffer: Vec<Self>);
@@ -103,7 +103,7 @@ impl Real for f32 {
 }
 
 thread_local! {
-    /// As many as are in use at once on a thread.
+    /// Buffers that were given back: as many as a thread once used at the same time.
     static BUFFERS: Cell<Vec<Vec<f32>>> = const { Cell::new(Vec::new()) };
 }
 

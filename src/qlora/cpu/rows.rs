@@ -30,7 +30,7 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     sum(sums.into_iter()) + sum(a_rest.iter().zip(b_rest).map(|(a, b)| *a * *b))
 }
 
-/// x / √(mean(x²) + ε) · w; also 1 / √… of each row.
+/// x / √(mean(x²) + ε) · w, and 1 / √(mean(x²) + ε) of each row.
 pub fn rms_norm<T: Real>(x: &[T], weight: &[T], eps: f64) -> (Vec<T>, Vec<T>) {
     let width = weight.len();
     let mut y = vec![T::zero(); x.len()];
@@ -63,7 +63,7 @@ pub fn rms_norm_backward<T: Real>(dy: &[T], x: &[T], (weight, inverse): (&[T], &
     dx
 }
 
-/// The gradient of the weight.
+/// The gradient of the norm's weight, `[width]`.
 pub fn rms_norm_weight_gradient<T: Real>(dy: &[T], x: &[T], width: usize, inverse: &[T]) -> Vec<T> {
     let mut sums = vec![T::zero(); width];
     for ((dy, x), r) in dy.chunks(width).zip(x.chunks(width)).zip(inverse) {
@@ -72,8 +72,8 @@ pub fn rms_norm_weight_gradient<T: Real>(dy: &[T], x: &[T], width: usize, invers
     sums
 }
 
-/// Turns pairs of a head's halves by angles; `sign` −1 turns them back. `x` is `[tokens, heads, 2 · half]`, `cos` and `sin`
-/// `[tokens, half]`.
+/// Turns pairs of a head's halves by angles; `sign` −1 turns them back. `x` is `[tokens, heads, 2 · half]`, `cos` and
+/// `sin` `[tokens, half]`.
 pub fn turn<T: Real>(x: &[T], heads: usize, (cos, sin): (&[T], &[T]), half: usize, sign: T) -> Vec<T> {
     let mut y = vec![T::zero(); x.len()];
     let width = heads * 2 * half;
@@ -129,7 +129,7 @@ pub fn swiglu_backward<T: Real>(dy: &[T], gate: &[T], up: &[T]) -> (Vec<T>, Vec<
     (dgate, dup)
 }
 
-/// Σ weight · −log p(target) over rows of logits, which become their own gradients.
+/// Σ weight · −log p(target) over rows of logits, which are replaced by their gradients.
 pub fn cross_entropy<T: Real>(logits: &mut [T], vocabulary: usize, targets: &[u32], weights: &[f32]) -> f64 {
     let losses: Vec<f64> = logits
         .par_chunks_mut(vocabulary)
@@ -150,7 +150,8 @@ pub fn cross_entropy<T: Real>(logits: &mut [T], vocabulary: usize, targets: &[u3
     losses.iter().sum()
 }
 
-/// Every element or 0, the former scaled up by `kept`: 0 where 16 bits of a hash of seed and place are below `bound`.
+/// x with elements left out and the others multiplied by `kept`. An element is left out where 16 bits of a hash of the
+/// seed and of where it stands are below `bound`.
 pub fn drop_out<T: Real>(x: &[T], seed: u64, bound: u64, kept: T) -> Vec<T> {
     let mut y = vec![T::zero(); x.len()];
     y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).enumerate().for_each(|(part, (y, x))| {

@@ -1,4 +1,4 @@
-//! What kernels are told of a batch.
+//! A batch as lists of numbers that kernels read.
 
 use crate::learner::{Batch, Document};
 
@@ -9,19 +9,20 @@ use super::ops::TILE;
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Lists {
     pub positions: Vec<u32>,
-    /// Queries [start, end), which see the keys [prefix, prefix_end), and of [own, end) those up to themselves: these five.
+    /// Five numbers a tile: the queries [start, end), the keys [prefix, prefix_end), all of which they see, and `own`,
+    /// from where on they see keys up to themselves. In this order: start, end, prefix, prefix_end, own.
     pub query_tiles: Vec<u32>,
-    /// Keys [start, end), seen by the queries of [start, own_end) from themselves on, and by all of [rest, rest_end): these
-    /// five.
+    /// Five numbers a tile: the keys [start, end), the end of the queries [start, own_end) that see those up to
+    /// themselves, and the queries [rest, rest_end), which see all. In this order: start, end, own_end, rest, rest_end.
     pub key_tiles: Vec<u32>,
-    /// The entries of a token's rows start here.
+    /// Where each token's `entries` start, and behind the last token where they end: `[tokens + 1]`.
     pub starts: Vec<u32>,
-    /// Indices of rows, by token.
+    /// Indices into the batch's rows, sorted by the token they are of.
     pub entries: Vec<u32>,
 }
 
 impl Lists {
-    /// Of a batch.
+    /// The lists of a batch.
     pub fn new(batch: &Batch) -> Lists {
         let mut lists = Lists::default();
         let mut start = 0;
@@ -48,7 +49,7 @@ impl Lists {
         }
     }
 
-    /// Tokens that see those of a prefix and of their own, and are seen by the rest.
+    /// Adds the tiles of tokens `own` that see a prefix and one another, and that the tokens `rest` see.
     fn part(&mut self, prefix: [usize; 2], [own, own_end]: [usize; 2], rest: [usize; 2]) {
         for start in (own..own_end).step_by(TILE) {
             let end = own_end.min(start + TILE);

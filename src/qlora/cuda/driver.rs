@@ -11,9 +11,10 @@ use cudarc::driver::{CudaContext, CudaStream, result, sys};
 
 use super::gpu::{Address, Argument, Factor, Gpu, Launch, Product};
 
-/// Made by build.rs of `kernels/kernels.cu`, for compute capability 8.0; the driver compiles it for the GPU there is.
+/// PTX for compute capability 8.0, which build.rs makes of `kernels/kernels.cu` and the driver compiles for the GPU
+/// there is.
 const KERNELS: &str = concat!(include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx")), "\0");
-/// Shared memory that a kernel may have without asking.
+/// Bytes of shared memory that a kernel may have without asking.
 const SHARED: u32 = 48 << 10;
 
 /// The first GPU.
@@ -27,10 +28,10 @@ pub struct Driver {
     taken: RefCell<Vec<u64>>,
 }
 
-/// Why there is no GPU, or its name and capability.
+/// Name and compute capability of the first GPU.
 ///
 /// # Errors
-/// Says what is missing.
+/// Says what is missing where there is no GPU.
 pub fn describe() -> Result<String> {
     let context = context()?;
     let (major, minor) = context.compute_capability()?;
@@ -144,8 +145,8 @@ impl Gpu for Driver {
         };
         let half = blas_sys::cudaDataType::CUDA_R_16BF;
         let result = if *floats { blas_sys::cudaDataType::CUDA_R_32F } else { half };
-        // cuBLAS counts by columns, so that it sees all matrices transposed, and their product turned round.
-        // SAFETY: `engine` gives addresses of as many values.
+        // cuBLAS reads matrices by columns, so that it sees ours transposed: left and right change places. SAFETY:
+        // `engine` gives addresses of as many values.
         unsafe {
             blas::gemm_ex(
                 *self.blas.handle(),

@@ -6,11 +6,11 @@ use super::gpu::{Address, Gpu, Launch, Product};
 
 const MISSING: &str = "this build can't compute on a GPU\nhint: build it with --features cuda, on a machine with the CUDA toolkit; or use --device cpu";
 
-/// None.
+/// A GPU that this build can't have: there is no value of this type.
 #[derive(Debug)]
 pub enum Driver {}
 
-/// Says that this build can't tell.
+/// The name of the GPU, which this build can't tell.
 ///
 /// # Errors
 /// Always.
@@ -19,7 +19,7 @@ pub fn describe() -> Result<String> {
 }
 
 impl Driver {
-    /// Says that this build has none.
+    /// Opens the GPU, which this build can't.
     ///
     /// # Errors
     /// Always.

@@ -1,21 +1,21 @@
-//! The passes over a batch: forward, and back to the gradients of the adapters. As `qlora::layer` on the CPU, but in bf16, with
-//! the products of a group of linear maps and their adapters as one.
+//! The passes over a batch: forward, and back to the gradients of the adapters. As `qlora::layer` on the CPU, but in
+//! bf16, with the products of a group of linear maps and their adapters as one.
 
 use anyhow::{Result, ensure};
 
 use super::batch::Lists;
+use super::dense_group::DenseGroup;
 use super::gpu::{Address, FLOAT, Gpu, Product, Rows, read_floats, write_floats, write_words};
-use super::ops::{Heads, Ops, Tiles};
+use super::ops::{Attention, Heads, Norm, Ops, Tiles, Turning};
 use super::room::{Room, TILE_NUMBERS, Trace};
 use super::weights::{Layer, Trained};
-use super::work::Work;
 use crate::learner::Batch;
 use crate::qlora::config::Config;
 use crate::qlora::dropout::Dropout;
 use crate::qlora::memory::Largest;
 use crate::qlora::model::AdapterShape;
 
-/// A model on a GPU.
+/// A model on a GPU with room for its passes.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Engine<G> {
@@ -28,11 +28,11 @@ pub struct Engine<G> {
     pub head: Address,
     pub trained: Trained,
     pub room: Room,
-    /// What there is room for.
+    /// The largest batch that there is room for.
     pub largest: Largest,
 }
 
-/// What all layers of a pass share.
+/// What all layers of a pass share beside the batch's lists in [`Room`].
 #[derive(Debug, Clone, Copy)]
 struct Pass {
     tokens: usize,
@@ -58,7 +58,7 @@ impl<G: Gpu> Engine<G> {
         self.sum_of_losses(batch.rows.len())
     }
 
-    /// The loss of a batch with dropout; its gradients are added to those of the trained parameters.
+    /// The loss of a batch with dropout; its gradients are added to the trained parameters' gradients.
     pub fn backward(&self, batch: &Batch, dropout: Option<Dropout>) -> Result<f64> {
         let pass = self.begin(batch, dropout)?;
         self.forward(&pass)?;
@@ -72,7 +72,7 @@ impl<G: Gpu> Engine<G> {
         self.sum_of_losses(batch.rows.len())
     }
 
-    /// Tells the GPU of a batch.
+    /// Writes a batch's lists to the GPU.
     fn begin(&self, batch: &Batch, dropout: Option<Dropout>) -> Result<Pass> {
         ensure!(!batch.rows.is_empty(), "a batch has nothing to learn");
         if let Some(token) = batch.tokens.iter().find(|token| **token as usize >= self.config.vocabulary) {
@@ -122,9 +122,9 @@ impl<G: Gpu> Engine<G> {
         self.room.traces[index.saturating_sub(self.recomputed())]
     }
 
-    /// Up to the norm of what the last layer gives.
+    /// All layers and the last norm, whose result is in `normed`.
     fn forward(&self, pass: &Pass) -> Result<()> {
-        let Room { inputs, change, activated, normed, final_inverse, batch, .. } = &self.room;
+        let Room { inputs, change, activated, final_inverse, batch, .. } = &self.room;
         let hidden = self.config.hidden;
         let [embedding, first] = [self.embedding, inputs[0]].map(|at| Rows { at, stride: hidden });
         self.ops().gather(embedding, batch.tokens, pass.tokens, first, hidden)?;
@@ -133,77 +133,83 @@ impl<G: Gpu> Engine<G> {
             self.layer_forward(index, middle, pass)?;
             let trace = self.trace(index);
             self.ops().swiglu(trace.gate_up, *activated, [pass.tokens, self.config.intermediate])?;
-            self.work(&layer.groups.down, pass)?.forward(*activated, *change)?;
+            self.dense(&layer.groups.down, pass)?.forward(*activated, *change)?;
             middle = Some(trace.middle);
         }
-        self.rms_norm(inputs[self.layers.len()], middle, self.norm, *normed, *final_inverse, pass)
+        self.rms_norm(&self.norm_by(self.norm, *final_inverse, pass), inputs[self.layers.len()], middle)
     }
 
-    /// The norm of x, which is first made of what is at `sum_of` and in `change`, if that is given.
-    fn rms_norm(
-        &self,
-        x: Address,
-        sum_of: Option<Address>,
-        weight: Address,
-        to: Rows,
-        inverse: Address,
-        pass: &Pass,
-    ) -> Result<()> {
-        let shape = [pass.tokens, self.config.hidden];
+    fn norm_by(&self, weight: Address, inverse: Address, pass: &Pass) -> Norm {
+        Norm { weight, inverse, shape: [pass.tokens, self.config.hidden] }
+    }
+
+    /// Writes the norm of x to `normed`. Where `sum_of` is given, x is first written as the sum of what is there and
+    /// `change`.
+    fn rms_norm(&self, norm: &Norm, x: Address, sum_of: Option<Address>) -> Result<()> {
         let (from, change) = match sum_of {
             Some(before) => (before, Some((self.room.change.at, x))),
             None => (x, None),
         };
-        self.ops().rms_norm(from, change, weight, to, inverse, shape, self.config.rms_norm_eps)
+        self.ops().rms_norm(norm, from, change, self.room.normed, self.config.rms_norm_eps)
     }
 
-    /// From a layer's input, or the middle of the layer before and what is added to it, to gate and up.
+    fn attention(&self, trace: &Trace, pass: &Pass) -> Attention {
+        let &Pass { query_tiles, key_tiles, tokens, .. } = pass;
+        Attention { rows: trace.qkv, heads: self.heads(), query_tiles, key_tiles, sums: trace.sums, tokens }
+    }
+
+    fn turning(&self, pass: &Pass) -> Turning {
+        let Room { batch, angles, .. } = &self.room;
+        Turning { heads: self.heads(), positions: batch.positions, angles: *angles, tokens: pass.tokens }
+    }
+
+    /// Runs a layer up to gate and up. Its input is first made of `before`, the middle of the layer before, and
+    /// `change`, if that is given.
     fn layer_forward(&self, index: usize, before: Option<Address>, pass: &Pass) -> Result<()> {
         let (layer, trace) = (&self.layers[index], self.trace(index));
-        let Room { inputs, change, normed, batch, angles, .. } = &self.room;
+        let Room { inputs, change, normed, .. } = &self.room;
         let input = inputs[index];
-        self.rms_norm(input, before, layer.input_norm, *normed, trace.inverse, pass)?;
-        self.work(&layer.groups.qkv, pass)?.forward(*normed, trace.qkv)?;
-        self.ops().turn(trace.qkv, layer.bias, self.heads(), [batch.positions, *angles], pass.tokens)?;
-        self.ops().attention(trace.qkv, pass.query_tiles, self.heads(), trace.mixed, trace.sums, pass.tokens)?;
-        self.work(&layer.groups.o, pass)?.forward(trace.mixed, *change)?;
-        self.rms_norm(trace.middle, Some(input), layer.post_attention_norm, *normed, trace.fed_inverse, pass)?;
-        self.work(&layer.groups.gate_up, pass)?.forward(*normed, trace.gate_up)
+        self.rms_norm(&self.norm_by(layer.input_norm, trace.inverse, pass), input, before)?;
+        self.dense(&layer.groups.qkv, pass)?.forward(*normed, trace.qkv)?;
+        self.ops().turn(trace.qkv, layer.bias, &self.turning(pass))?;
+        self.ops().attention(&self.attention(&trace, pass), trace.mixed)?;
+        self.dense(&layer.groups.o, pass)?.forward(trace.mixed, *change)?;
+        self.rms_norm(&self.norm_by(layer.post_attention_norm, trace.fed_inverse, pass), trace.middle, Some(input))?;
+        self.dense(&layer.groups.gate_up, pass)?.forward(*normed, trace.gate_up)
     }
 
     /// From the gradient of a layer's output to that of its input, both in `dy`.
     fn layer_backward(&self, index: usize, pass: &Pass) -> Result<()> {
         let (layer, trace, ops) = (&self.layers[index], self.trace(index), self.ops());
-        let Room { inputs, normed, activated, change, dy, dqkv, dots, batch, angles, .. } = &self.room;
-        let Config { hidden, intermediate, .. } = self.config;
-        let (input, wide, narrow) = (inputs[index], [pass.tokens, intermediate], [pass.tokens, hidden]);
+        let Room { inputs, normed, activated, change, dy, dqkv, dots, .. } = &self.room;
+        let (input, wide) = (inputs[index], [pass.tokens, self.config.intermediate]);
+        let input_norm = self.norm_by(layer.input_norm, trace.inverse, pass);
+        let post_attention_norm = self.norm_by(layer.post_attention_norm, trace.fed_inverse, pass);
 
         ops.swiglu(trace.gate_up, *activated, wide)?;
-        let work = self.work(&layer.groups.down, pass)?;
-        work.lows(*activated)?;
-        work.backward(*activated, *dy, *activated)?;
-        // Their gradients take the place of gate and up.
+        let down = self.dense(&layer.groups.down, pass)?;
+        down.lows(*activated)?;
+        down.backward(*activated, *dy, *activated)?;
+        // Gate and up are replaced by their gradients.
         ops.swiglu_backward(*activated, trace.gate_up, wide)?;
-        self.rms_norm(trace.middle, None, layer.post_attention_norm, *normed, trace.fed_inverse, pass)?;
-        let work = self.work(&layer.groups.gate_up, pass)?;
-        work.lows(*normed)?;
-        work.backward(*normed, trace.gate_up, *change)?;
-        ops.rms_norm_backward(*change, trace.middle, layer.post_attention_norm, trace.fed_inverse, *dy, true, narrow)?;
+        self.rms_norm(&post_attention_norm, trace.middle, None)?;
+        let gate_up = self.dense(&layer.groups.gate_up, pass)?;
+        gate_up.lows(*normed)?;
+        gate_up.backward(*normed, trace.gate_up, *change)?;
+        ops.rms_norm_backward(&post_attention_norm, *change, trace.middle, *dy, true)?;
 
         let dmixed = Rows { stride: layer.groups.o.into, ..*change };
-        self.work(&layer.groups.o, pass)?.backward(trace.mixed, *dy, dmixed)?;
-        let tiles = [pass.query_tiles, pass.key_tiles];
-        let (heads, room) = (self.heads(), [trace.sums, *dots]);
-        ops.attention_backward((dmixed, trace.mixed), trace.qkv, tiles, heads, room, (*dqkv, pass.tokens))?;
-        ops.turn_back(*dqkv, heads, [batch.positions, *angles], pass.tokens)?;
-        self.rms_norm(input, None, layer.input_norm, *normed, trace.inverse, pass)?;
-        let work = self.work(&layer.groups.qkv, pass)?;
-        work.lows(*normed)?;
-        work.backward(*normed, *dqkv, *change)?;
-        ops.rms_norm_backward(*change, input, layer.input_norm, trace.inverse, *dy, true, narrow)
+        self.dense(&layer.groups.o, pass)?.backward(trace.mixed, *dy, dmixed)?;
+        ops.attention_backward(&self.attention(&trace, pass), (dmixed, trace.mixed), *dots, *dqkv)?;
+        ops.turn_back(*dqkv, &self.turning(pass))?;
+        self.rms_norm(&input_norm, input, None)?;
+        let qkv = self.dense(&layer.groups.qkv, pass)?;
+        qkv.lows(*normed)?;
+        qkv.backward(*normed, *dqkv, *change)?;
+        ops.rms_norm_backward(&input_norm, *change, input, *dy, true)
     }
 
-    /// The loss of each row; with a pass also the gradient of what the last layer gave, in `dy`.
+    /// Writes the loss of each row to `losses`, and with a pass the gradient of what the last layer gave to `dy`.
     fn cross_entropy(&self, rows: usize, back: Option<&Pass>) -> Result<()> {
         let Room { inputs, normed, learned, change, dy, final_inverse, batch, logits, dlogits, losses, .. } =
             &self.room;
@@ -226,15 +232,15 @@ impl<G: Gpu> Engine<G> {
         }
         let Some(pass) = back else { return Ok(()) };
         self.ops().sum_rows(*learned, [batch.starts, batch.entries], pass.tokens, *change, hidden)?;
-        let (last, shape) = (inputs[self.layers.len()], [pass.tokens, hidden]);
-        self.ops().rms_norm_backward(*change, last, self.norm, *final_inverse, *dy, false, shape)
+        let norm = self.norm_by(self.norm, *final_inverse, pass);
+        self.ops().rms_norm_backward(&norm, *change, inputs[self.layers.len()], *dy, false)
     }
 
     fn sum_of_losses(&self, rows: usize) -> Result<f64> {
         Ok(read_floats(&self.gpu, self.room.losses, rows)?.into_iter().map(f64::from).sum())
     }
 
-    fn work<'a>(&'a self, group: &'a super::weights::Group, pass: &Pass) -> Result<Work<'a, G>> {
-        Work::new(self, group, pass.tokens, pass.dropout)
+    fn dense<'a>(&'a self, group: &'a super::weights::Group, pass: &Pass) -> Result<DenseGroup<'a, G>> {
+        DenseGroup::new(self, group, pass.tokens, pass.dropout)
     }
 }

@@ -7,14 +7,14 @@ use anyhow::{Result, ensure};
 pub struct Address(pub u64);
 
 impl Address {
-    /// So many values of `size` bytes further on.
+    /// The place of a value of `size` bytes that so many others are before.
     #[must_use]
     pub fn plus(self, values: usize, size: usize) -> Address {
         Address(self.0 + (values * size) as u64)
     }
 }
 
-/// What a kernel is given, in the order of its parameters.
+/// What a kernel is given for a parameter.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the types say it")]
 pub enum Argument {
@@ -26,17 +26,8 @@ pub enum Argument {
     Float(f32),
 }
 
-macro_rules! argument {
-    ($($type:ty => $variant:ident),*) => {
-        $(impl From<$type> for Argument {
-            fn from(value: $type) -> Argument {
-                Argument::$variant(value)
-            }
-        })*
-    };
-}
 impl Argument {
-    /// As the kernel reads it, from the first byte on.
+    /// The bytes that the kernel reads, little endian; 0 behind those of a shorter argument.
     pub fn bytes(&self) -> [u8; 8] {
         let four = |bytes: [u8; 4]| [bytes, [0; 4]].concat().try_into().unwrap_or_default();
         match self {
@@ -50,18 +41,63 @@ impl Argument {
     }
 }
 
-argument!(Address => At, i32 => Int, i64 => Long, u32 => Word, u64 => Seed, f32 => Float);
-
-/// A kernel over blocks of threads.
+/// A kernel, the threads that run it, and its arguments.
 #[derive(Debug)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct Launch<'a> {
+    /// Its name in `kernels.cu`.
     pub kernel: &'a str,
+    /// Blocks in both directions of the grid.
     pub blocks: [u32; 2],
+    /// Threads of a block.
     pub threads: u32,
     /// Bytes that the threads of a block share.
     pub shared: u32,
-    pub arguments: &'a [Argument],
+    /// As many as the kernel has parameters.
+    pub arguments: Vec<Argument>,
+}
+
+/// Threads of a block, where a launch doesn't say otherwise.
+pub const THREADS: u32 = 256;
+
+impl<'a> Launch<'a> {
+    /// Blocks of [`THREADS`] threads that share no memory.
+    pub fn new(kernel: &'a str, blocks: [usize; 2], operands: &[&dyn Operand]) -> Launch<'a> {
+        let mut arguments = Vec::new();
+        operands.iter().for_each(|operand| operand.push_to(&mut arguments));
+        Launch { kernel, blocks: blocks.map(|count| count as u32), threads: THREADS, shared: 0, arguments }
+    }
+}
+
+/// What kernels take as one parameter or several that belong together.
+pub trait Operand {
+    /// Adds the parameters, in the order in which kernels have them.
+    fn push_to(&self, arguments: &mut Vec<Argument>);
+}
+
+macro_rules! operand {
+    ($($type:ty => $variant:ident),* $(,)?) => {
+        $(impl Operand for $type {
+            fn push_to(&self, arguments: &mut Vec<Argument>) {
+                arguments.push(Argument::$variant(*self));
+            }
+        })*
+    };
+}
+
+operand!(Address => At, i64 => Long, u32 => Word, u64 => Seed, f32 => Float);
+
+/// A count or a width, in 32 bits.
+impl Operand for usize {
+    fn push_to(&self, arguments: &mut Vec<Argument>) {
+        arguments.push(Argument::Int(*self as i32));
+    }
+}
+
+/// Where the first row begins, and the stride in 64 bits.
+impl Operand for Rows {
+    fn push_to(&self, arguments: &mut Vec<Argument>) {
+        arguments.extend([Argument::At(self.at), Argument::Long(self.stride as i64)]);
+    }
 }
 
 /// Rows of values in the GPU's memory, `stride` values apart.
@@ -78,7 +114,7 @@ pub const HALF: usize = 2;
 pub const FLOAT: usize = 4;
 
 impl Rows {
-    /// bf16 values from a row and column on.
+    /// The part of a matrix of bf16 values that begins at a row and column.
     #[must_use]
     pub fn from(self, row: usize, column: usize) -> Rows {
         Rows { at: self.at.plus(row * self.stride + column, HALF), ..self }
@@ -100,7 +136,7 @@ impl From<Rows> for Factor {
 }
 
 impl Rows {
-    /// The other way round.
+    /// The transpose as a factor.
     #[must_use]
     pub fn transposed(self) -> Factor {
         Factor { rows: self, transposed: true }
@@ -114,9 +150,9 @@ pub struct Product {
     pub shape: [usize; 2],
     /// Columns of the left factor.
     pub inner: usize,
-    /// `[rows, inner]`
+    /// `[rows, inner]` as multiplied, whatever is stored.
     pub left: Factor,
-    /// `[inner, columns]`
+    /// `[inner, columns]` as multiplied, whatever is stored.
     pub right: Factor,
     #[expect(missing_docs, reason = "the name says it")]
     pub to: Rows,
@@ -140,7 +176,7 @@ impl Product {
         Product { shape, inner, left: left.into(), right: right.into(), to, floats: false, alpha: 1.0, beta: 0.0 }
     }
 
-    /// In floats, added to what is there.
+    /// The product times `alpha`, in floats and added to what is there.
     #[must_use]
     pub fn added(self, alpha: f32) -> Product {
         Product { floats: true, alpha, beta: 1.0, ..self }
@@ -149,63 +185,63 @@ impl Product {
 
 /// A GPU. What is asked for happens in order; only reading waits for it.
 pub trait Gpu {
-    /// Bytes that are free.
+    /// Bytes of memory that are free.
     ///
     /// # Errors
-    /// Of the driver.
+    /// When the driver refuses.
     fn free(&self) -> Result<u64>;
 
-    /// Memory, until the GPU is dropped. Its contents are left over.
+    /// Takes memory until the GPU is dropped. It holds whatever was there before.
     ///
     /// # Errors
-    /// When there isn't as much.
+    /// When less is free.
     fn allocate(&self, bytes: usize) -> Result<Address>;
 
     /// # Errors
-    /// Of the driver.
+    /// When the driver refuses.
     fn write(&self, to: Address, bytes: &[u8]) -> Result<()>;
 
     /// # Errors
-    /// Of the driver, and of what was asked for before.
+    /// When the driver refuses, or something that was asked for before has failed.
     fn read(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
 
     /// Sets bytes to 0.
     ///
     /// # Errors
-    /// Of the driver.
+    /// When the driver refuses.
     fn clear(&self, at: Address, bytes: usize) -> Result<()>;
 
     /// # Errors
-    /// Of the driver.
+    /// When the driver refuses.
     fn launch(&self, launch: &Launch) -> Result<()>;
 
     /// # Errors
-    /// Of cuBLAS.
+    /// When cuBLAS refuses.
     fn multiply(&self, product: &Product) -> Result<()>;
 }
 
-/// Hands out parts of memory one behind the other. From 0 on it only counts.
+/// Hands out parts of memory one behind the other, or only counts what would be handed out.
 #[derive(Debug, Clone, Copy)]
 pub struct Arena {
     next: Address,
     end: u64,
 }
 
-/// What every part begins at a multiple of.
+/// Bytes that every part begins at a multiple of.
 const ALIGNMENT: u64 = 256;
 
 impl Arena {
-    /// Counts.
+    /// An arena without memory, which only counts.
     pub fn counting() -> Arena {
         Arena { next: Address(0), end: u64::MAX }
     }
 
-    /// So many bytes from an address on.
+    /// An arena of so many bytes from an address on.
     pub fn new(start: Address, bytes: usize) -> Arena {
         Arena { next: start, end: start.0 + bytes as u64 }
     }
 
-    /// Bytes handed out, where it counts.
+    /// Bytes that were handed out by an arena that counts.
     pub fn used(&self) -> usize {
         self.next.0 as usize
     }
@@ -221,13 +257,13 @@ impl Arena {
         taken
     }
 
-    /// Rows of bf16 values.
+    /// Room for so many rows of bf16 values.
     pub fn rows(&mut self, rows: usize, stride: usize) -> Rows {
         Rows { at: self.take(rows * stride, HALF), stride }
     }
 }
 
-/// Reads values of four bytes.
+/// Reads so many floats.
 ///
 /// # Errors
 /// As [`Gpu::read`].
@@ -239,7 +275,7 @@ pub fn read_floats(gpu: &impl Gpu, from: Address, count: usize) -> Result<Vec<f3
     Ok(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
 }
 
-/// Writes values of four bytes.
+/// Writes floats, one behind the other.
 ///
 /// # Errors
 /// As [`Gpu::write`].
@@ -247,7 +283,7 @@ pub fn write_floats(gpu: &impl Gpu, to: Address, values: &[f32]) -> Result<()> {
     gpu.write(to, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
 }
 
-/// Writes values of four bytes.
+/// Writes whole numbers of 32 bits, one behind the other.
 ///
 /// # Errors
 /// As [`Gpu::write`].

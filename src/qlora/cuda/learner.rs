@@ -1,4 +1,4 @@
-//! A GPU as a learner.
+//! Training on a GPU.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use candle_core::{Device, Tensor};
 use super::engine::Engine;
 use super::gpu::{Arena, FLOAT, Gpu, read_floats, write_floats};
 use super::load::{Loader, Staging};
+use super::memory::{GpuMemoryPlan, TrainingSetup};
 use super::ops::{Adam, LOOPING, Ops};
-use super::plan::{Job, Plan};
 use super::room::Room;
 use super::weights::Trained;
 use crate::learner::{Batch, Learner, Update};
@@ -24,13 +24,13 @@ use crate::qlora::optimizer::{BETAS, EPSILON, read_moments, save_moments};
 pub struct GpuLearner<G> {
     #[expect(missing_docs, reason = "the type says it")]
     pub engine: Engine<G>,
-    /// Of what adapters see.
+    /// Share of their input that adapters don't see in training.
     pub dropout: f64,
     /// The base's directory, which the adapter's configuration names.
     pub base: PathBuf,
-    /// Of the GPU's memory that are taken.
+    /// Bytes of the GPU's memory that are taken.
     pub bytes: u64,
-    /// Taken by the optimizer.
+    /// Steps that the optimizer has taken.
     pub steps: u64,
 }
 
@@ -38,15 +38,21 @@ impl<G: Gpu> GpuLearner<G> {
     /// A model on a GPU, with nothing learned yet.
     ///
     /// # Errors
-    /// As [`Job::adapters`], of the checkpoint and of the GPU.
-    pub fn load(gpu: G, checkpoint: &Checkpoint, job: &Job, plan: &Plan, base: &Path) -> Result<GpuLearner<G>> {
-        let (shape, four_bits) = job.adapters()?;
-        let config = job.config;
+    /// As [`TrainingSetup::adapters`]; when the checkpoint can't be read or the GPU refuses.
+    pub fn load(
+        gpu: G,
+        checkpoint: &Checkpoint,
+        setup: &TrainingSetup,
+        plan: &GpuMemoryPlan,
+        base: &Path,
+    ) -> Result<GpuLearner<G>> {
+        let (shape, four_bits) = setup.adapters()?;
+        let config = setup.config;
         let before = gpu.free()?;
-        let needs = job.needs(shape, plan.kept, plan.panels);
+        let needs = setup.needs(shape, plan.kept, plan.panels);
         let bytes = Room::bytes(&needs);
         let start = gpu.allocate(bytes)?;
-        // Nothing passes yet.
+        // While weights are loaded no values pass, and the room is free.
         let staging = Staging::new(needs.matrix, &mut Arena::new(start, bytes));
         let loader = Loader { gpu: &gpu, checkpoint, config, shape, four_bits, panels: plan.panels, staging };
         let mut parameters = Vec::new();
@@ -60,15 +66,16 @@ impl<G: Gpu> GpuLearner<G> {
         let values = values.collect::<Vec<f32>>();
         let trained = Trained::new(&gpu, parameters, &values)?;
         let room = Room::new(&needs, &mut Arena::new(start, bytes));
-        write_floats(&gpu, room.angles, &angles(config, job.largest.tokens))?;
+        write_floats(&gpu, room.angles, &angles(config, setup.largest.tokens))?;
         let bytes = before.saturating_sub(gpu.free()?);
         let (config, shape) = (config.clone(), shape.clone());
-        let largest = job.largest;
+        let largest = setup.largest;
         let engine = Engine { gpu, config, shape, embedding, layers, norm, head, trained, room, largest };
-        Ok(GpuLearner { engine, dropout: job.dropout, base: base.to_owned(), bytes, steps: 0 })
+        Ok(GpuLearner { engine, dropout: setup.dropout, base: base.to_owned(), bytes, steps: 0 })
     }
 
-    /// Trained parameters, or their moments.
+    /// The trained parameters with their names: their values, gradients, first or second moments, by their index in
+    /// [`Trained::floats`].
     fn tensors(&self, which: usize) -> Result<Vec<(String, Tensor)>> {
         let trained = &self.engine.trained;
         let values = read_floats(&self.engine.gpu, trained.floats[which], trained.count)?;
@@ -87,7 +94,7 @@ impl<G: Gpu> GpuLearner<G> {
         write_floats(&self.engine.gpu, trained.floats[which].plus(parameter.start, FLOAT), &values)
     }
 
-    /// Takes up a stored adapter.
+    /// Replaces the adapters' values by those of a stored adapter.
     ///
     /// # Errors
     /// As [`adapter::load`].
@@ -160,7 +167,7 @@ impl<G: Gpu> Learner for GpuLearner<G> {
     }
 }
 
-/// Cosine and sine of each position and pair.
+/// Cosine and sine of each position and pair of values: `[positions, size / 2, 2]`.
 fn angles(config: &Config, positions: usize) -> Vec<f32> {
     let half = config.head_size / 2;
     let frequencies: Vec<f64> = (0..half).map(|pair| config.rope_theta.powf(-(pair as f64) / half as f64)).collect();

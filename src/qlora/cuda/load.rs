@@ -16,24 +16,24 @@ use crate::qlora::config::Config;
 use crate::qlora::model::AdapterShape;
 use crate::qlora::nf4::{Absmax, BLOCK, NESTED_BLOCK, Nested};
 
-/// Values that are quantised at once; whole blocks.
+/// Values that are quantised at once: a whole number of blocks.
 const AT_ONCE: usize = 1 << 22;
-/// Floats of a map of eight bits.
+/// Floats of the map from 8-bit codes to what they stand for.
 const MAP: usize = 256;
 
 /// Room for what is only there while a matrix is loaded.
 #[derive(Debug, Clone, Copy)]
 pub struct Staging {
-    /// In four bits, where that isn't kept.
+    /// For a matrix in four bits, where only its dense form is kept.
     packed: Arena,
-    /// [`AT_ONCE`] as they are stored.
+    /// For [`AT_ONCE`] values as they are stored.
     values: Address,
-    /// Of their blocks, in floats.
+    /// For the largest absolute values of their blocks, in floats.
     maxima: Address,
 }
 
 impl Staging {
-    /// For matrices of up to so many values.
+    /// Takes room for matrices of up to so many values.
     pub fn new(values: usize, arena: &mut Arena) -> Staging {
         // Maxima are floats, or bytes with fewer floats and a map beside them.
         let maxima = values.div_ceil(BLOCK) * FLOAT;
@@ -45,7 +45,7 @@ impl Staging {
         }
     }
 
-    /// Bytes of it.
+    /// Bytes that staging takes for matrices of up to so many values.
     pub fn bytes(values: usize) -> usize {
         let mut arena = Arena::counting();
         Staging::new(values, &mut arena);
@@ -62,7 +62,7 @@ fn taken(sizes: &[usize]) -> usize {
     arena.used()
 }
 
-/// Bytes of a matrix of four bits: values, codes of maxima, maxima, what codes stand for.
+/// Bytes of the parts of a matrix in four bits: values, codes of maxima, maxima, what codes stand for.
 fn sizes(values: usize, nested: bool) -> [usize; 4] {
     let blocks = values.div_ceil(BLOCK);
     let maxima =
@@ -70,7 +70,7 @@ fn sizes(values: usize, nested: bool) -> [usize; 4] {
     [values.div_ceil(2), maxima[0], maxima[1], maxima[2]]
 }
 
-/// Reads layers and other tensors.
+/// Reads layers and other tensors onto a GPU.
 #[derive(Debug)]
 pub struct Loader<'a, G> {
     #[expect(missing_docs, reason = "the type says it")]
@@ -79,7 +79,7 @@ pub struct Loader<'a, G> {
     pub checkpoint: &'a Checkpoint,
     #[expect(missing_docs, reason = "the type says it")]
     pub config: &'a Config,
-    /// Of the adapters.
+    /// What the adapters are like.
     pub shape: &'a AdapterShape,
     /// Whether weights are kept in four bits.
     pub four_bits: bool,
@@ -93,7 +93,7 @@ impl<G: Gpu> Loader<'_, G> {
     /// A tensor that isn't quantised, in bf16.
     ///
     /// # Errors
-    /// As [`Checkpoint::read`], and of the GPU.
+    /// As [`Checkpoint::read`], and when the GPU refuses.
     pub fn dense(&self, name: &str) -> Result<Address> {
         let bytes = self.halves(name)?;
         let at = self.gpu.allocate(bytes.len())?;
@@ -223,7 +223,7 @@ impl<G: Gpu> Loader<'_, G> {
         })
     }
 
-    /// Gives the largest absolute value of each block.
+    /// Quantises a matrix on the GPU to four bits at `to`, and gives the largest absolute value of each block.
     fn quantise(&self, name: &str, float_type: FloatType, mut to: Address) -> Result<Vec<f32>> {
         let mut maxima = Vec::new();
         for piece in self.checkpoint.bytes(name)?.chunks(AT_ONCE * float_type.bytes()) {

@@ -9,7 +9,7 @@ use crate::qlora::memory::Largest;
 
 /// Bytes of logits and their gradients that exist at once.
 const LOGITS: usize = 512 << 20;
-/// Numbers of a tile.
+/// Numbers that a tile has in the lists of tiles.
 pub const TILE_NUMBERS: usize = 5;
 
 /// What a layer leaves for the way back, beside its input.
@@ -19,42 +19,42 @@ pub struct Trace {
     pub inverse: Address,
     /// Queries, keys and values side by side.
     pub qkv: Rows,
-    /// What attention gives, and its product with A.
+    /// What attention gives, and behind it its product with A.
     pub mixed: Rows,
     pub sums: Address,
-    /// Without gaps.
+    /// The layer's input plus what attention adds: `[tokens, hidden]` without gaps.
     pub middle: Address,
     pub fed_inverse: Address,
-    /// Side by side.
+    /// Gate and up side by side.
     pub gate_up: Rows,
 }
 
-/// Room for the largest batch.
+/// Room for everything that a pass over the largest batch computes.
 #[derive(Debug)]
 pub struct Room {
-    /// Of each layer, and what the last one gives: `[tokens, hidden]` without gaps.
+    /// The input of each layer, and what the last one gives: `[tokens, hidden]` without gaps.
     pub inputs: Vec<Address>,
-    /// Of the layers that are kept; recomputed ones use the first.
+    /// Traces of the layers that are kept; recomputed ones use the first.
     pub traces: Vec<Trace>,
-    /// A norm's result and its products with A.
+    /// A norm's result, and behind it its products with A.
     pub normed: Rows,
-    /// What goes into the last map of a layer, and its product with A; then the gradient of it.
+    /// silu(gate) · up, the input of a layer's last map, and behind it its product with A; then its gradient.
     pub activated: Rows,
     /// What attention or the feed-forward part adds; on the way back the gradient of a map's input, in rows as wide as that.
     pub change: Rows,
-    /// The gradient of what layers pass on, and its product with B.
+    /// The gradient of what layers pass on, and behind it its product with B.
     pub dy: Rows,
-    /// Gradients of queries, keys and values, and their products with B.
+    /// Gradients of queries, keys and values, and behind them their products with B.
     pub dqkv: Rows,
-    /// Sums of products of outputs and their gradients.
+    /// Σ output · gradient of each head's outputs: floats `[heads, tokens]`.
     pub dots: Address,
-    /// An input of which adapters see a part.
+    /// A map's input without what dropout leaves out, or the gradient of that.
     pub dropped: Rows,
-    /// For dense weights.
+    /// Dense weights of the group at work, where groups don't keep their own.
     pub panel: Address,
-    /// Of the last norm.
+    /// What the last norm keeps of each row.
     pub final_inverse: Address,
-    /// Rows that something is learned from, then their gradients.
+    /// Hidden states of the rows that something is learned from, then their gradients.
     pub learned: Rows,
     #[expect(missing_docs, reason = "the name says it")]
     pub logits: Address,
@@ -64,15 +64,15 @@ pub struct Room {
     pub logit_rows: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub losses: Address,
-    /// Sums of squares of gradients.
+    /// Sums of squares of all gradients, one a block of threads.
     pub squares: Address,
     #[expect(missing_docs, reason = "the name says it")]
     pub batch: BatchRoom,
-    /// Cosine and sine of each position and pair.
+    /// Cosine and sine of each position and pair of values: floats `[positions, size / 2, 2]`.
     pub angles: Address,
 }
 
-/// What is said of a batch.
+/// A batch as [`super::batch::Lists`] has it, on the GPU.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct BatchRoom {
@@ -83,37 +83,37 @@ pub struct BatchRoom {
     pub rows: Address,
     pub targets: Address,
     pub weights: Address,
-    /// Which of the rows are a token's: where its entries start, and the entries.
+    /// Where each token's `entries` start.
     pub starts: Address,
     pub entries: Address,
 }
 
-/// What decides about the room.
+/// What decides how much room a pass takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs<'a> {
     #[expect(missing_docs, reason = "the type says it")]
     pub config: &'a Config,
     #[expect(missing_docs, reason = "the type says it")]
     pub largest: Largest,
-    /// Of the adapters.
+    /// Rank of the adapters.
     pub rank: usize,
-    /// Whether adapters see a part of their input.
+    /// Whether adapters see only a part of their input.
     pub dropout: bool,
     /// Layers whose traces are kept; at least one.
     pub kept: usize,
-    /// Values of the panel that groups share.
+    /// Values of the panel that groups share; 0 where they keep their own.
     pub panel: usize,
-    /// Values of the largest weight, which is quantised here before anything passes.
+    /// Values of the largest weight: it is quantised in this room before anything passes.
     pub matrix: usize,
 }
 
-/// Most that a group of so many parts adds to a row.
+/// Most columns that the adapters of a group of so many parts add to a row.
 fn tail(rank: usize, parts: usize) -> usize {
     parts * padded(rank)
 }
 
 impl Room {
-    /// Takes it from an arena.
+    /// Takes the room from an arena.
     pub fn new(needs: &Needs, arena: &mut Arena) -> Room {
         let Needs { config, largest, rank, kept, .. } = *needs;
         let Config { hidden, intermediate, heads, head_size: size, vocabulary, layers, .. } = *config;
@@ -169,7 +169,7 @@ impl Room {
         }
     }
 
-    /// Bytes of it, and at least those of staging.
+    /// Bytes of the room, and at least those that staging takes there.
     pub fn bytes(needs: &Needs) -> usize {
         let mut arena = Arena::counting();
         Room::new(needs, &mut arena);

@@ -1,4 +1,4 @@
-//! What a pass reads: frozen weights, and where the adapters beside them are.
+//! What a pass reads: frozen weights, and where the adapters' values are among the trained ones.
 
 use anyhow::{Result, ensure};
 
@@ -15,20 +15,20 @@ pub struct Group {
     pub parts: Vec<Part>,
     /// Values of an input row.
     pub into: usize,
-    /// Of all parts, and of their adapters' inner sides.
+    /// Where the dense weights of all parts are, with the adapters beside them.
     pub panel: Panel,
 }
 
 /// A linear map of a group.
 #[derive(Debug)]
 pub struct Part {
-    /// Of its parameters, without `.weight`.
+    /// What the names of its parameters begin with, such as `model.layers.0.self_attn.q_proj`.
     pub name: String,
     /// Values of an output row.
     pub out: usize,
-    /// `None` where the group keeps its panel.
+    /// Its weight in four bits; `None` where the group keeps its panel.
     pub packed: Option<Packed>,
-    /// A and B among the trained parameters.
+    /// Indices of A and B among the trained parameters.
     pub adapter: Option<[usize; 2]>,
 }
 
@@ -37,11 +37,11 @@ pub struct Part {
 pub enum Panel {
     /// Made anew for each use, in room that all groups share.
     Shared,
-    /// Kept.
+    /// Made once, and kept.
     Own(Address),
 }
 
-/// The linear maps of a layer.
+/// The linear maps of a layer, in groups that see the same input.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Groups {
@@ -57,13 +57,13 @@ pub struct Groups {
 pub struct Layer {
     pub input_norm: Address,
     pub post_attention_norm: Address,
-    /// Of queries, keys and values; 0 where they have none.
+    /// Biases of queries, keys and values side by side.
     pub bias: Address,
     pub groups: Groups,
 }
 
 impl Groups {
-    /// Of a layer, without weights; its adapters are added to `parameters`.
+    /// The groups of a layer, without weights; its adapters are added to `parameters`.
     pub fn new(config: &Config, shape: &AdapterShape, layer: usize, parameters: &mut Vec<Parameter>) -> Groups {
         let mut group = |parts: &[(String, Linear, [usize; 2])]| {
             let part = |(name, linear, [out, into]): &(String, Linear, [usize; 2])| {
@@ -90,12 +90,12 @@ impl Groups {
         }
     }
 
-    /// All of them.
+    /// All groups.
     pub fn all(&self) -> [&Group; 4] {
         [&self.qkv, &self.o, &self.gate_up, &self.down]
     }
 
-    /// All of them.
+    /// All groups.
     pub fn all_mut(&mut self) -> [&mut Group; 4] {
         [&mut self.qkv, &mut self.o, &mut self.gate_up, &mut self.down]
     }
@@ -108,18 +108,18 @@ pub struct Parameter {
     pub name: String,
     #[expect(missing_docs, reason = "the type says it")]
     pub shape: [usize; 2],
-    /// Values before it.
+    /// Trained values before its first one.
     pub start: usize,
 }
 
 impl Parameter {
-    /// Values.
+    /// How many values it has.
     pub fn values(&self) -> usize {
         self.shape[0] * self.shape[1]
     }
 }
 
-/// Rank of an adapter, as products take it.
+/// The rank that products are computed with: the next multiple of 8.
 pub fn padded(rank: usize) -> usize {
     rank.next_multiple_of(8)
 }
@@ -130,17 +130,17 @@ impl Group {
         self.parts.iter().map(|part| part.out).sum()
     }
 
-    /// What its adapters add to the inner side of a product.
+    /// Columns that its adapters add to the inner side of a product.
     pub fn tail(&self, rank: usize) -> usize {
         self.parts.iter().filter(|part| part.adapter.is_some()).count() * padded(rank)
     }
 
-    /// Values of the panel.
+    /// Values of the panel `[out + tail, into + tail]`.
     pub fn panel_values(&self, rank: usize) -> usize {
         (self.out() + self.tail(rank)) * (self.into + self.tail(rank))
     }
 
-    /// Each part with the columns before it, of the output and of the tail.
+    /// Each part with the number of columns before it, in the output and in the tail.
     pub fn placed(&self, rank: usize) -> impl Iterator<Item = (&Part, usize, usize)> {
         let mut before = (0, 0);
         self.parts.iter().map(move |part| {
@@ -159,12 +159,12 @@ pub struct Trained {
     pub parameters: Vec<Parameter>,
     /// Values, gradients, first and second moments.
     pub floats: [Address; 4],
-    /// Values of each.
+    /// Values of each of these.
     pub count: usize,
 }
 
 impl Trained {
-    /// Everything but the values is 0.
+    /// Takes memory on the GPU; gradients and moments begin as 0.
     pub fn new(gpu: &impl Gpu, parameters: Vec<Parameter>, values: &[f32]) -> Result<Trained> {
         let count = parameters.last().map_or(0, |last| last.start + last.values());
         ensure!(values.len() == count, "{} values for {count} trained ones", values.len());
@@ -175,12 +175,12 @@ impl Trained {
         Ok(Trained { parameters, floats, count })
     }
 
-    /// A parameter's values.
+    /// Where a parameter's values are.
     pub fn value(&self, index: usize) -> Address {
         self.floats[0].plus(self.parameters[index].start, FLOAT)
     }
 
-    /// A parameter's gradient, in floats.
+    /// Where a parameter's gradient is, in floats.
     pub fn gradient(&self, index: usize) -> Rows {
         let parameter = &self.parameters[index];
         Rows { at: self.floats[1].plus(parameter.start, FLOAT), stride: parameter.shape[1] }

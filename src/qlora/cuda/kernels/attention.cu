@@ -1,6 +1,6 @@
-// Causal attention over documents whose branches each see a shared prefix and themselves, in tiles of 64 queries or keys
-// (after Dao 2023): the matrix of all weights never exists. Queries, keys and values of a token stand side by side in a row:
-// heads, then key heads, then value heads.
+// Causal attention over documents whose branches each see a shared prefix and themselves, in tiles of 64 queries or
+// keys (after Dao 2023): the matrix of all weights never exists. Queries, keys and values of a token stand side by side
+// in a row: heads, then key heads, then value heads.
 #include "device.cuh"
 
 constexpr int TILE = 64;
@@ -18,8 +18,8 @@ struct KeyTile {
     int start, end, own_end, rest, rest_end;
 };
 
-// Where a value stands in a block of shared memory: groups of eight swap places, so that a column of eight rows lies in eight
-// banks.
+// Where a value stands in a block of shared memory: groups of eight swap places, so that a column of eight rows lies in
+// eight banks.
 template <int SIZE> DEVICE bf16 *at(bf16 *block, int row, int group) {
     return block + row * SIZE + (group ^ (row & 7)) * 8;
 }
@@ -35,19 +35,19 @@ DEVICE void fetch(bf16 *block, const bf16 *matrix, long long stride, int first, 
     }
 }
 
-// Of 16 rows from `row` on, 16 columns from 8 `group` on: the left factor of a product.
+// Loads 16 rows from `row` on, 16 columns from 8 `group` on, as the left factor of a product.
 template <int SIZE> DEVICE void left(u32 (&a)[4], bf16 *block, int row, int group) {
     int lane = threadIdx.x % 32;
     load_matrices(a, at<SIZE>(block, row + lane % 16, group + lane / 16));
 }
 
-// Of 16 rows from `row` on, 16 columns from 8 `group` on: as two right factors, the transposes of 8 rows each.
+// Loads 16 rows from `row` on, 16 columns from 8 `group` on, as two right factors: the transposes of 8 rows each.
 template <int SIZE> DEVICE void right_transposed(u32 (&b)[4], bf16 *block, int row, int group) {
     int lane = threadIdx.x % 32;
     load_matrices(b, at<SIZE>(block, row + lane / 16 * 8 + lane % 8, group + lane / 8 % 2));
 }
 
-// Of 16 rows from `row` on, 16 columns from 8 `group` on: as two right factors of 8 columns each.
+// Loads 16 rows from `row` on, 16 columns from 8 `group` on, as two right factors of 8 columns each.
 template <int SIZE> DEVICE void right(u32 (&b)[4], bf16 *block, int row, int group) {
     int lane = threadIdx.x % 32;
     load_matrices_transposed(b, at<SIZE>(block, row + lane % 16, group + lane / 16));

@@ -2,7 +2,7 @@
 // multiples of eight, and rows start at multiples of eight values.
 #include "device.cuh"
 
-// Of all threads of a block, the same to each; at most 32 warps.
+// The sum over all threads of a block, at most 32 warps; every thread gets it.
 DEVICE float block_sum(float value, float *warps) {
     for (int mask = 16; mask > 0; mask /= 2) value += shuffle_xor(value, mask);
     if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
@@ -172,8 +172,8 @@ DEVICE unsigned long long mix(unsigned long long z) {
     return z ^ (z >> 31);
 }
 
-// A block a row: every value or 0, the former times `kept`, onto the row of `onto` where there is one; 0 where 16 bits of a hash of
-// seed and place are below `bound`.
+// A block a row: every value or 0, the former times `kept`, onto the row of `onto` where there is one; 0 where 16 bits
+// of a hash of seed and place are below `bound`.
 KERNEL void drop_out(const bf16 *x, long long stride, const bf16 *onto, bf16 *to, long long to_stride, int width,
                      unsigned long long seed, u32 bound, float kept) {
     for (int quarter = threadIdx.x; quarter < width / 4; quarter += blockDim.x) {

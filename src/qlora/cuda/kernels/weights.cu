@@ -14,8 +14,8 @@ DEVICE float nf4(u32 code) {
 }
 
 // Eight values a thread, in bf16 or floats: each becomes the code that is nearest to its part of the largest of 64, as
-// bitsandbytes rounds it, which takes the inverse of the largest but in a last block that isn't full. The largest is NaN where
-// a value isn't finite.
+// bitsandbytes rounds it, which takes the inverse of the largest but in a last block that isn't full. The largest is
+// NaN where a value isn't finite.
 KERNEL void quantise(const void *from, int floats, long long count, u32 *packed, float *maxima) {
     constexpr float TINY = 1e-38f;
     long long index = ((long long)blockIdx.x * blockDim.x + threadIdx.x) * 8, block = index / 64;
@@ -51,8 +51,8 @@ KERNEL void quantise(const void *from, int floats, long long count, u32 *packed,
     packed[index / 8] = eight;
 }
 
-// Eight values a thread. The largest of each 64 is a float of `maxima`, or where there are codes, map[code] times that of
-// each 256 blocks, plus an offset. Rows of `columns` values, a multiple of eight.
+// Eight values a thread. The largest of each 64 is a float of `maxima`, or where there are codes, map[code] times that
+// of each 256 blocks, plus an offset. Rows of `columns` values, a multiple of eight.
 KERNEL void dequantise(const u32 *packed, const unsigned char *codes, const float *maxima, const float *map, float offset,
                        long long count, int columns, bf16 *to, long long stride) {
     float *values = reinterpret_cast<float *>(shared_bytes);
@@ -72,8 +72,8 @@ KERNEL void dequantise(const u32 *packed, const unsigned char *codes, const floa
     *reinterpret_cast<Eight *>(to + row * stride + column) = out;
 }
 
-// A block a row of `to`, whose `width` columns are zero but for `columns` from `left` on: those of `from`, times `scale`. Rows
-// beyond `rows` are zero.
+// A block a row of `to`, whose `width` columns are zero but for `columns` from `left` on: those of `from`, times
+// `scale`. Rows beyond `rows` are zero.
 KERNEL void place(const float *from, int rows, int columns, float scale, bf16 *to, long long stride, int left, int width) {
     for (int column = threadIdx.x; column < width; column += blockDim.x) {
         int own = column - left;
@@ -82,8 +82,8 @@ KERNEL void place(const float *from, int rows, int columns, float scale, bf16 *t
     }
 }
 
-// AdamW as torch computes it. `factor` scales gradients, `step` is the learning rate over the first moment's correction, `root` the root of
-// the second's.
+// AdamW as torch computes it. `factor` scales gradients, `step` is the learning rate over the first moment's
+// correction, `root` the root of the second's.
 KERNEL void adamw(float *values, float *gradients, float *first, float *second, long long count, float factor, float step,
                   float root, float keep, float beta1, float beta2, float eps) {
     long long threads = (long long)gridDim.x * blockDim.x;

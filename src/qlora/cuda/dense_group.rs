@@ -1,4 +1,5 @@
-//! A group of linear maps at work: products of their inputs and gradients with the frozen weights and the adapters.
+//! A group of linear maps with dense weights: products of their inputs and gradients with the frozen weights and the
+//! adapters.
 
 use anyhow::Result;
 
@@ -8,8 +9,9 @@ use super::ops::Ops;
 use super::weights::{Group, Panel, Part, padded};
 use crate::qlora::dropout::Dropout;
 
-/// `[W, s B; A, ·]`, and whom it belongs to. With dropout adapters see less than the frozen weights, and have products of their own.
-pub struct Work<'a, G> {
+/// A group of linear maps in a pass, its weights dense in the panel `[W, s B; A, ·]`. With dropout adapters see less
+/// than the frozen weights, and have products of their own.
+pub struct DenseGroup<'a, G> {
     engine: &'a Engine<G>,
     group: &'a Group,
     panel: Rows,
@@ -17,24 +19,24 @@ pub struct Work<'a, G> {
     dropout: Option<Dropout>,
 }
 
-/// An adapted part: where it begins in the outputs and in the tail.
+/// A part that has an adapter.
 struct Adapted<'a> {
     part: &'a Part,
     output: usize,
     tail: usize,
-    /// Parameters.
+    /// Indices of A and B among the trained parameters.
     a: usize,
     b: usize,
 }
 
-impl<'a, G: Gpu> Work<'a, G> {
+impl<'a, G: Gpu> DenseGroup<'a, G> {
     /// Makes the weights dense, if they aren't kept so, and puts the adapters beside them.
     pub fn new(
         engine: &'a Engine<G>,
         group: &'a Group,
         tokens: usize,
         dropout: Option<Dropout>,
-    ) -> Result<Work<'a, G>> {
+    ) -> Result<DenseGroup<'a, G>> {
         let (rank, scale) = (engine.shape.rank, engine.shape.scale());
         let tail = group.tail(rank);
         let at = match group.panel {
@@ -61,7 +63,7 @@ impl<'a, G: Gpu> Work<'a, G> {
                 None => ops.place(panel.at, [0, 0], 0.0, (beside, 0), [part.out, tail])?,
             }
         }
-        Ok(Work { engine, group, panel, tokens, dropout })
+        Ok(DenseGroup { engine, group, panel, tokens, dropout })
     }
 
     fn tail(&self) -> usize {
@@ -83,7 +85,7 @@ impl<'a, G: Gpu> Work<'a, G> {
         self.engine.gpu.multiply(product)
     }
 
-    /// x Aᵀ, behind x.
+    /// Writes x Aᵀ behind x.
     pub fn lows(&self, x: Rows) -> Result<()> {
         let (tail, into) = (self.tail(), self.group.into);
         if self.dropout.is_none() {
@@ -101,7 +103,7 @@ impl<'a, G: Gpu> Work<'a, G> {
         Ok(())
     }
 
-    /// What the adapter of a part sees of x.
+    /// What the adapter of a part sees of x: all of it, or with dropout a copy without what is left out.
     fn seen(&self, x: Rows, part: &Adapted) -> Result<Rows> {
         let Some(dropout) = self.dropout else { return Ok(x) };
         let to = Rows { stride: self.group.into, ..self.engine.room.dropped };
@@ -114,17 +116,17 @@ impl<'a, G: Gpu> Work<'a, G> {
         Ops(&self.engine.gpu).drop_out(x, to, added, (dropout, place), [self.tokens, self.group.into])
     }
 
-    /// x Wᵀ + s x Aᵀ Bᵀ of all parts; x Aᵀ stays behind x.
+    /// Writes x Wᵀ + s x Aᵀ Bᵀ of all parts to `to`, and x Aᵀ behind x.
     pub fn forward(&self, x: Rows, to: Rows) -> Result<()> {
         self.lows(x)?;
         let (out, inner) = (self.group.out(), self.group.into + self.tail());
         self.multiply(&Product::new([self.tokens, out], inner, x, self.panel.transposed(), to))
     }
 
-    /// The gradient of x, behind which x Aᵀ is; `dy` gets room behind it for s dy B. Those of the adapters are added up. `to`
-    /// may be x.
+    /// Writes the gradient of x to `to`, which may be x, and adds those of A and B to the trained parameters'
+    /// gradients. Behind x stands x Aᵀ; s dy B is written behind dy, which has room for it.
     pub fn backward(&self, x: Rows, dy: Rows, to: Rows) -> Result<()> {
-        let Work { tokens, group, engine, .. } = self;
+        let DenseGroup { tokens, group, engine, .. } = self;
         let (out, into, rank) = (group.out(), group.into, engine.shape.rank);
         for part in self.adapted() {
             let own = dy.from(0, part.output);

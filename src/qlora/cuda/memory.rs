@@ -11,13 +11,13 @@ use crate::qlora::model::{AdapterShape, Method};
 use crate::qlora::nf4::{BLOCK, NESTED_BLOCK};
 use crate::run::size;
 
-/// Of the driver, cuBLAS and its workspaces.
+/// Bytes that the driver, cuBLAS and its workspaces take.
 const OTHER: u64 = 800 << 20;
 
 /// Memory by part, and how it was made to fit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// Name and bytes.
+pub struct GpuMemoryPlan {
+    /// Each part's name and bytes.
     pub parts: Vec<(&'static str, u64)>,
     /// Layers whose values are kept for the way back; the others are computed twice.
     pub kept: usize,
@@ -25,21 +25,21 @@ pub struct Plan {
     pub panels: bool,
     #[expect(missing_docs, reason = "the type says it")]
     pub largest: Largest,
-    /// Of what adapters see.
+    /// Share of their input that adapters don't see in training.
     pub dropout: f64,
 }
 
-/// What a run is about.
+/// What is to be trained on a GPU.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Job<'a> {
+pub struct TrainingSetup<'a> {
     pub config: &'a Config,
     pub method: &'a Method,
     pub largest: Largest,
     pub dropout: f64,
 }
 
-impl Job<'_> {
+impl TrainingSetup<'_> {
     /// The adapters, and whether weights are in four bits.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Job<'_> {
         }
     }
 
-    /// What the room depends on.
+    /// What the room for passing values depends on.
     pub fn needs(&self, shape: &AdapterShape, kept: usize, panels: bool) -> Needs<'_> {
         let groups = Groups::new(self.config, shape, 0, &mut Vec::new());
         let largest_panel = groups.all().map(|group| group.panel_values(shape.rank)).into_iter().max().unwrap_or(0);
@@ -81,17 +81,18 @@ impl Job<'_> {
     }
 }
 
-impl Plan {
-    /// As few layers as possible are computed twice within `available` bytes, then dense weights are kept.
+impl GpuMemoryPlan {
+    /// Within `available` bytes as few layers as possible are computed twice; where none is, dense weights are kept if
+    /// they fit too.
     ///
     /// # Errors
-    /// When it doesn't fit, with what would help; and as [`Job::adapters`].
-    pub fn new(job: &Job, available: u64) -> Result<Plan> {
-        let (shape, four_bits) = job.adapters()?;
-        let layers = job.config.layers;
+    /// When it doesn't fit, with what would help; and as [`TrainingSetup::adapters`].
+    pub fn new(setup: &TrainingSetup, available: u64) -> Result<GpuMemoryPlan> {
+        let (shape, four_bits) = setup.adapters()?;
+        let layers = setup.config.layers;
         let make = |kept: usize, panels: bool| {
-            let parts = parts(job, shape, (four_bits, panels), kept);
-            Plan { parts, kept, panels, largest: job.largest, dropout: job.dropout }
+            let parts = parts(setup, shape, (four_bits, panels), kept);
+            GpuMemoryPlan { parts, kept, panels, largest: setup.largest, dropout: setup.dropout }
         };
         let least = make(1, !four_bits);
         if least.bytes() > available {
@@ -100,7 +101,7 @@ impl Plan {
                 size(least.bytes()),
                 size(available),
                 list(&least.parts),
-                what_fits(job, (shape, four_bits), available)
+                what_fits(setup, (shape, four_bits), available)
             );
         }
         if layers > 1 {
@@ -114,24 +115,24 @@ impl Plan {
         Ok(if all.bytes() <= available { all } else { make(layers, !four_bits) })
     }
 
-    /// In all.
+    /// Bytes of all parts.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|(_, bytes)| bytes).sum()
     }
 }
 
-impl std::fmt::Display for Plan {
+impl std::fmt::Display for GpuMemoryPlan {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} on the GPU: {}", size(self.bytes()), list(&self.parts))
     }
 }
 
-/// The largest batch that would fit, or what else helps.
-fn what_fits(job: &Job, (shape, four_bits): (&AdapterShape, bool), available: u64) -> String {
-    let tokens = job.largest.tokens;
+/// A hint: the largest batch that would fit, or what else helps.
+fn what_fits(setup: &TrainingSetup, (shape, four_bits): (&AdapterShape, bool), available: u64) -> String {
+    let tokens = setup.largest.tokens;
     let fits = |tokens: usize| {
-        let largest = Largest { tokens, rows: job.largest.rows.min(tokens), ..job.largest };
-        let parts = parts(&Job { largest, ..*job }, shape, (four_bits, !four_bits), 1);
+        let largest = Largest { tokens, rows: setup.largest.rows.min(tokens), ..setup.largest };
+        let parts = parts(&TrainingSetup { largest, ..*setup }, shape, (four_bits, !four_bits), 1);
         parts.iter().map(|(_, bytes)| bytes).sum::<u64>() <= available
     };
     let (mut most, mut too_many) = (0, tokens);
@@ -151,8 +152,13 @@ fn list(parts: &[(&'static str, u64)]) -> String {
     parts.join(", ")
 }
 
-fn parts(job: &Job, shape: &AdapterShape, (four_bits, panels): (bool, bool), kept: usize) -> Vec<(&'static str, u64)> {
-    let config = job.config;
+fn parts(
+    setup: &TrainingSetup,
+    shape: &AdapterShape,
+    (four_bits, panels): (bool, bool),
+    kept: usize,
+) -> Vec<(&'static str, u64)> {
+    let config = setup.config;
     let mut parameters: Vec<Parameter> = Vec::new();
     let groups = Groups::new(config, shape, 0, &mut parameters);
     let layers = config.layers as u64;
@@ -163,7 +169,7 @@ fn parts(job: &Job, shape: &AdapterShape, (four_bits, panels): (bool, bool), kep
     let packed = linears / 2 + linears / BLOCK as u64 + linears * FLOAT as u64 / (BLOCK * NESTED_BLOCK) as u64;
     let panel: usize = groups.all().iter().map(|group| group.panel_values(shape.rank)).sum();
     let trained: usize = parameters.iter().map(Parameter::values).sum();
-    let room = |kept: usize| Room::bytes(&job.needs(shape, kept, panels)) as u64;
+    let room = |kept: usize| Room::bytes(&setup.needs(shape, kept, panels)) as u64;
     vec![
         ("weights", (all - linears) * HALF as u64 + if four_bits && !panels { packed } else { 0 }),
         ("what is trained, with gradients and moments", 4 * (trained * FLOAT) as u64 * layers),
@@ -180,7 +186,7 @@ mod tests {
     use crate::architecture::QWEN2;
 
     /// Qwen2.5-7B, rank 16 on all linear maps.
-    fn plan(sequences: usize, available: u64) -> Result<Plan> {
+    fn plan(sequences: usize, available: u64) -> Result<GpuMemoryPlan> {
         let config = Config {
             architecture: &QWEN2,
             vocabulary: 152_064,
@@ -199,7 +205,7 @@ mod tests {
         let targets = targets.map(str::to_owned).to_vec();
         let method = Method::Qlora(AdapterShape { rank: 16, alpha: 32.0, rank_stabilised: false, targets, seed: 0 });
         let largest = Largest { tokens: sequences * 1024, rows: sequences * 1024, parts: sequences };
-        Plan::new(&Job { config: &config, method: &method, largest, dropout: 0.0 }, available)
+        GpuMemoryPlan::new(&TrainingSetup { config: &config, method: &method, largest, dropout: 0.0 }, available)
     }
 
     #[test]
