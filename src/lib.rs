@@ -52,6 +52,7 @@ pub mod generator;
 pub mod indonesian;
 pub mod learner;
 pub mod prompt;
+pub mod publish;
 pub mod run;
 
 pub mod gguf;
@@ -63,3 +64,5 @@ pub mod task;
 pub mod architecture;
 pub mod lines;
 pub mod stop;
+
+pub mod error;

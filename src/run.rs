@@ -1,39 +1,29 @@
 //! What every stage shares: hashes, manifests, append-only logs, and the kinds of failure.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Set by Ctrl-C or SIGTERM; long work looks at it between steps.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+pub use crate::error::EnvironmentFailure;
+use crate::stop::Stop;
+
+/// For what isn't handed the wish to stop yet; it goes with the last of that.
+static STOP: OnceLock<Stop> = OnceLock::new();
+
+/// Lets [`interrupted`] look at this wish.
+pub fn follow(stop: &Stop) {
+    STOP.get_or_init(|| stop.clone());
+}
 
 /// Whether the user asked to stop.
 pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+    STOP.get().is_some_and(Stop::wished)
 }
-
-/// From here on, the first Ctrl-C or SIGTERM asks to stop and the second one stops at once.
-///
-/// # Errors
-/// When the handler can't be installed.
-pub fn watch_for_interrupts() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .context("cannot watch for Ctrl-C")
-}
-
-/// A failure of disk, memory or engine rather than of what the user gave: exit code 5.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct EnvironmentFailure(pub String);
 
 /// Lowercase hexadecimal of a finished hash.
 pub fn hex(hash: Sha256) -> String {
@@ -93,39 +83,6 @@ pub fn sha256_tokens(tokens: &[u32]) -> String {
 /// Now, in UTC, to the second.
 pub fn timestamp() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Writes a file as a whole or not at all: beside it first, then renamed over it.
-///
-/// # Errors
-/// [`EnvironmentFailure`] that names the file.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = path.with_extension("part");
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
-}
-
-/// [`write_atomically`] of a value as indented JSON.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    write_atomically(path, text.as_bytes())
-}
-
-/// Writes a file as a whole or not at all, as `write` makes it.
-///
-/// # Errors
-/// [`EnvironmentFailure`] that names the file when it can't be written; and the error of `write`.
-pub fn write_lines(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-    let beside = path.with_extension("part");
-    let failed = |error: std::io::Error| EnvironmentFailure(format!("cannot write {}: {error}", path.display()));
-    let mut file = BufWriter::new(File::create(&beside).map_err(failed)?);
-    write(&mut file).map_err(|error| match error.downcast::<std::io::Error>() {
-        Ok(error) => failed(error).into(),
-        Err(error) => error,
-    })?;
-    file.flush().and_then(|()| std::fs::rename(&beside, path)).map_err(|error| failed(error).into())
 }
 
 /// A file of JSON lines that only grows: each line is on disk before the next piece of work starts.

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// From the ground up; a module may import from the layers below its own.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
+    &["error"],
     &["lines", "stop", "architecture"],
     &["gguf", "reel", "task", "prediction", "scores"],
-    &["prompt", "config", "generator", "learner", "run", "indonesian"],
+    &["prompt", "config", "generator", "learner", "publish", "run", "indonesian"],
     &["llama", "baseline", "qlora"],
     &["ask"],
     &["data", "predict", "score", "report", "train", "export", "doctor"],
@@ -23,6 +24,7 @@ const SAME_LAYER: [(&str, &str); 8] = [
     ("generator", "config"),
     ("generator", "prompt"),
     ("prompt", "run"),
+    ("prompt", "publish"),
     ("report", "score"),
 ];
 

@@ -1,42 +1,43 @@
 //! `reels compare`: which of several results is better, and what a test set can show.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
 use super::{Code, folder};
 use crate::ask::Manifest;
 use crate::cli::CompareArgs;
-use crate::config::with_file;
+use crate::config::SettingsFile;
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
+use crate::publish::{write_bytes, write_json};
 use crate::report::{self, RunDifference};
-use crate::run::{EnvironmentFailure, write_atomically, write_json};
+use crate::run::EnvironmentFailure;
 use crate::score::Table;
 use crate::score::compare::{Run, compare};
 use crate::score::significance::{smallest_accuracy_difference, smallest_difference};
 
-pub(super) fn run(args: CompareArgs, config: Option<&Path>) -> Result<Code> {
+pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
     if args.plan {
         return plan(&args);
     }
-    let settings = with_file(args.settings, "compare", config)?.resolve()?;
+    let settings = file.add("compare", args.settings)?.resolve()?;
     let (runs, differing) = read_runs(&args.directories)?;
-    let comparison = compare(&runs, &settings)?;
+    let comparison = compare(&runs, &settings.score)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
         println!("{}", report::comparison(&comparison, &differing));
     }
-    if let Some(directory) = args.output {
+    if let Some(directory) = settings.output {
         std::fs::create_dir_all(&directory)
             .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", directory.display())))?;
         let page = report::comparison_html(&comparison, &differing)?;
-        write_atomically(&directory.join("comparison.html"), page.as_bytes())?;
+        write_bytes(&directory.join("comparison.html"), page.as_bytes())?;
         let text = report::comparison_markdown(&comparison, &differing);
-        write_atomically(&directory.join("comparison.md"), text.as_bytes())?;
-        write_atomically(&directory.join("comparison.tex"), report::comparison_latex(&comparison).as_bytes())?;
+        write_bytes(&directory.join("comparison.md"), text.as_bytes())?;
+        write_bytes(&directory.join("comparison.tex"), report::comparison_latex(&comparison).as_bytes())?;
         write_json(&directory.join("comparison.json"), &comparison)?;
         eprintln!("report: {}", directory.join("comparison.html").display());
     }

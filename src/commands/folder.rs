@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::ask::{Inputs, Manifest};
+use crate::publish::Draft;
 use crate::run::{EnvironmentFailure, timestamp};
 
 const RUNS: &str = "eval/runs";
@@ -81,11 +82,10 @@ pub(super) fn manifest_json(folder: &Path) -> Result<Option<Value>> {
 /// Points `eval/latest` at a run below `eval/runs`.
 pub(super) fn point_latest_at(folder: &Path) -> Result<()> {
     let Ok(below) = folder.strip_prefix("eval") else { return Ok(()) };
-    let beside = Path::new("eval/.latest");
-    let _ = std::fs::remove_file(beside);
-    std::os::unix::fs::symlink(below, beside)
-        .and_then(|()| std::fs::rename(beside, LATEST))
-        .map_err(|error| EnvironmentFailure(format!("cannot point {LATEST} at {}: {error}", folder.display())).into())
+    let link = Draft::of(Path::new(LATEST));
+    std::os::unix::fs::symlink(below, link.path())
+        .map_err(|error| EnvironmentFailure(format!("cannot point {LATEST} at {}: {error}", folder.display())))?;
+    link.publish()
 }
 
 fn short(hash: Option<String>) -> String {

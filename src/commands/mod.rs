@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::{Cli, Command};
-use crate::config::with_file;
-use crate::run::EnvironmentFailure;
+use crate::config::SettingsFile;
+use crate::error::Kind;
 use crate::stop::Stop;
 
 /// How the program ends.
@@ -51,8 +51,10 @@ pub enum Code {
 impl Code {
     /// The exit code of a command that ended with an error.
     pub fn of(error: &anyhow::Error) -> Code {
-        let environment = error.chain().any(|cause| cause.is::<EnvironmentFailure>());
-        if environment { Code::EnvironmentFailed } else { Code::BadInput }
+        match Kind::of(error) {
+            Kind::Input => Code::BadInput,
+            Kind::Environment => Code::EnvironmentFailed,
+        }
     }
 }
 
@@ -76,19 +78,22 @@ impl From<Code> for ExitCode {
 /// Ready to be shown: they name the file and value and end in a hint.
 pub fn run(cli: Cli) -> Result<Code> {
     let stop = Stop::on_interrupt()?;
-    let config = cli.config.as_deref();
+    let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
         Command::Eval(overrides) => {
-            let (predict, scoring) = with_file(overrides, "eval", config)?.resolve()?;
+            let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
             eval::run(predict, &scoring, &stop)
         }
-        Command::Predict(overrides) => predict::run(with_file(overrides, "predict", config)?.resolve()?, &stop),
-        Command::Score(overrides) => score::run(with_file(overrides, "score", config)?.resolve()?),
-        Command::Compare(args) => compare::run(args, config),
-        Command::Report(args) => report::run(args, config),
-        Command::Train(flags) => train::run(flags, config),
-        Command::Export(overrides) => export::run(with_file(overrides, "export", config)?.resolve()?),
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Prompt(command) => prompt::run(command),
+        Command::Predict(overrides) => predict::run(file.add("predict", overrides)?.resolve()?, &stop),
+        Command::Score(overrides) => score::run(file.add("score", overrides)?.resolve()?),
+        Command::Compare(args) => compare::run(args, &file),
+        Command::Report(args) => report::run(args, &file),
+        Command::Train(flags) => train::run(flags, &file, &stop),
+        Command::Export(args) => {
+            let settings = file.add("export", args.settings)?;
+            export::run(settings.resolve(args.directory, args.adapter)?, &stop)
+        }
+        Command::Doctor(args) => doctor::run(args, &file),
+        Command::Prompt(command) => prompt::run(command, &file),
     }
 }

@@ -14,7 +14,8 @@ use crate::config::{LabelMode, ModelName, PredictSettings};
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
 use crate::prediction::{Prediction, read_predictions};
 use crate::prompt::PromptSet;
-use crate::run::{Log, machine, timestamp, write_json};
+use crate::publish::write_json;
+use crate::run::{Log, machine, timestamp};
 use crate::stop::Stop;
 use crate::task::check_reference;
 

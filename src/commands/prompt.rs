@@ -2,19 +2,23 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::Code;
 use crate::ask::{Answerer, Format, Prompts, Records};
 use crate::cli::{PromptCommand, RenderArgs};
-use crate::config::PredictOverrides;
+use crate::config::{PromptOverrides, SettingsFile};
+use crate::error::Hint;
 use crate::predict::select_tasks;
 use crate::prompt::{PromptSet, fit};
 
-pub(super) fn run(command: PromptCommand) -> Result<Code> {
+pub(super) fn run(command: PromptCommand, file: &SettingsFile) -> Result<Code> {
     match command {
-        PromptCommand::List { prompts } => list(&PromptSet::find(prompts.as_deref())?),
-        PromptCommand::Render(args) => render(args)?,
+        PromptCommand::List { prompts } => {
+            let settings = file.add("prompt", PromptOverrides { prompts, ..PromptOverrides::default() })?;
+            list(&PromptSet::find(settings.prompts.as_deref())?);
+        }
+        PromptCommand::Render(args) => render(args, file)?,
         PromptCommand::Eject { folder } => eject(&folder)?,
     }
     Ok(Code::Done)
@@ -32,29 +36,23 @@ fn list(prompts: &PromptSet) {
     println!("{table}");
 }
 
-fn render(args: RenderArgs) -> Result<()> {
-    let overrides = PredictOverrides {
-        model: args.model.clone(),
-        prompts: args.prompts.clone(),
-        max_prompt_tokens: args.max_prompt_tokens,
-        ..PredictOverrides::default()
-    };
-    let settings = overrides.resolve()?;
-    let found = match args.model {
-        Some(_) => Prompts::find(&settings)?,
-        None => Prompts::of(PromptSet::find(args.prompts.as_deref())?),
-    };
+fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
+    let (settings, of_model) = file.add("prompt", args.settings)?.resolve()?;
+    let found =
+        if of_model { Prompts::find(&settings)? } else { Prompts::of(PromptSet::find(settings.prompts.as_deref())?) };
     let prompts = &found.set;
-    let tasks = select_tasks(&prompts.tasks, &args.task)?;
-    let records = Records::open(args.data.as_deref())?;
+    let tasks = select_tasks(&prompts.tasks, &settings.tasks)?;
+    let records = Records::open(settings.data.as_deref())?;
     let reels = records.read()?;
     let reel = match &args.id {
         None => &reels[0],
-        Some(id) => reels.iter().find(|reel| reel.id == *id).with_context(|| {
-            format!("{} has no record {id:?}\nhint: ids look like {:?}", records.lines.name(), reels[0].id)
-        })?,
+        Some(id) => reels
+            .iter()
+            .find(|reel| reel.id == *id)
+            .with_context(|| format!("{} has no record {id:?}", records.lines.name()))
+            .with_hint(|| format!("ids look like {:?}", reels[0].id))?,
     };
-    if args.model.is_none() {
+    if !of_model {
         for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
             for message in prompts.render(reel, task)? {
                 println!("--- {}: {}\n{}", task.name, message.role, message.content);
@@ -64,7 +62,7 @@ fn render(args: RenderArgs) -> Result<()> {
     }
     let answerer = Answerer::open(&settings, &prompts.tasks)?;
     let Format::Chat { chat, tokenizer, budget } = answerer.format(answerer.budget(&settings, &found)?) else {
-        anyhow::bail!("a baseline reads no prompt\nhint: name a .gguf file with --model");
+        bail!(anyhow!("a baseline reads no prompt").hint("name a .gguf file with --model"));
     };
     let rendered = fit(reel, prompts, chat, tokenizer, budget).with_context(|| format!("record {:?}", reel.id))?;
     for index in tasks {
@@ -83,10 +81,9 @@ fn render(args: RenderArgs) -> Result<()> {
 fn eject(folder: &Path) -> Result<()> {
     let prompts = PromptSet::embedded()?;
     if let Some(name) = prompts.file_names().find(|name| folder.join(name).exists()) {
-        ensure!(
-            false,
-            "{} is there already\nhint: name another folder: reels prompt eject DIR",
-            folder.join(name).display()
+        bail!(
+            anyhow!("{} is there already", folder.join(name).display())
+                .hint("name another folder: reels prompt eject DIR")
         );
     }
     prompts.write_to(folder)?;

@@ -2,57 +2,60 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::compare::read_runs;
 use super::{Code, folder};
 use crate::ask::Manifest;
 use crate::cli::ReportArgs;
-use crate::config::{ReportFormat, with_file};
+use crate::config::{ReportFormat, ReportOverrides, SettingsFile};
+use crate::error::Hint;
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
+use crate::publish::write_bytes;
 use crate::report::{self, Report, Rows};
-use crate::run::write_atomically;
 use crate::score::compare::{Comparison, compare};
 use crate::scores::Scores;
 use crate::task::Task;
 
-pub(super) fn run(args: ReportArgs, config: Option<&Path>) -> Result<Code> {
+pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
     let manifest = folder::manifest_json(&args.directory)?.unwrap_or(Value::Null);
     if manifest["command"] == "train" {
-        return training(&args, &manifest);
+        return training(&args.directory, args.settings, &manifest);
     }
-    let settings = with_file(args.settings, "compare", config)?.resolve()?;
+    let settings = file.add("report", args.settings)?.resolve()?;
     let result = ResultFiles::read(&args.directory)?;
-    let ladder = if args.against.is_empty() {
+    let ladder = if settings.against.is_empty() {
         None
     } else {
-        let directories: Vec<PathBuf> = args.against.iter().chain([&args.directory]).cloned().collect();
-        Some(compare(&read_runs(&directories)?.0, &settings)?)
+        let directories: Vec<PathBuf> = settings.against.iter().chain([&args.directory]).cloned().collect();
+        Some(compare(&read_runs(&directories)?.0, &settings.score)?)
     };
-    let formats = if args.format.is_empty() { &ReportFormat::ALL[..] } else { &args.format };
-    for path in write(&args.directory, &result.report(ladder.as_ref()), formats)? {
+    for path in write(&args.directory, &result.report(ladder.as_ref()), &settings.formats)? {
         println!("{}", path.display());
     }
     Ok(Code::Done)
 }
 
-/// Writes the page of a training run.
-fn training(args: &ReportArgs, manifest: &Value) -> Result<Code> {
+/// Writes the page of a training run. What the settings file says is about results.
+fn training(directory: &Path, flags: ReportOverrides, manifest: &Value) -> Result<Code> {
     ensure!(
-        args.format.is_empty() || args.format == [ReportFormat::Html],
-        "the report of a training run is a page\nhint: leave out --format"
+        flags.format.is_none_or(|formats| formats == [ReportFormat::Html]),
+        anyhow!("the report of a training run is a page").hint("leave out --format")
     );
-    let curves = |directory: &PathBuf| {
+    let curves = |directory: &Path| {
         let path = directory.join("metrics.jsonl");
         let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}\nhint: a training run has one", path.display()))?;
+            .with_context(|| format!("cannot read {}", path.display()))
+            .hint("a training run has one")?;
         report::Curves::read(directory.display().to_string(), &text)
     };
-    let runs = std::iter::once(&args.directory).chain(&args.against).map(curves).collect::<Result<Vec<_>>>()?;
-    let path = args.directory.join("report.html");
-    write_atomically(&path, report::training_html(&runs, manifest)?.as_bytes())?;
+    let against = flags.against.unwrap_or_default();
+    let directories = std::iter::once(directory).chain(against.iter().map(PathBuf::as_path));
+    let runs = directories.map(curves).collect::<Result<Vec<_>>>()?;
+    let path = directory.join("report.html");
+    write_bytes(&path, report::training_html(&runs, manifest)?.as_bytes())?;
     println!("{}", path.display());
     Ok(Code::Done)
 }
@@ -70,12 +73,13 @@ impl ResultFiles {
         let path = directory.join("scores.json");
         ensure!(
             path.is_file(),
-            "{} is not a result directory: it has no scores.json\nhint: `reels eval` and `reels score` write one",
-            directory.display()
+            anyhow!("{} is not a result directory: it has no scores.json", directory.display())
+                .hint("`reels eval` and `reels score` write one")
         );
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let scores = serde_json::from_str(&text)
-            .with_context(|| format!("{} holds no scores\nhint: run `reels score` again", path.display()))?;
+            .with_context(|| format!("{} holds no scores", path.display()))
+            .hint("run `reels score` again")?;
         Ok(ResultFiles {
             scores,
             rows: Rows::read(Lines::open(&directory.join("rows.jsonl"), "rows")?)?,
@@ -107,7 +111,7 @@ pub(super) fn write(directory: &Path, report: &Report, formats: &[ReportFormat])
             ReportFormat::Card => ("model-card.md", report::model_card(report)),
         };
         let path = directory.join(name);
-        write_atomically(&path, text.as_bytes())?;
+        write_bytes(&path, text.as_bytes())?;
         Ok(path)
     };
     formats.iter().map(write).collect()

@@ -8,7 +8,7 @@ mod inherit;
 mod leaks;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -19,27 +19,29 @@ use self::data::{Data, write_probe};
 use self::device::Device;
 use self::inherit::{Stored, inputs, manifest};
 use super::Code;
-use crate::config::{TrainMethod, TrainOverrides, TrainSettings, with_file};
+use crate::config::{SettingsFile, TrainMethod, TrainOverrides, TrainSettings};
 use crate::gguf::FloatType;
 use crate::learner::Learner;
 use crate::prompt::PromptSet;
+use crate::publish::write_json;
 use crate::qlora::directory::{copy_texts, write_config};
 use crate::qlora::memory::Largest;
-use crate::run::{EnvironmentFailure, timestamp, write_json};
+use crate::run::{EnvironmentFailure, timestamp};
+use crate::stop::Stop;
 use crate::train::preview;
 use crate::train::run_folder::{RunFolder, last_checkpoint};
 use crate::train::schedule::Schedule;
 use crate::train::sequences::Sequence;
 use crate::train::trainer::{Ending, State, Training, train};
 
-pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> {
+pub(super) fn run(flags: TrainOverrides, file: &SettingsFile, stop: &Stop) -> Result<Code> {
     let (overrides, stored) = if flags.resume == Some(true) {
-        let output = flags.output.clone().or(with_file(TrainOverrides::default(), "train", config)?.output);
+        let output = flags.output.clone().or(file.add("train", TrainOverrides::default())?.output);
         let stored = Stored::read(output)?;
         (stored.settings(flags)?, Some(stored))
     } else {
         let (epochs, steps) = (flags.epochs.is_some(), flags.steps.is_some());
-        let mut overrides = with_file(flags, "train", config)?;
+        let mut overrides = file.add("train", flags)?;
         // One of the two as a flag takes the place of the other in the file.
         overrides.steps = overrides.steps.filter(|_| !epochs);
         overrides.epochs = overrides.epochs.filter(|_| !steps);
@@ -99,7 +101,7 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
         None => prepared.begin(&settings, &overrides, inputs)?,
     };
     write_json(&output.join("manifest.json"), &manifest)?;
-    prepared.train(&settings, run, learner.as_mut(), &mut state, manifest)
+    prepared.train(&settings, run, learner.as_mut(), &mut state, manifest, stop)
 }
 
 /// All that a run trains on, read and checked, before the weights are loaded.
@@ -164,6 +166,7 @@ impl PreparedRun {
         learner: &mut dyn Learner,
         state: &mut State,
         mut manifest: Value,
+        stop: &Stop,
     ) -> Result<Code> {
         let schedule = &self.schedule;
         let training = Training {
@@ -172,6 +175,7 @@ impl PreparedRun {
             seed: settings.seed,
             sequences: &self.data.sequences,
             dev: self.dev.as_ref().map_or(&[], |dev| &dev.sequences),
+            stop,
         };
         let bar = show::bar(schedule, state);
         let ending = train(&training, learner, &mut run, state, &mut |event| show::event(&bar, &event));

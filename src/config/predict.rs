@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{BUNDLED_MODEL, DEFAULT_SEED};
+use super::{BUNDLED_MODEL, DEFAULT_SEED, cores};
+use crate::error::Hint;
 
 /// Overrides for [`PredictSettings`].
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -188,7 +189,6 @@ impl PredictOverrides {
                 value.unwrap_or(0)
             );
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(PredictSettings {
             model: model_name(self.model.as_deref().unwrap_or(BUNDLED_MODEL))?,
             adapter: self.adapter,
@@ -205,7 +205,7 @@ impl PredictOverrides {
                 width: self.width,
                 ubatch: self.ubatch.unwrap_or(512),
                 kv_type: self.kv_type.unwrap_or(KvType::F16),
-                threads: self.threads.unwrap_or(cores),
+                threads: self.threads.unwrap_or_else(cores),
                 reproducible: self.reproducible.unwrap_or(false),
             },
         })
@@ -217,7 +217,7 @@ fn model_name(name: &str) -> Result<ModelName> {
         return Ok(ModelName::Baseline(baseline.to_owned()));
     }
     if name.starts_with("http://") || name.starts_with("https://") {
-        bail!("--model {name}: this build can't ask an endpoint yet\nhint: name a .gguf file");
+        bail!(anyhow!("--model {name}: this build can't ask an endpoint yet").hint("name a .gguf file"));
     }
     Ok(ModelName::Gguf(PathBuf::from(name)))
 }

@@ -16,7 +16,8 @@ use crate::gguf::{FloatType, Layout};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::config::Config;
 use crate::qlora::merge::{Change, Merge};
-use crate::run::{EnvironmentFailure, interrupted};
+use crate::run::EnvironmentFailure;
+use crate::stop::Stop;
 
 /// How far an adapter moved each tensor, by the checkpoint's names.
 pub type Changes = BTreeMap<String, Change>;
@@ -27,7 +28,7 @@ pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 /// Writes a model with matrices as `stored`, and norms and biases in 32 bits.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file; and as [`Merge::tensor`].
+/// [`EnvironmentFailure`] that names the file; as [`Merge::tensor`]; and when it was stopped.
 pub fn model(
     path: &Path,
     merge: &Merge,
@@ -35,13 +36,14 @@ pub fn model(
     provenance: &Provenance,
     stored: FloatType,
     progress: Progress,
+    stop: &Stop,
 ) -> Result<Changes> {
     let tensors = stored_tensors(parts.config, stored, FloatType::F32);
     let header: Vec<Described> =
         tensors.iter().map(|(tensor, dtype)| (tensor.gguf.clone(), tensor.shape.clone(), *dtype)).collect();
     let layout = Layout::new(&metadata::model(parts, provenance, stored), &header)?;
     let file = Placed::create(path, &layout)?;
-    file.merged(merge, &tensors, progress)
+    file.merged(merge, &tensors, progress, stop)
 }
 
 /// Writes an adapter alone, in 32 bits, with its scale folded into the second halves.
@@ -84,6 +86,7 @@ pub fn safetensors(
     config: &Config,
     stored: FloatType,
     progress: Progress,
+    stop: &Stop,
 ) -> Result<Changes> {
     let mut tensors = stored_tensors(config, stored, stored);
     // Rows change places in a GGUF alone.
@@ -111,7 +114,7 @@ pub fn safetensors(
     places.iter_mut().for_each(|(start, _)| *start += data);
     let layout = Layout { header, tensors: places, bytes: data + at };
     let file = Placed::create(path, &layout)?;
-    file.merged(merge, &tensors, progress)
+    file.merged(merge, &tensors, progress, stop)
 }
 
 /// Name, shape and type.
@@ -161,13 +164,19 @@ impl Placed<'_> {
         rows.try_for_each(|(row, bytes)| self.write(index, (tensor.gguf_row(first + row) * row_bytes) as u64, bytes))
     }
 
-    fn merged(&self, merge: &Merge, tensors: &[(TensorInfo, FloatType)], progress: Progress) -> Result<Changes> {
+    fn merged(
+        &self,
+        merge: &Merge,
+        tensors: &[(TensorInfo, FloatType)],
+        progress: Progress,
+        stop: &Stop,
+    ) -> Result<Changes> {
         let mut changes = Changes::new();
         for (index, (tensor, dtype)) in tensors.iter().enumerate() {
             let name = &tensor.name;
             let written = AtomicU64::new(0);
             let change = merge.tensor(tensor, *dtype, &|at, bytes| {
-                ensure!(!interrupted(), "interrupted");
+                ensure!(!stop.wished(), "interrupted");
                 self.write_rows(index, tensor, at, bytes)?;
                 written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 progress(bytes.len() as u64);

@@ -17,8 +17,8 @@ use super::row::{RowScorer, Thresholds};
 use crate::config::MetricSettings;
 use crate::lines::{Lines, Place};
 use crate::prediction::{Prediction, not_a_prediction};
+use crate::publish::publish;
 use crate::reel::{Reel, each_reel, reel_at};
-use crate::run::write_lines;
 use crate::task::{Task, check_reference};
 
 /// Rows that are scored between two writes: they are held in memory.
@@ -108,7 +108,7 @@ impl<'a> Join<'a> {
         path: &Path,
         written: &dyn Fn(u64),
     ) -> Result<()> {
-        write_lines(path, |file| {
+        publish(path, |file| {
             for entries in self.entries.chunks(CHUNK) {
                 let line = |scorer: &mut RowScorer, entry: &Entry| -> Result<Vec<u8>> {
                     let (prediction, reel) = self.pair(entry)?;

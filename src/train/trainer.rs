@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -10,8 +10,10 @@ use super::run_folder::RunFolder;
 use super::schedule::Schedule;
 use super::sequences::Sequence;
 use crate::config::Optimisation;
+use crate::error::Hint;
 use crate::learner::{Batch, Learner, Update};
-use crate::run::{interrupted, sha256};
+use crate::run::sha256;
+use crate::stop::Stop;
 
 /// How far a run is: all that a checkpoint needs beside the parameters.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -92,6 +94,7 @@ pub struct Training<'a> {
     pub sequences: &'a [Sequence],
     /// What is evaluated on; empty where there is no dev data.
     pub dev: &'a [Sequence],
+    pub stop: &'a Stop,
 }
 
 /// Trains from `state` on. Each step is logged, each checkpoint is whole before an older one goes.
@@ -153,7 +156,7 @@ fn step(
     let step = state.step;
     let (mut loss, mut weight, mut tokens, mut computed_tokens) = (0.0, 0.0, 0, 0);
     for (index, batch) in training.schedule.batches(step).into_iter().enumerate() {
-        if interrupted() {
+        if training.stop.wished() {
             return Ok(None);
         }
         let mut joined = Batch::default();
@@ -179,9 +182,12 @@ fn step(
     }
     ensure!(
         loss.is_finite() && grad_norm.is_finite(),
-        "the loss of step {} is {loss}, the norm of its gradients {grad_norm}: training can't go on\n{}\nhint: lower --lr, or raise --warmup, in a new run",
-        step + 1,
-        run.kept()
+        anyhow!(
+            "the loss of step {} is {loss}, the norm of its gradients {grad_norm}: training can't go on\n{}",
+            step + 1,
+            run.kept()
+        )
+        .hint("lower --lr, or raise --warmup, in a new run")
     );
     let seconds = started.elapsed().as_secs_f64();
     state.step += 1;
@@ -196,7 +202,7 @@ fn step(
 fn evaluate(training: &Training, learner: &mut dyn Learner, run: &RunFolder) -> Result<Option<f64>> {
     let (mut loss, mut weight) = (0.0, 0.0);
     for sequence in training.dev {
-        if interrupted() {
+        if training.stop.wished() {
             return Ok(None);
         }
         loss += learner.evaluate(&sequence.batch)?;
@@ -204,9 +210,8 @@ fn evaluate(training: &Training, learner: &mut dyn Learner, run: &RunFolder) -> 
     }
     ensure!(
         loss.is_finite(),
-        "the loss on the dev data is {}: training can't go on\n{}\nhint: lower --lr in a new run",
-        loss / weight,
-        run.kept()
+        anyhow!("the loss on the dev data is {}: training can't go on\n{}", loss / weight, run.kept())
+            .hint("lower --lr in a new run")
     );
     Ok(Some(loss / weight))
 }

@@ -2,8 +2,8 @@ use std::path::Path;
 
 use super::*;
 use crate::config::{Duration, ScheduleKind};
+use crate::error::{Kind, environment};
 use crate::learner::Document;
-use crate::run::EnvironmentFailure;
 
 /// Has one number as its parameter, which falls by the learning rate with every step; its loss on dev data is given.
 #[derive(Default)]
@@ -18,12 +18,18 @@ struct Scripted {
     /// The step whose loss is no number.
     diverges_at: Option<usize>,
     disk_is_full: bool,
+    /// Wished by itself while the batch of this number is learned from.
+    stops_at: Option<usize>,
+    stop: Stop,
 }
 
 impl Learner for Scripted {
     fn accumulate(&mut self, batch: &Batch, seed: u64) -> Result<f64> {
         self.accumulated = (self.accumulated.0 + batch.weight(), self.accumulated.1 + 1);
         self.seeds.push(seed);
+        if self.stops_at == Some(self.seeds.len()) {
+            self.stop.wish();
+        }
         Ok(if self.diverges_at == Some(self.steps.len()) { f64::NAN } else { 2.0 * batch.weight() })
     }
 
@@ -43,7 +49,7 @@ impl Learner for Scripted {
     fn save(&mut self, directory: &Path) -> Result<()> {
         if self.disk_is_full {
             std::fs::write(directory.join("half"), "x").unwrap();
-            return Err(EnvironmentFailure("cannot write adapter: no space left".into()).into());
+            return Err(environment("cannot write adapter: no space left"));
         }
         std::fs::write(directory.join("adapter"), self.parameter.to_string())?;
         Ok(std::fs::write(directory.join("optimizer.safetensors"), "moments")?)
@@ -102,16 +108,20 @@ impl Bench {
     }
 
     fn train(&mut self, learner: &mut Scripted, dev: bool) -> Result<Ending> {
+        let stop = learner.stop.clone();
         let training = Training {
             schedule: &self.schedule,
             optimisation: &self.optimisation,
             seed: 7,
             sequences: &self.sequences,
             dev: if dev { &self.sequences[..1] } else { &[] },
+            stop: &stop,
         };
         let mut run = RunFolder::open(self.folder.path(), self.state.step).unwrap();
         let ending = train(&training, learner, &mut run, &mut self.state, &mut |_| ())?;
-        run.finish(&self.state)?;
+        if ending != Ending::Interrupted {
+            run.finish(&self.state)?;
+        }
         Ok(ending)
     }
 
@@ -183,6 +193,30 @@ fn a_full_disk_leaves_the_checkpoint_before() {
     let error = bench.train(&mut learner, false).unwrap_err();
     let message = format!("{error:#}");
     assert!(message.contains("the checkpoint of step 6 is not written") && message.contains("step-3"), "{message}");
-    assert!(error.chain().any(|cause| cause.is::<EnvironmentFailure>()));
+    assert_eq!(Kind::of(&error), Kind::Environment);
     assert_eq!(bench.checkpoints(), ["step-3"], "what was half written is gone");
+}
+
+#[test]
+fn what_a_killed_run_was_writing_is_cleared_away() {
+    let (mut bench, mut learner) = (Bench::new(3, None), Scripted::default());
+    let half = bench.folder.path().join("checkpoints/step-3.0123.part");
+    std::fs::create_dir_all(&half).unwrap();
+    std::fs::write(half.join("adapter"), "x").unwrap();
+    bench.schedule.steps = 3;
+    bench.train(&mut learner, false).unwrap();
+    assert_eq!(bench.checkpoints(), ["step-3"]);
+}
+
+#[test]
+fn a_run_that_is_stopped_keeps_its_whole_steps_and_goes_on() {
+    // Within the fourth step, whose first batch is lost.
+    let mut bench = Bench::new(100, None);
+    let mut stopped = Scripted { stops_at: Some(6), ..Scripted::default() };
+    assert_eq!(bench.train(&mut stopped, false).unwrap(), Ending::Interrupted);
+    assert_eq!((bench.state.step, bench.checkpoints()), (3, vec!["step-3".to_owned()]));
+    let mut learner = Scripted::default();
+    learner.restore(&bench.folder.path().join("checkpoints/step-3")).unwrap();
+    assert_eq!(bench.train(&mut learner, false).unwrap(), Ending::Finished);
+    assert_eq!((bench.state.step, bench.adapter()), (9, "-9".to_owned()));
 }
