@@ -252,9 +252,9 @@ mod tests {
         let answering = [
             ("label-mode", name(predict.label_mode)),
             ("max-prompt-tokens", crate::config::PredictSettings::DEFAULT_MAX_PROMPT_TOKENS.to_string()),
-            ("temperature", engine.sampling.temperature.to_string()),
-            ("top-p", engine.sampling.top_p.to_string()),
-            ("seed", engine.sampling.seed.to_string()),
+            ("temperature", predict.sampling.temperature.to_string()),
+            ("top-p", predict.sampling.top_p.to_string()),
+            ("seed", predict.sampling.seed.to_string()),
             ("ubatch", engine.ubatch.to_string()),
             ("kv-type", name(engine.kv_type)),
         ];

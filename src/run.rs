@@ -3,27 +3,12 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use crate::error::EnvironmentFailure;
-use crate::stop::Stop;
-
-/// For what isn't handed the wish to stop yet; it goes with the last of that.
-static STOP: OnceLock<Stop> = OnceLock::new();
-
-/// Lets [`interrupted`] look at this wish.
-pub fn follow(stop: &Stop) {
-    STOP.get_or_init(|| stop.clone());
-}
-
-/// Whether the user asked to stop.
-pub fn interrupted() -> bool {
-    STOP.get().is_some_and(Stop::wished)
-}
 
 /// Lowercase hexadecimal of a finished hash.
 pub fn hex(hash: Sha256) -> String {

@@ -21,6 +21,7 @@ use reels::qlora::learner::CandleLearner;
 use reels::qlora::merge::Merge;
 use reels::qlora::model::Method;
 use reels::qlora::stream::Streamed;
+use reels::stop::Stop;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -170,7 +171,7 @@ impl Made {
         };
         let merge = Merge { checkpoint: &self.checkpoint(), adapter, dequantised: false };
         let path = self.path(name);
-        write::model(&path, &merge, &parts, &provenance(), FloatType::F32, &|_| ()).unwrap();
+        write::model(&path, &merge, &parts, &provenance(), FloatType::F32, &|_| (), &Stop::default()).unwrap();
         path
     }
 }
@@ -197,7 +198,7 @@ fn whole_way(architecture: &'static Architecture) -> Gguf {
     let positions = vec![(0..40).collect::<Vec<usize>>()];
     let streamed =
         |adapter| Streamed { checkpoint: &checkpoint, config: &made.config, adapter, nf4: false, rounded: None };
-    let logits = |adapter| streamed(adapter).logits(&prompts, &positions).unwrap();
+    let logits = |adapter| streamed(adapter).logits(&prompts, &positions, &Stop::default()).unwrap();
     let (alone, adapted) = (logits(None), logits(Some(&weights)));
     assert!(compare(&alone, &adapted).unwrap().relative > 0.01, "the adapter changes nothing");
 
@@ -206,7 +207,7 @@ fn whole_way(architecture: &'static Architecture) -> Gguf {
     write::adapter(&lora, &weights, &made.config, &provenance()).unwrap();
     let lora: &Path = &lora;
     for (file, adapter, expected) in [(&base, None, &alone), (&merged, None, &adapted), (&base, Some(lora), &adapted)] {
-        let found = llama::logits(file, adapter, &prompts, &positions, 2).unwrap();
+        let found = llama::logits(file, adapter, &prompts, &positions, 2, &Stop::default()).unwrap();
         let difference = compare(expected, &found).unwrap();
         assert!(difference.relative < 1e-4, "{} {adapter:?}: {difference:?}", file.display());
     }

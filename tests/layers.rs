@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Imports within a layer, each for a reason that is easy to see.
-const SAME_LAYER: [(&str, &str); 8] = [
+const SAME_LAYER: [(&str, &str); 9] = [
     ("indonesian", "run"),
     ("task", "reel"),
     ("scores", "prediction"),

@@ -14,6 +14,7 @@ use reels::generator::{
 use reels::llama::{Engine, Model, logits};
 use reels::prompt::Tokenizer;
 use reels::reel::read_reels;
+use reels::stop::Stop;
 
 const SEEDS: u64 = 200;
 const JOBS_A_SEED: usize = 50;
@@ -331,7 +332,7 @@ fn a_constraint_decides_and_log_probabilities_are_the_models() {
     // Against llama.cpp's logits of the whole text, with a 32-bit cache.
     let all: Vec<u32> = spec.tokens.iter().copied().chain([token; 5]).collect();
     let positions = (0..all.len() - 1).collect();
-    let rows = logits(&file(), None, &[all.clone()], &[positions], 2).unwrap();
+    let rows = logits(&file(), None, &[all.clone()], &[positions], 2, &Stop::default()).unwrap();
     let expected = rows.iter().zip(&all[1..]).map(|(row, token)| {
         let sum = row.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
         f64::from(row[*token as usize]) - sum
