@@ -329,7 +329,7 @@ fn what_cannot_be_trained_is_refused_before_weights_are_read() {
     write("long.jsonl", &format!("{{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{{\"summary\":\"{long}\"}}}}\n"));
     edited("small", &|config| config["vocab_size"] = 200.into());
     edited("large", &|config| config["vocab_size"] = 2000.into());
-    edited("llama", &|config| config["model_type"] = "llama".into());
+    edited("gpt", &|config| config["model_type"] = "gpt2".into());
     edited("wide", &|config| config["intermediate_size"] = 32.into());
     edited("sharded", &|_| ());
     write("sharded/model.safetensors.index.json", "{\"weight_map\": {\"a\": \"model-00001.safetensors\"}}");
@@ -344,7 +344,7 @@ fn what_cannot_be_trained_is_refused_before_weights_are_read() {
         ("base", "--data train.jsonl --init-adapter none", "cannot read none/adapter_config.json"),
         ("small", "--data train.jsonl", "tokenizer.json has 259 tokens, and the embedding 200 rows"),
         ("large", "--data train.jsonl", "tokenizer.json has 259 tokens, and the embedding 2000 rows"),
-        ("llama", "--data train.jsonl", "model_type is \"llama\""),
+        ("gpt", "--data train.jsonl", "model_type is \"gpt2\""),
         ("wide", "--data train.jsonl", "has the shape [24, 16], and config.json says [32, 16]"),
         ("sharded", "--data train.jsonl", "names model-00001.safetensors, which is missing"),
         ("short", "--data train.jsonl", "--max-seq-tokens 160 is more than the 100 positions"),
