@@ -233,3 +233,16 @@ pub fn comparison_methods(comparison: &Comparison) -> [String; 2] {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_scores_texts_is_told_in_both_languages() {
+        let [english, indonesian] = text_scores();
+        assert!(english.starts_with("the F-measure of ROUGE-1") && english.contains("; by the same over Indonesian"));
+        assert!(english.contains("; and by ") && english.contains(" chrF and chrF++"), "{english}");
+        assert!(indonesian.contains("; serta dengan ") && indonesian.contains(" chrF dan chrF++"), "{indonesian}");
+    }
+}

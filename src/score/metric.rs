@@ -4,7 +4,7 @@
 //! computed, its function.
 
 use super::classification::{self, CountMetric};
-use super::row::TextPair;
+use super::row::TextMetrics;
 use super::{checks, chrf, rouge};
 use crate::config::MetricSettings;
 use crate::indonesian::{STEMMER_NAME, slang_hash};
@@ -93,14 +93,13 @@ pub fn main_metric(kind: TaskKind) -> &'static MetricInfo {
 }
 
 /// What computes the metrics of a text by key, in the order in which a row has them.
-pub(super) const OF_TEXTS: [fn(&mut TextPair) -> Vec<(String, f64)>; 3] =
-    [rouge::of_pair, chrf::of_pair, checks::of_pair];
+pub(super) const OF_TEXTS: &[TextMetrics] = &[rouge::of_pair, chrf::of_pair, checks::of_pair];
 
 /// What computes the metrics of a label task's counts, in the order in which `scores.json` has them.
-pub(super) const OF_COUNTS: [&[(&str, CountMetric)]; 1] = [&classification::METRICS];
+pub(super) const OF_COUNTS: &[&[(&str, CountMetric)]] = &[&classification::METRICS];
 
 /// Every metric, in the order in which they are printed.
-pub static METRICS: [MetricInfo; 34] = [
+pub static METRICS: &[MetricInfo] = &[
     MetricInfo { key: "rouge1", name: "ROUGE-1", beside_answers: true, ..ROUGE },
     MetricInfo { key: "rouge2", name: "ROUGE-2", beside_answers: true, ..ROUGE },
     MetricInfo { key: "rougeL", name: "ROUGE-L", headline: true, beside_answers: true, prose: OVERLAP, ..ROUGE },
@@ -231,7 +230,7 @@ const ROUGE_ID_STEM: MetricInfo = MetricInfo { signature: Some(|_| format!("id_s
 
 const CHRF: MetricInfo = MetricInfo {
     signature: Some(|_| "chrf:char-6,word-0|chrf_pp:char-6,word-2|beta:2|mean:rows".into()),
-    prose: Prose { methods: Some(["chrF and chrF++"; 2]), ..PLAIN },
+    prose: Prose { methods: Some(["chrF and chrF++", "chrF dan chrF++"]), ..PLAIN },
     ..TEXT
 };
 

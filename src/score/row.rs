@@ -74,6 +74,9 @@ impl<'a> RowScorer<'a> {
     }
 }
 
+/// Computes some metrics of texts, by key.
+pub(super) type TextMetrics = fn(&mut TextPair) -> Vec<(String, f64)>;
+
 /// A text beside its reference, as metrics see it.
 pub(super) struct TextPair<'a> {
     pub reference: &'a str,
@@ -88,7 +91,7 @@ pub(super) struct TextPair<'a> {
 impl TextPair<'_> {
     /// All metrics of texts, by key.
     fn metrics(&mut self) -> IndexMap<String, f64> {
-        metric::OF_TEXTS.into_iter().flat_map(|of_pair| of_pair(self)).collect()
+        metric::OF_TEXTS.iter().flat_map(|of_pair| of_pair(self)).collect()
     }
 }
 

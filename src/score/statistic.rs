@@ -68,7 +68,7 @@ impl Statistic {
 
     /// The metric keys of a label task, with or without label probabilities.
     pub fn label_keys(task: &Task, probabilities: bool) -> Vec<String> {
-        let mut keys: Vec<&str> = OF_COUNTS.into_iter().flatten().map(|(key, _)| *key).collect();
+        let mut keys: Vec<&str> = OF_COUNTS.iter().copied().flatten().map(|(key, _)| *key).collect();
         if probabilities {
             keys.extend(calibration::MEANS);
             keys.extend(calibration::rank_keys(task));
@@ -99,7 +99,7 @@ impl Statistic {
                 };
                 let rows: Vec<Counted> = answers.iter().zip(cluster_of).map(counted).collect();
                 let (keys, metrics) =
-                    OF_COUNTS.into_iter().flatten().map(|(key, metric)| ((*key).to_owned(), *metric)).unzip();
+                    OF_COUNTS.iter().copied().flatten().map(|(key, metric)| ((*key).to_owned(), *metric)).unzip();
                 let n = rows.len();
                 let kind = Kind::Counts { labels: table.task.labels.len(), rows, metrics };
                 let mut statistics = vec![Self { keys, n, kind }];
