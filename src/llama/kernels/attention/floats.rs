@@ -8,7 +8,6 @@ use super::{LANES, TILE};
 ///
 /// # Safety
 /// `from` is good for `rows`, `to` for a tile, and the CPU has AVX-512 F.
-#[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn load(to: *mut f32, from: *const u8, stride: usize, size: usize, rows: usize) {
     // SAFETY: as promised by the caller.

@@ -55,6 +55,7 @@ impl Tensor {
 
     /// # Safety
     /// The index is within the tensor.
+    #[inline]
     unsafe fn at<T>(&self, index: [usize; 3]) -> *mut T {
         let bytes: usize = index.iter().zip(self.strides).map(|(index, stride)| index * stride).sum();
         // SAFETY: as promised by the caller.
