@@ -50,6 +50,7 @@ pub mod generator;
 pub mod indonesian;
 pub mod learner;
 pub mod prompt;
+pub mod publish;
 pub mod run;
 
 pub mod gguf;

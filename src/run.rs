@@ -1,7 +1,7 @@
 //! What every stage shares: hashes, manifests, append-only logs, and the kinds of failure.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -93,39 +93,6 @@ pub fn sha256_tokens(tokens: &[u32]) -> String {
 /// Now, in UTC, to the second.
 pub fn timestamp() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Writes a file as a whole or not at all: beside it first, then renamed over it.
-///
-/// # Errors
-/// [`EnvironmentFailure`] that names the file.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = path.with_extension("part");
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
-}
-
-/// [`write_atomically`] of a value as indented JSON.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    write_atomically(path, text.as_bytes())
-}
-
-/// Writes a file as a whole or not at all, as `write` makes it.
-///
-/// # Errors
-/// [`EnvironmentFailure`] that names the file when it can't be written; and whatever else `write` says.
-pub fn write_lines(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-    let beside = path.with_extension("part");
-    let failed = |error: std::io::Error| EnvironmentFailure(format!("cannot write {}: {error}", path.display()));
-    let mut file = BufWriter::new(File::create(&beside).map_err(failed)?);
-    write(&mut file).map_err(|error| match error.downcast::<std::io::Error>() {
-        Ok(error) => failed(error).into(),
-        Err(error) => error,
-    })?;
-    file.flush().and_then(|()| std::fs::rename(&beside, path)).map_err(|error| failed(error).into())
 }
 
 /// A file of JSON lines that only grows: each line is on disk before the next piece of work starts.

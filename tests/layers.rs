@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 7] = [
     &["lines", "stop"],
     &["gguf", "reel", "task", "prediction", "scores"],
-    &["prompt", "config", "generator", "learner", "run", "indonesian"],
+    &["prompt", "config", "generator", "learner", "publish", "run", "indonesian"],
     &["llama", "baseline", "qlora"],
     &["data", "predict", "score", "report", "train", "export", "doctor"],
     &["cli"],
@@ -14,13 +14,15 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Imports within a layer, each for a reason that is easy to see.
-const SAME_LAYER: [(&str, &str); 7] = [
+const SAME_LAYER: [(&str, &str); 9] = [
     ("indonesian", "run"),
     ("task", "reel"),
     ("scores", "prediction"),
     ("scores", "task"),
     ("generator", "prompt"),
     ("prompt", "run"),
+    ("prompt", "publish"),
+    ("publish", "run"),
     ("report", "score"),
 ];
 

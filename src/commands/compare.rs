@@ -11,8 +11,9 @@ use crate::cli::CompareArgs;
 use crate::config::with_file;
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
+use crate::publish::{write_bytes, write_json};
 use crate::report::{self, Difference};
-use crate::run::{EnvironmentFailure, write_atomically, write_json};
+use crate::run::EnvironmentFailure;
 use crate::score::Table;
 use crate::score::compare::{Run, compare};
 use crate::score::significance::{smallest_accuracy_difference, smallest_difference};
@@ -33,10 +34,10 @@ pub(super) fn run(args: CompareArgs, config: Option<&Path>) -> Result<Code> {
         std::fs::create_dir_all(&directory)
             .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", directory.display())))?;
         let page = report::comparison_html(&comparison, &differing)?;
-        write_atomically(&directory.join("comparison.html"), page.as_bytes())?;
+        write_bytes(&directory.join("comparison.html"), page.as_bytes())?;
         let text = report::comparison_markdown(&comparison, &differing);
-        write_atomically(&directory.join("comparison.md"), text.as_bytes())?;
-        write_atomically(&directory.join("comparison.tex"), report::comparison_latex(&comparison).as_bytes())?;
+        write_bytes(&directory.join("comparison.md"), text.as_bytes())?;
+        write_bytes(&directory.join("comparison.tex"), report::comparison_latex(&comparison).as_bytes())?;
         write_json(&directory.join("comparison.json"), &comparison)?;
         eprintln!("report: {}", directory.join("comparison.html").display());
     }

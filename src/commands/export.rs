@@ -5,7 +5,7 @@ mod source;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -21,11 +21,12 @@ use crate::export::proof::Proof;
 use crate::export::write::{self, Changes};
 use crate::gguf::FloatType;
 use crate::llama;
+use crate::publish::{Draft, write_json};
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
 use crate::qlora::directory::{copy_texts, write_config};
 use crate::qlora::stream::{Rounded, Streamed};
-use crate::run::{EnvironmentFailure, free_bytes, interrupted, machine, sha256_file, size, timestamp, write_json};
+use crate::run::{EnvironmentFailure, free_bytes, interrupted, machine, sha256_file, size, timestamp};
 
 pub(super) fn run(settings: ExportSettings) -> Result<Code> {
     let source = Source::open(&settings)?;
@@ -51,29 +52,6 @@ struct Export<'a> {
     started: Instant,
     /// By part.
     seconds: RefCell<BTreeMap<&'static str, f64>>,
-}
-
-/// A file or folder that is deleted unless it got its name.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = if self.0.is_dir() { std::fs::remove_dir_all(&self.0) } else { std::fs::remove_file(&self.0) };
-    }
-}
-
-impl Temporary {
-    fn beside(path: &Path, what: &str) -> Temporary {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(what);
-        Temporary(path.with_file_name(name))
-    }
-
-    fn rename(self, path: &Path) -> Result<()> {
-        let renamed =
-            std::fs::File::open(&self.0).and_then(|file| file.sync_all()).and_then(|()| std::fs::rename(&self.0, path));
-        renamed.map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
-    }
 }
 
 impl Export<'_> {
@@ -162,26 +140,26 @@ impl Export<'_> {
         let stored = self.stored()?;
         let probes = settings.verify.then(|| source.probes()).transpose()?;
         let importance = settings.imatrix.as_ref().map(|path| self.importance(path)).transpose()?;
-        let float = Temporary::beside(output, ".float.part");
-        let changes = self.write_model(&float.0, source.merge(settings.merge_base), stored)?;
+        let float = Draft::of(output);
+        let changes = self.write_model(float.path(), source.merge(settings.merge_base), stored)?;
         self.check_changes(&changes)?;
         let mut proof = Proof::default();
         let mut float_logits = vec![];
         if let Some(probes) = &probes {
-            self.check_tokens(&float.0, probes)?;
-            float_logits = self.prove_float(&float.0, None, probes, stored, &mut proof)?;
+            self.check_tokens(float.path(), probes)?;
+            float_logits = self.prove_float(float.path(), None, probes, stored, &mut proof)?;
         }
         let written = if quant.is_float() {
             float
         } else {
-            let quantised = Temporary::beside(output, ".part");
+            let quantised = Draft::of(output);
             let bar = spinner(format!("quantising to {}", quant.name()));
             self.timed("quantise", || {
-                llama::quantise(&float.0, &quantised.0, quant, importance.as_ref(), settings.threads)
+                llama::quantise(float.path(), quantised.path(), quant, importance.as_ref(), settings.threads)
             })?;
             bar.finish_and_clear();
             if let Some(probes) = &probes {
-                self.prove_quantised(&float.0, &quantised.0, &float_logits, probes, quant, &mut proof)?;
+                self.prove_quantised(float.path(), quantised.path(), &float_logits, probes, quant, &mut proof)?;
             }
             quantised
         };
@@ -194,16 +172,16 @@ impl Export<'_> {
     fn adapter(&self) -> Result<Code> {
         let Export { settings, source, .. } = self;
         let weights = source.adapter.as_ref().context("there is no adapter")?;
-        let written = Temporary::beside(&settings.output, ".part");
-        write::adapter(&written.0, weights, &source.provenance())?;
+        let written = Draft::of(&settings.output);
+        write::adapter(written.path(), weights, &source.provenance())?;
         let mut proof = Proof::default();
         if settings.verify {
             let probes = source.probes()?;
             let stored = self.stored()?;
-            let base = Temporary::beside(&settings.output, ".base.part");
-            self.write_model(&base.0, source.base_alone(), stored)?;
-            self.check_tokens(&base.0, &probes)?;
-            self.prove_float(&base.0, Some(&written.0), &probes, stored, &mut proof)?;
+            let base = Draft::of(&settings.output);
+            self.write_model(base.path(), source.base_alone(), stored)?;
+            self.check_tokens(base.path(), &probes)?;
+            self.prove_float(base.path(), Some(written.path()), &probes, stored, &mut proof)?;
         }
         if let Some(code) = self.verdict(&proof)? {
             return Ok(code);
@@ -216,24 +194,24 @@ impl Export<'_> {
         let output = &settings.output;
         ensure!(!output.exists(), "{} is there already\nhint: name another --output, or delete it", output.display());
         let stored = self.stored()?;
-        let folder = Temporary::beside(output, ".part");
-        std::fs::create_dir_all(&folder.0).map_err(|error| {
-            EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", folder.0.display()))
+        let folder = Draft::of(output);
+        std::fs::create_dir_all(folder.path()).map_err(|error| {
+            EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", folder.path().display()))
         })?;
         let bar = bytes_bar("writing", self.float_bytes(stored));
         let merge = source.merge(settings.merge_base);
-        let weights = folder.0.join("model.safetensors");
+        let weights = folder.path().join("model.safetensors");
         let changes = self
             .timed("write", || write::safetensors(&weights, &merge, &source.config, stored, &|bytes| bar.inc(bytes)))?;
         bar.finish_and_clear();
         self.check_changes(&changes)?;
-        copy_texts(&source.texts, &folder.0)?;
-        write_config(&source.texts, &folder.0, stored)?;
+        copy_texts(&source.texts, folder.path())?;
+        write_config(&source.texts, folder.path(), stored)?;
         let mut proof = Proof::default();
         if settings.verify {
             let probes = source.probes()?;
-            let config = Config::read(&folder.0)?;
-            let checkpoint = Checkpoint::open(&folder.0, &config)?;
+            let config = Config::read(folder.path())?;
+            let checkpoint = Checkpoint::open(folder.path(), &config)?;
             let written =
                 Streamed { checkpoint: &checkpoint, config: &config, adapter: None, nf4: false, rounded: None };
             let found = written.logits(&probes.prompts, &probes.positions)?;
@@ -242,8 +220,8 @@ impl Export<'_> {
         if let Some(code) = self.verdict(&proof)? {
             return Ok(code);
         }
-        write_json(&folder.0.join("manifest.json"), &self.manifest(quant_name(stored), &changes, &proof))?;
-        folder.rename(output)?;
+        write_json(&folder.path().join("manifest.json"), &self.manifest(quant_name(stored), &changes, &proof))?;
+        folder.publish()?;
         println!("{}", output.display());
         Ok(Code::Done)
     }
@@ -298,13 +276,13 @@ impl Export<'_> {
     }
 
     /// Gives the file its name, with its manifest beside it.
-    fn finish(&self, written: Temporary, quant: &str, changes: &Changes, proof: &Proof) -> Result<Code> {
+    fn finish(&self, written: Draft, quant: &str, changes: &Changes, proof: &Proof) -> Result<Code> {
         let output = &self.settings.output;
         let mut manifest = self.manifest(quant, changes, proof);
-        manifest["sha256"] = self.timed("hash", || sha256_file(&written.0))?.into();
-        let bytes = written.0.metadata().map_or(0, |meta| meta.len());
+        manifest["sha256"] = self.timed("hash", || sha256_file(written.path()))?.into();
+        let bytes = written.path().metadata().map_or(0, |meta| meta.len());
         manifest["bytes"] = bytes.into();
-        written.rename(output)?;
+        written.publish()?;
         write_json(&crate::gguf::sidecar(output), &manifest)?;
         let unverified = if self.settings.verify { "" } else { ", not compared with what it was made from" };
         eprintln!("wrote    {}, {quant}, in {:.0} s{unverified}", size(bytes), self.started.elapsed().as_secs_f64());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::publish::Draft;
 use crate::run::{EnvironmentFailure, timestamp};
 
 const RUNS: &str = "eval/runs";
@@ -72,11 +73,10 @@ pub(super) fn manifest(folder: &Path) -> Result<Option<Value>> {
 /// Points `eval/latest` at a run below `eval/runs`.
 pub(super) fn point_latest_at(folder: &Path) -> Result<()> {
     let Ok(below) = folder.strip_prefix("eval") else { return Ok(()) };
-    let beside = Path::new("eval/.latest");
-    let _ = std::fs::remove_file(beside);
-    std::os::unix::fs::symlink(below, beside)
-        .and_then(|()| std::fs::rename(beside, LATEST))
-        .map_err(|error| EnvironmentFailure(format!("cannot point {LATEST} at {}: {error}", folder.display())).into())
+    let link = Draft::of(Path::new(LATEST));
+    std::os::unix::fs::symlink(below, link.path())
+        .map_err(|error| EnvironmentFailure(format!("cannot point {LATEST} at {}: {error}", folder.display())))?;
+    link.publish()
 }
 
 fn short(value: &Value) -> String {

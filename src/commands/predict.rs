@@ -13,8 +13,9 @@ use crate::config::{ModelName, PredictSettings};
 use crate::predict::{self, Asker, Identity, Summary, Work, predictions_path};
 use crate::prediction::{Prediction, read_predictions};
 use crate::prompt::PromptSet;
+use crate::publish::write_json;
 use crate::reel::Reel;
-use crate::run::{Log, machine, timestamp, write_json};
+use crate::run::{Log, machine, timestamp};
 use crate::task::check_reference;
 
 /// Predictions of a run, finished or interrupted.

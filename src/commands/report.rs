@@ -11,8 +11,8 @@ use crate::cli::ReportArgs;
 use crate::config::{ReportFormat, with_file};
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
+use crate::publish::write_bytes;
 use crate::report::{self, Report, Rows};
-use crate::run::write_atomically;
 use crate::score::compare::{Comparison, compare};
 use crate::scores::Scores;
 use crate::task::Task;
@@ -51,7 +51,7 @@ fn training(args: &ReportArgs, manifest: &Value) -> Result<Code> {
     };
     let runs = std::iter::once(&args.directory).chain(&args.against).map(curves).collect::<Result<Vec<_>>>()?;
     let path = args.directory.join("report.html");
-    write_atomically(&path, report::training_html(&runs, manifest)?.as_bytes())?;
+    write_bytes(&path, report::training_html(&runs, manifest)?.as_bytes())?;
     println!("{}", path.display());
     Ok(Code::Done)
 }
@@ -106,7 +106,7 @@ pub(super) fn write(directory: &Path, report: &Report, formats: &[ReportFormat])
             ReportFormat::Card => ("model-card.md", report::model_card(report)),
         };
         let path = directory.join(name);
-        write_atomically(&path, text.as_bytes())?;
+        write_bytes(&path, text.as_bytes())?;
         Ok(path)
     };
     formats.iter().map(write).collect()

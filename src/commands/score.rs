@@ -14,8 +14,9 @@ use crate::config::{ReportFormat, ScoreRun, ScoringSettings};
 use crate::lines::Lines;
 use crate::predict::predictions_path;
 use crate::prompt::PromptSet;
+use crate::publish::{self, write_json};
 use crate::report;
-use crate::run::{EnvironmentFailure, sha256_file, timestamp, write_json};
+use crate::run::{EnvironmentFailure, sha256_file, timestamp};
 use crate::score::{self, Join, Table};
 use crate::scores::Scores;
 use crate::task::Task;
@@ -37,8 +38,8 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
         folder::manifest(beside)?.unwrap_or_else(|| json!({"v": 1, "crate_version": env!("CARGO_PKG_VERSION")}));
     if !in_place {
         std::fs::create_dir_all(&run.output)
-            .and_then(|()| std::fs::copy(&run.predictions, &target))
-            .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", target.display())))?;
+            .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", run.output.display())))?;
+        publish::copy(&run.predictions, &target)?;
         prompts.write_to(&run.output.join("prompts"))?;
         manifest["command"] = json!("score");
         manifest["started_at"] = json!(timestamp());

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::Message;
 use crate::gguf::Gguf;
+use crate::publish::write_bytes;
 use crate::reel::Reel;
 use crate::task::{Task, parse_tasks};
 
@@ -200,8 +201,7 @@ impl PromptSet {
     pub fn write_to(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for (name, text) in &self.files {
-            let path = folder.join(name);
-            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            write_bytes(&folder.join(name), text.as_bytes())?;
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ use super::config::Config;
 use super::linear::{Adapter, Linear};
 pub use super::model::AdapterShape;
 use super::model::Model;
-use crate::run::{EnvironmentFailure, write_json};
+use crate::publish::{Draft, write_json};
+use crate::run::EnvironmentFailure;
 
 /// What PEFT puts before a parameter's name.
 const PREFIX: &str = "base_model.model.";
@@ -61,13 +62,13 @@ pub fn save(
 /// [`EnvironmentFailure`] that names the file.
 pub fn save_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>, path: &Path) -> Result<()> {
     let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
-    let beside = path.with_extension("part");
-    candle_core::safetensors::save(&tensors, &beside)
+    let draft = Draft::of(path);
+    candle_core::safetensors::save(&tensors, draft.path())
         .map_err(anyhow::Error::from)
         // It is written as a temporary file, which only its owner may read.
-        .and_then(|()| Ok(std::fs::set_permissions(&beside, Permissions::from_mode(0o644))?))
-        .and_then(|()| Ok(std::fs::rename(&beside, path)?))
-        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())).into())
+        .and_then(|()| Ok(std::fs::set_permissions(draft.path(), Permissions::from_mode(0o644))?))
+        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())))?;
+    draft.publish()
 }
 
 /// The shape of a stored adapter.

@@ -6,14 +6,14 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::gguf::FloatType;
-use crate::run::{EnvironmentFailure, write_json};
+use crate::publish::{self, write_json};
 
 const CONFIG: &str = "config.json";
 
 /// Copies configuration, tokenizer and chat template.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file.
+/// [`crate::run::EnvironmentFailure`] that names the file.
 pub fn copy_texts(from: &Path, to: &Path) -> Result<()> {
     const FILES: [&str; 9] = [
         CONFIG,
@@ -27,9 +27,7 @@ pub fn copy_texts(from: &Path, to: &Path) -> Result<()> {
         "chat_template.jinja",
     ];
     for name in FILES.iter().filter(|name| from.join(name).exists()) {
-        std::fs::copy(from.join(name), to.join(name)).map_err(|error| {
-            EnvironmentFailure(format!("cannot copy {} to {}: {error}", from.join(name).display(), to.display()))
-        })?;
+        publish::copy(&from.join(name), &to.join(name))?;
     }
     Ok(())
 }

@@ -21,8 +21,8 @@ use crate::config::MetricSettings;
 use crate::indonesian::Words;
 use crate::lines::{Lines, Place};
 use crate::prediction::{Finish, Prediction, not_a_prediction};
+use crate::publish::publish;
 use crate::reel::{Reel, each_reel, reel_at};
-use crate::run::write_lines;
 use crate::scores::{CHECKS, Row};
 use crate::task::{Task, TaskKind, check_reference};
 
@@ -115,7 +115,7 @@ impl<'a> Join<'a> {
         path: &Path,
         written: &dyn Fn(u64),
     ) -> Result<()> {
-        write_lines(path, |file| {
+        publish(path, |file| {
             for entries in self.entries.chunks(CHUNK) {
                 let line = |scorer: &mut rouge::Scorer, entry: &Entry| -> Result<Vec<u8>> {
                     let row = self.row(entry, settings, thresholds, scorer)?;

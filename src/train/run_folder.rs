@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::trainer::State;
 use crate::learner::Learner;
-use crate::run::{EnvironmentFailure, Log, write_atomically, write_json};
+use crate::publish::{self, Draft, write_bytes, write_json};
+use crate::run::{EnvironmentFailure, Log};
 
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
@@ -42,7 +43,8 @@ impl RunFolder {
             text => text.unwrap_or_default(),
         };
         let kept: String = text.lines().filter(done).flat_map(|line| [line, "\n"]).collect();
-        write_atomically(&metrics, kept.as_bytes())?;
+        write_bytes(&metrics, kept.as_bytes())?;
+        delete_halves(&path.join(CHECKPOINTS))?;
         Ok(RunFolder { path: path.to_owned(), metrics: Log::append_to(&metrics)? })
     }
 
@@ -60,37 +62,26 @@ impl RunFolder {
     /// [`EnvironmentFailure`] that names the file; earlier checkpoints stay.
     pub fn save(&self, learner: &mut dyn Learner, state: &State) -> Result<()> {
         let folder = checkpoint(&self.path, state.step);
-        let beside = folder.with_extension("part");
-        let failed = |error: std::io::Error| {
-            EnvironmentFailure(format!("cannot write {}: {error}\n{}", folder.display(), self.kept()))
-        };
-        let remove = |folder: &Path| if folder.exists() { fs::remove_dir_all(folder) } else { Ok(()) };
-        remove(&beside).and_then(|()| fs::create_dir_all(&beside)).map_err(failed)?;
-        let written = learner.save(&beside).and_then(|()| write_json(&beside.join(STATE), state));
-        if let Err(error) = written {
-            // What is there of it takes up a disk that may be full.
-            let _ = fs::remove_dir_all(&beside);
-            return Err(error.context(format!(
-                "the checkpoint of step {} is not written; {}
-hint: free some space, then go on with --resume",
-                state.step,
-                self.kept()
-            )));
-        }
-        // On disk before what it takes the place of goes, whatever happens to the machine.
-        let sync = |entry: std::io::Result<fs::DirEntry>| fs::File::open(entry?.path())?.sync_all();
-        fs::read_dir(&beside).and_then(|mut entries| entries.try_for_each(sync)).map_err(failed)?;
-        let aside = folder.with_extension("old");
-        if folder.exists() {
-            remove(&aside).and_then(|()| fs::rename(&folder, &aside)).map_err(failed)?;
-        }
-        fs::rename(&beside, &folder).and_then(|()| remove(&aside)).map_err(failed)?;
+        let draft = Draft::of(&folder);
+        let made: Result<()> = fs::create_dir_all(draft.path())
+            .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", draft.path().display())).into());
+        made.and_then(|()| learner.save(draft.path()))
+            .and_then(|()| write_json(&draft.path().join(STATE), state))
+            // On disk before what it takes the place of goes, whatever happens to the machine.
+            .and_then(|()| draft.publish())
+            .with_context(|| {
+                format!(
+                    "the checkpoint of step {} is not written; {}\nhint: free some space, then go on with --resume",
+                    state.step,
+                    self.kept()
+                )
+            })?;
         let all = checkpoints(&self.path);
         let newest = all.iter().rev().take(2).map(|(step, _)| *step);
         let kept: Vec<usize> = newest.chain(state.best.map(|best| best.step)).collect();
         for (step, folder) in &all {
             if !kept.contains(step) {
-                remove(folder).map_err(failed)?;
+                delete(folder)?;
             }
         }
         Ok(())
@@ -102,11 +93,7 @@ hint: free some space, then go on with --resume",
     /// [`EnvironmentFailure`] that names it.
     pub fn discard(&self, step: usize) -> Result<()> {
         let folder = checkpoint(&self.path, step);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)
-                .map_err(|error| EnvironmentFailure(format!("cannot delete {}: {error}", folder.display())))?;
-        }
-        Ok(())
+        if folder.exists() { delete(&folder) } else { Ok(()) }
     }
 
     /// Copies what was trained by the best step, or the last one without dev data, into the run itself.
@@ -115,19 +102,14 @@ hint: free some space, then go on with --resume",
     /// [`EnvironmentFailure`] that names the file.
     pub fn finish(&self, state: &State) -> Result<()> {
         let from = checkpoint(&self.path, state.best.map_or(state.step, |best| best.step));
-        let copy = || -> std::io::Result<()> {
-            for entry in fs::read_dir(&from)? {
-                let entry = entry?;
-                let name = entry.file_name();
-                if !ONLY_TO_GO_ON.iter().any(|other| name == *other) {
-                    fs::copy(entry.path(), self.path.join(name))?;
-                }
+        let entries = fs::read_dir(&from)
+            .map_err(|error| EnvironmentFailure(format!("cannot list {}: {error}", from.display())))?;
+        for name in entries.flatten().map(|entry| entry.file_name()) {
+            if !ONLY_TO_GO_ON.iter().any(|other| name == *other) {
+                publish::copy(&from.join(&name), &self.path.join(&name))?;
             }
-            Ok(())
-        };
-        copy().map_err(|error| {
-            EnvironmentFailure(format!("cannot copy {} to {}: {error}", from.display(), self.path.display())).into()
-        })
+        }
+        Ok(())
     }
 
     /// Which checkpoint there is to go on from, for a message.
@@ -150,6 +132,18 @@ pub fn last_checkpoint(run: &Path) -> Result<Option<(PathBuf, State)>> {
     let state = serde_json::from_str(&text)
         .with_context(|| format!("{}\nhint: delete this checkpoint, and go on from another", path.display()))?;
     Ok(Some((folder, state)))
+}
+
+fn delete(folder: &Path) -> Result<()> {
+    fs::remove_dir_all(folder)
+        .map_err(|error| EnvironmentFailure(format!("cannot delete {}: {error}", folder.display())).into())
+}
+
+/// Deletes checkpoints that a killed run was writing. Nobody else writes here.
+fn delete_halves(checkpoints: &Path) -> Result<()> {
+    let entries = fs::read_dir(checkpoints).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut halves = entries.filter(|path| path.extension().is_some_and(|extension| extension == "part"));
+    halves.try_for_each(|folder| delete(&folder))
 }
 
 fn checkpoint(run: &Path, step: usize) -> PathBuf {

@@ -186,3 +186,14 @@ fn a_full_disk_leaves_the_checkpoint_before() {
     assert!(error.chain().any(|cause| cause.is::<EnvironmentFailure>()));
     assert_eq!(bench.checkpoints(), ["step-3"], "what was half written is gone");
 }
+
+#[test]
+fn what_a_killed_run_was_writing_is_cleared_away() {
+    let (mut bench, mut learner) = (Bench::new(3, None), Scripted::default());
+    let half = bench.folder.path().join("checkpoints/step-3.0123.part");
+    std::fs::create_dir_all(&half).unwrap();
+    std::fs::write(half.join("adapter"), "x").unwrap();
+    bench.schedule.steps = 3;
+    bench.train(&mut learner, false).unwrap();
+    assert_eq!(bench.checkpoints(), ["step-3"]);
+}

@@ -9,7 +9,7 @@ use super::super::data::Records;
 use super::base::Base;
 use crate::config::TrainSettings;
 use crate::prompt::PromptSet;
-use crate::run::write_atomically;
+use crate::publish::write_bytes;
 use crate::task::check_reference;
 use crate::train::conversations;
 use crate::train::examples::{Examples, Maker, max_prompt_tokens};
@@ -68,5 +68,5 @@ pub fn write_probe(folder: &Path, data: &Data) -> Result<()> {
             (reel, count) = (&example.reel_id, count + 1);
         }
     }
-    write_atomically(&path, lines.as_bytes())
+    write_bytes(&path, lines.as_bytes())
 }
