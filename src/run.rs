@@ -3,31 +3,25 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// Set by Ctrl-C or SIGTERM; long work looks at it between steps.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+use crate::stop::Stop;
+
+/// For what isn't handed the wish to stop yet; it goes with the last of that.
+static STOP: OnceLock<Stop> = OnceLock::new();
+
+/// Lets [`interrupted`] look at this wish.
+pub fn follow(stop: &Stop) {
+    STOP.get_or_init(|| stop.clone());
+}
 
 /// Whether the user asked to stop.
 pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
-}
-
-/// From here on, the first Ctrl-C or SIGTERM asks to stop and the second one stops at once.
-///
-/// # Errors
-/// When the handler can't be installed.
-pub fn watch_for_interrupts() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .context("cannot watch for Ctrl-C")
+    STOP.get().is_some_and(Stop::wished)
 }
 
 /// A failure of disk, memory or engine rather than of what the user gave: exit code 5.

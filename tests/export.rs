@@ -14,6 +14,7 @@ use reels::qlora::adapter::AdapterWeights;
 use reels::qlora::checkpoint::Checkpoint;
 use reels::qlora::config::Config;
 use reels::qlora::stream::{Rounded, Streamed};
+use reels::stop::Stop;
 use serde_json::Value as Json;
 
 struct Folder(tempfile::TempDir);
@@ -368,7 +369,7 @@ fn what_16_bits_change_is_explained_by_rounding() {
         Streamed { checkpoint: &checkpoint, config: &config, adapter: Some(&weights), nf4: false, rounded: None };
     let prompts = vec![(0..40).map(|at| at * 7 % 250).collect::<Vec<u32>>()];
     let positions = vec![(0..40).collect::<Vec<usize>>()];
-    let logits = |streamed: Streamed| streamed.logits(&prompts, &positions).unwrap();
+    let logits = |streamed: Streamed| streamed.logits(&prompts, &positions, &Stop::default()).unwrap();
     let ours = logits(exact);
     let lora = export(&[adapter_text, "--base", base_text, "--adapter"], "lora.gguf");
     for (stored, quant) in [(FloatType::Bf16, "bf16"), (FloatType::F16, "f16")] {
@@ -376,7 +377,7 @@ fn what_16_bits_change_is_explained_by_rounding() {
         let alone = export(&[base_text, "--quant", quant], &format!("{quant}-base.gguf"));
         let cases = [(&merged, None, Rounded::Merged(stored)), (&alone, Some(lora.as_path()), Rounded::Beside(stored))];
         for (file, adapter, rounded) in cases {
-            let found = llama::logits(file, adapter, &prompts, &positions, 2).unwrap();
+            let found = llama::logits(file, adapter, &prompts, &positions, 2, &Stop::default()).unwrap();
             let rounded = logits(Streamed { rounded: Some(rounded), ..exact });
             let [off, rounding, left] = [(&ours, &found), (&ours, &rounded), (&rounded, &found)]
                 .map(|(expected, found)| compare(expected, found).unwrap());
@@ -388,7 +389,7 @@ fn what_16_bits_change_is_explained_by_rounding() {
             // in the wrong place.
             assert!(left.relative < 0.2 * off.relative, "{quant}: {left:?} of {off:?}");
         }
-        let lost = llama::logits(&alone, None, &prompts, &positions, 2).unwrap();
+        let lost = llama::logits(&alone, None, &prompts, &positions, 2, &Stop::default()).unwrap();
         let rounded = logits(Streamed { rounded: Some(Rounded::Merged(stored)), ..exact });
         let limit = rounding_limit(stored, &compare(&ours, &rounded).unwrap());
         assert!(compare(&ours, &lost).unwrap().relative > limit, "an adapter that is lost passes at {limit}");
@@ -422,12 +423,12 @@ fn seeded_faults_are_noticed() {
         Streamed { checkpoint: &checkpoint, config: &config, adapter: Some(&weights), nf4: false, rounded: None };
     let prompts = vec![(0..40).map(|at| at * 7 % 250).collect::<Vec<u32>>()];
     let positions = vec![(0..40).collect::<Vec<usize>>()];
-    let ours = streamed.logits(&prompts, &positions).unwrap();
+    let ours = streamed.logits(&prompts, &positions, &Stop::default()).unwrap();
     let noticed = |file: &Path| {
         if doctor::model(file, None).iter().any(|finding| finding.severity == Severity::Error) {
             return Noticed::Doctor;
         }
-        let found = llama::logits(file, None, &prompts, &positions, 2).unwrap();
+        let found = llama::logits(file, None, &prompts, &positions, 2, &Stop::default()).unwrap();
         let difference = compare(&ours, &found).unwrap();
         eprintln!("{}: logits off by {:.1e}", file.display(), difference.relative);
         if difference.relative > float_limit(FloatType::F32) { Noticed::Proof } else { Noticed::Nobody }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use reels::gguf::{Gguf, Value, read_header};
 use reels::llama;
+use reels::stop::Stop;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
@@ -138,8 +139,15 @@ fn llama_cpp_answers_as_transformers_and_peft_do() {
         let tokens: Vec<u32> = serde_json::from_value(expected["tokens"].clone()).unwrap();
         let positions = vec![(0..tokens.len()).collect::<Vec<usize>>()];
         let logits = |model: &str, adapter: Option<PathBuf>| {
-            let found =
-                llama::logits(&path(model), adapter.as_deref(), std::slice::from_ref(&tokens), &positions, 2).unwrap();
+            let found = llama::logits(
+                &path(model),
+                adapter.as_deref(),
+                std::slice::from_ref(&tokens),
+                &positions,
+                2,
+                &Stop::default(),
+            )
+            .unwrap();
             difference(&found, &expected["logits"])
         };
         let found = [

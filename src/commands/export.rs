@@ -26,11 +26,13 @@ use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
 use crate::qlora::directory::{copy_texts, write_config};
 use crate::qlora::stream::{Rounded, Streamed};
-use crate::run::{EnvironmentFailure, free_bytes, interrupted, machine, sha256_file, size, timestamp};
+use crate::run::{EnvironmentFailure, free_bytes, machine, sha256_file, size, timestamp};
+use crate::stop::Stop;
 
-pub(super) fn run(settings: ExportSettings) -> Result<Code> {
+pub(super) fn run(settings: ExportSettings, stop: &Stop) -> Result<Code> {
     let source = Source::open(&settings)?;
-    let export = Export { settings: &settings, source: &source, started: Instant::now(), seconds: RefCell::default() };
+    let export =
+        Export { settings: &settings, source: &source, stop, started: Instant::now(), seconds: RefCell::default() };
     export.announce()?;
     let written = match settings.to {
         ExportFormat::Safetensors => export.safetensors(),
@@ -38,7 +40,7 @@ pub(super) fn run(settings: ExportSettings) -> Result<Code> {
         ExportFormat::Gguf => export.model(),
     };
     match written {
-        Err(_) if interrupted() => {
+        Err(_) if stop.wished() => {
             eprintln!("interrupted: nothing was written; the same command starts again");
             Ok(Code::Interrupted)
         }
@@ -49,6 +51,7 @@ pub(super) fn run(settings: ExportSettings) -> Result<Code> {
 struct Export<'a> {
     settings: &'a ExportSettings,
     source: &'a Source,
+    stop: &'a Stop,
     started: Instant,
     /// By part.
     seconds: RefCell<BTreeMap<&'static str, f64>>,
@@ -201,8 +204,9 @@ impl Export<'_> {
         let bar = bytes_bar("writing", self.float_bytes(stored));
         let merge = source.merge(settings.merge_base);
         let weights = folder.path().join("model.safetensors");
-        let changes = self
-            .timed("write", || write::safetensors(&weights, &merge, &source.config, stored, &|bytes| bar.inc(bytes)))?;
+        let changes = self.timed("write", || {
+            write::safetensors(&weights, &merge, &source.config, stored, &|bytes| bar.inc(bytes), self.stop)
+        })?;
         bar.finish_and_clear();
         self.check_changes(&changes)?;
         copy_texts(&source.texts, folder.path())?;
@@ -214,7 +218,7 @@ impl Export<'_> {
             let checkpoint = Checkpoint::open(folder.path(), &config)?;
             let written =
                 Streamed { checkpoint: &checkpoint, config: &config, adapter: None, nf4: false, rounded: None };
-            let found = written.logits(&probes.prompts, &probes.positions)?;
+            let found = written.logits(&probes.prompts, &probes.positions, self.stop)?;
             self.compare_float(&found, &probes, Rounded::Merged(stored), stored, &mut proof)?;
         }
         if let Some(code) = self.verdict(&proof)? {
@@ -230,8 +234,9 @@ impl Export<'_> {
         let bar = bytes_bar("writing", self.float_bytes(stored));
         let parts = self.source.parts();
         let provenance = self.source.provenance();
-        let changes =
-            self.timed("write", || write::model(path, &merge, &parts, &provenance, stored, &|bytes| bar.inc(bytes)));
+        let changes = self.timed("write", || {
+            write::model(path, &merge, &parts, &provenance, stored, &|bytes| bar.inc(bytes), self.stop)
+        });
         bar.finish_and_clear();
         changes
     }
@@ -243,7 +248,7 @@ impl Export<'_> {
         let texts = imatrix::texts(&reels, &source.prompts, &source.chat, &source.tokenizer, budget)
             .with_context(|| format!("{}", path.display()))?;
         let bar = spinner(format!("calibrating on {} prompts", texts.len()));
-        let squares = source.streamed(false)?.squares(&texts);
+        let squares = source.streamed(false)?.squares(&texts, self.stop);
         bar.finish_and_clear();
         Ok(imatrix::matrix(&squares?, &source.config))
     }

@@ -28,7 +28,8 @@ use anyhow::Result;
 
 use crate::cli::{Cli, Command};
 use crate::config::with_file;
-use crate::run::{EnvironmentFailure, watch_for_interrupts};
+use crate::run::EnvironmentFailure;
+use crate::stop::Stop;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +77,8 @@ impl From<Code> for ExitCode {
 /// # Errors
 /// Ready to be shown: they name the file and value and end in a hint.
 pub fn run(cli: Cli) -> Result<Code> {
-    watch_for_interrupts()?;
+    let stop = Stop::on_interrupt()?;
+    crate::run::follow(&stop);
     let config = cli.config.as_deref();
     match cli.command {
         Command::Eval(overrides) => {
@@ -87,8 +89,8 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Score(overrides) => score::run(with_file(overrides, "score", config)?.resolve()?),
         Command::Compare(args) => compare::run(args, config),
         Command::Report(args) => report::run(args, config),
-        Command::Train(flags) => train::run(flags, config),
-        Command::Export(overrides) => export::run(with_file(overrides, "export", config)?.resolve()?),
+        Command::Train(flags) => train::run(flags, config, &stop),
+        Command::Export(overrides) => export::run(with_file(overrides, "export", config)?.resolve()?, &stop),
         Command::Doctor(args) => doctor::run(&args),
         Command::Prompt(command) => prompt::run(command),
     }

@@ -27,13 +27,14 @@ use crate::publish::write_json;
 use crate::qlora::directory::{copy_texts, write_config};
 use crate::qlora::memory::Largest;
 use crate::run::{EnvironmentFailure, timestamp};
+use crate::stop::Stop;
 use crate::train::preview;
 use crate::train::run_folder::{RunFolder, last_checkpoint};
 use crate::train::schedule::Schedule;
 use crate::train::sequences::Sequence;
 use crate::train::trainer::{Ending, State, Work, train};
 
-pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> {
+pub(super) fn run(flags: TrainOverrides, config: Option<&Path>, stop: &Stop) -> Result<Code> {
     let (overrides, stored) = if flags.resume == Some(true) {
         let output = flags.output.clone().or(with_file(TrainOverrides::default(), "train", config)?.output);
         let stored = Stored::read(output)?;
@@ -90,7 +91,7 @@ pub(super) fn run(flags: TrainOverrides, config: Option<&Path>) -> Result<Code> 
         None => job.begin(&settings, &overrides, inputs)?,
     };
     write_json(&output.join("manifest.json"), &manifest)?;
-    job.train(&settings, run, learner.as_mut(), &mut state, manifest)
+    job.train(&settings, run, learner.as_mut(), &mut state, manifest, stop)
 }
 
 /// All that a run works on, checked.
@@ -155,6 +156,7 @@ impl Job {
         learner: &mut dyn Learner,
         state: &mut State,
         mut manifest: Value,
+        stop: &Stop,
     ) -> Result<Code> {
         let schedule = &self.schedule;
         let work = Work {
@@ -163,6 +165,7 @@ impl Job {
             seed: settings.seed,
             sequences: &self.data.sequences,
             dev: self.dev.as_ref().map_or(&[], |dev| &dev.sequences),
+            stop,
         };
         let bar = show::bar(schedule, state);
         let ending = train(&work, learner, &mut run, state, &mut |event| show::event(&bar, &event));

@@ -15,7 +15,8 @@ use crate::gguf::{FloatType, Layout};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::config::Config;
 use crate::qlora::merge::{Change, Merge};
-use crate::run::{EnvironmentFailure, interrupted};
+use crate::run::EnvironmentFailure;
+use crate::stop::Stop;
 
 /// How far an adapter moved each tensor, by the checkpoint's names.
 pub type Changes = BTreeMap<String, Change>;
@@ -26,7 +27,7 @@ pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 /// Writes a model with matrices as `stored`, and norms and biases in 32 bits.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file; and as [`Merge::tensor`].
+/// [`EnvironmentFailure`] that names the file; as [`Merge::tensor`]; and when it was stopped.
 pub fn model(
     path: &Path,
     merge: &Merge,
@@ -34,13 +35,14 @@ pub fn model(
     provenance: &Provenance,
     stored: FloatType,
     progress: Progress,
+    stop: &Stop,
 ) -> Result<Changes> {
     let tensors = stored_tensors(parts.config, stored, FloatType::F32);
     let header: Vec<Stored> =
         tensors.iter().map(|(name, shape, dtype)| (tensor_name(name), shape.clone(), *dtype)).collect();
     let layout = Layout::new(&metadata::model(parts, provenance, stored), &header)?;
     let file = Placed::create(path, &layout)?;
-    file.merged(merge, &tensors, progress)
+    file.merged(merge, &tensors, progress, stop)
 }
 
 /// Writes an adapter alone, in 32 bits, with its scale folded into the second halves.
@@ -76,6 +78,7 @@ pub fn safetensors(
     config: &Config,
     stored: FloatType,
     progress: Progress,
+    stop: &Stop,
 ) -> Result<Changes> {
     let tensors = stored_tensors(config, stored, stored);
     let mut header = Map::new();
@@ -101,7 +104,7 @@ pub fn safetensors(
     places.iter_mut().for_each(|(start, _)| *start += data);
     let layout = Layout { header, tensors: places, bytes: data + at };
     let file = Placed::create(path, &layout)?;
-    file.merged(merge, &tensors, progress)
+    file.merged(merge, &tensors, progress, stop)
 }
 
 /// Name, shape and type.
@@ -140,12 +143,12 @@ impl Placed<'_> {
         self.file.write_all_at(bytes, start + at).map_err(|error| cannot_write(self.path, &error).into())
     }
 
-    fn merged(&self, merge: &Merge, tensors: &[Stored], progress: Progress) -> Result<Changes> {
+    fn merged(&self, merge: &Merge, tensors: &[Stored], progress: Progress, stop: &Stop) -> Result<Changes> {
         let mut changes = Changes::new();
         for (index, (name, shape, dtype)) in tensors.iter().enumerate() {
             let written = AtomicU64::new(0);
             let change = merge.tensor(name, shape[shape.len() - 1], *dtype, &|at, bytes| {
-                ensure!(!interrupted(), "interrupted");
+                ensure!(!stop.wished(), "interrupted");
                 self.write(index, at, bytes)?;
                 written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 progress(bytes.len() as u64);

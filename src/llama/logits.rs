@@ -12,7 +12,8 @@ use llama_cpp_2::token::LlamaToken;
 use super::engine::FLASH_ATTENTION;
 use super::{backend, load_file};
 use crate::gguf;
-use crate::run::{EnvironmentFailure, interrupted};
+use crate::run::EnvironmentFailure;
+use crate::stop::Stop;
 
 /// Tokens computed at once.
 const BATCH: usize = 512;
@@ -27,6 +28,7 @@ pub fn logits(
     prompts: &[Vec<u32>],
     positions: &[Vec<usize>],
     threads: usize,
+    stop: &Stop,
 ) -> Result<Vec<Vec<f32>>> {
     let header = gguf::read_header(path)?;
     gguf::check_language_model(&header)?;
@@ -57,7 +59,7 @@ pub fn logits(
     for (prompt, positions) in prompts.iter().zip(positions) {
         context.clear_kv_cache();
         for first in (0..prompt.len()).step_by(BATCH) {
-            ensure!(!interrupted(), "interrupted");
+            ensure!(!stop.wished(), "interrupted");
             batch.clear();
             let some = &prompt[first..prompt.len().min(first + BATCH)];
             for (index, token) in some.iter().enumerate() {

@@ -16,7 +16,7 @@ use super::model::{AdapterShape, Loader, Method};
 use super::ops::{Rotary, rms_norm};
 use crate::gguf::FloatType;
 use crate::learner::Document;
-use crate::run::interrupted;
+use crate::stop::Stop;
 
 /// Rows of the output matrix that exist in 32 bits at once.
 const HEAD_ROWS: usize = 8192;
@@ -88,11 +88,11 @@ impl Streamed<'_> {
     /// Logits behind some positions of each prompt: a row of the vocabulary each, prompt by prompt.
     ///
     /// # Errors
-    /// Names the tensor that can't be read, or the token that is beyond the vocabulary.
-    pub fn logits(&self, prompts: &[Vec<u32>], positions: &[Vec<usize>]) -> Result<Vec<Vec<f32>>> {
+    /// Names the tensor that can't be read, or the token that is beyond the vocabulary; and when it was stopped.
+    pub fn logits(&self, prompts: &[Vec<u32>], positions: &[Vec<usize>], stop: &Stop) -> Result<Vec<Vec<f32>>> {
         let rows: Vec<Vec<u32>> =
             positions.iter().map(|each| each.iter().map(|position| *position as u32).collect()).collect();
-        let normed = self.run(prompts, &rows, None)?;
+        let normed = self.run(prompts, &rows, None, stop)?;
         let count: usize = rows.iter().map(Vec::len).sum();
         let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);
         let mut inputs =
@@ -119,17 +119,23 @@ impl Streamed<'_> {
     ///
     /// # Errors
     /// As [`Streamed::logits`].
-    pub fn squares(&self, texts: &[Vec<u32>]) -> Result<Squares> {
+    pub fn squares(&self, texts: &[Vec<u32>], stop: &Stop) -> Result<Squares> {
         let mut squares = Squares { tokens: texts.iter().map(Vec::len).sum(), ..Squares::default() };
         let all: Vec<Vec<u32>> = texts.iter().map(|text| (0..text.len() as u32).collect()).collect();
-        for normed in self.run(texts, &all, Some(&mut squares))? {
+        for normed in self.run(texts, &all, Some(&mut squares), stop)? {
             squares.add("lm_head".to_owned(), &normed)?;
         }
         Ok(squares)
     }
 
     /// What the output layer sees at some rows of each prompt, `[rows, hidden]`.
-    fn run(&self, prompts: &[Vec<u32>], rows: &[Vec<u32>], mut watch: Option<&mut Squares>) -> Result<Vec<Tensor>> {
+    fn run(
+        &self,
+        prompts: &[Vec<u32>],
+        rows: &[Vec<u32>],
+        mut watch: Option<&mut Squares>,
+        stop: &Stop,
+    ) -> Result<Vec<Tensor>> {
         let method = if self.nf4 { Method::Qlora(no_adapter()) } else { Method::Lora(no_adapter()) };
         let device = Device::Cpu;
         let loader = Loader {
@@ -155,7 +161,7 @@ impl Streamed<'_> {
             }
             let last = index + 1 == self.config.layers;
             for (x, rows) in states.iter_mut().zip(rows) {
-                ensure!(!interrupted(), "interrupted");
+                ensure!(!stop.wished(), "interrupted");
                 let document = [Document::plain(x.dim(0)?)];
                 let rotary = Rotary::new(&document, self.config.head_size(), self.config.rope_theta, x)?;
                 let rows = last.then(|| Tensor::from_slice(rows, rows.len(), &device)).transpose()?;

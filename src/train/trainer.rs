@@ -11,7 +11,8 @@ use super::schedule::Schedule;
 use super::sequences::Sequence;
 use crate::config::Optimisation;
 use crate::learner::{Batch, Learner, Update};
-use crate::run::{interrupted, sha256};
+use crate::run::sha256;
+use crate::stop::Stop;
 
 /// How far a run is: all that a checkpoint needs beside the parameters.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -92,6 +93,7 @@ pub struct Work<'a> {
     pub sequences: &'a [Sequence],
     /// Evaluated on, if there is any.
     pub dev: &'a [Sequence],
+    pub stop: &'a Stop,
 }
 
 /// Trains from `state` on. Each step is logged, each checkpoint is whole before an older one goes.
@@ -148,7 +150,7 @@ fn step(work: &Work, learner: &mut dyn Learner, state: &mut State, run: &RunFold
     let step = state.step;
     let (mut loss, mut weight, mut tokens, mut computed_tokens) = (0.0, 0.0, 0, 0);
     for (index, batch) in work.schedule.batches(step).into_iter().enumerate() {
-        if interrupted() {
+        if work.stop.wished() {
             return Ok(None);
         }
         let mut joined = Batch::default();
@@ -191,7 +193,7 @@ fn step(work: &Work, learner: &mut dyn Learner, state: &mut State, run: &RunFold
 fn evaluate(work: &Work, learner: &mut dyn Learner, run: &RunFolder) -> Result<Option<f64>> {
     let (mut loss, mut weight) = (0.0, 0.0);
     for sequence in work.dev {
-        if interrupted() {
+        if work.stop.wished() {
             return Ok(None);
         }
         loss += learner.evaluate(&sequence.batch)?;

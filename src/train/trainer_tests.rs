@@ -18,12 +18,18 @@ struct Scripted {
     /// The step whose loss is no number.
     diverges_at: Option<usize>,
     disk_is_full: bool,
+    /// Wished by itself while the batch of this number is learned from.
+    stops_at: Option<usize>,
+    stop: Stop,
 }
 
 impl Learner for Scripted {
     fn accumulate(&mut self, batch: &Batch, seed: u64) -> Result<f64> {
         self.accumulated = (self.accumulated.0 + batch.weight(), self.accumulated.1 + 1);
         self.seeds.push(seed);
+        if self.stops_at == Some(self.seeds.len()) {
+            self.stop.wish();
+        }
         Ok(if self.diverges_at == Some(self.steps.len()) { f64::NAN } else { 2.0 * batch.weight() })
     }
 
@@ -102,16 +108,20 @@ impl Bench {
     }
 
     fn train(&mut self, learner: &mut Scripted, dev: bool) -> Result<Ending> {
+        let stop = learner.stop.clone();
         let work = Work {
             schedule: &self.schedule,
             optimisation: &self.optimisation,
             seed: 7,
             sequences: &self.sequences,
             dev: if dev { &self.sequences[..1] } else { &[] },
+            stop: &stop,
         };
         let mut run = RunFolder::open(self.folder.path(), self.state.step).unwrap();
         let ending = train(&work, learner, &mut run, &mut self.state, &mut |_| ())?;
-        run.finish(&self.state)?;
+        if ending != Ending::Interrupted {
+            run.finish(&self.state)?;
+        }
         Ok(ending)
     }
 
@@ -196,4 +206,17 @@ fn what_a_killed_run_was_writing_is_cleared_away() {
     bench.schedule.steps = 3;
     bench.train(&mut learner, false).unwrap();
     assert_eq!(bench.checkpoints(), ["step-3"]);
+}
+
+#[test]
+fn a_run_that_is_stopped_keeps_its_whole_steps_and_goes_on() {
+    // Within the fourth step, whose first batch is lost.
+    let mut bench = Bench::new(100, None);
+    let mut stopped = Scripted { stops_at: Some(6), ..Scripted::default() };
+    assert_eq!(bench.train(&mut stopped, false).unwrap(), Ending::Interrupted);
+    assert_eq!((bench.state.step, bench.checkpoints()), (3, vec!["step-3".to_owned()]));
+    let mut learner = Scripted::default();
+    learner.restore(&bench.folder.path().join("checkpoints/step-3")).unwrap();
+    assert_eq!(bench.train(&mut learner, false).unwrap(), Ending::Finished);
+    assert_eq!((bench.state.step, bench.adapter()), (9, "-9".to_owned()));
 }

@@ -57,7 +57,7 @@ impl Export<'_> {
 
     fn forward(&self, streamed: Streamed, probes: &Probes) -> Result<Vec<Vec<f32>>> {
         let bar = spinner(format!("forward pass of {} prompts", probes.prompts.len()));
-        let logits = self.timed("forward", || streamed.logits(&probes.prompts, &probes.positions));
+        let logits = self.timed("forward", || streamed.logits(&probes.prompts, &probes.positions, self.stop));
         bar.finish_and_clear();
         logits
     }
@@ -65,8 +65,8 @@ impl Export<'_> {
     fn llama_logits(&self, file: &Path, adapter: Option<&Path>, probes: &Probes) -> Result<Vec<Vec<f32>>> {
         let bar = spinner("the same by llama.cpp".into());
         let Probes { prompts, positions, .. } = probes;
-        let logits =
-            self.timed("llama_cpp", || llama::logits(file, adapter, prompts, positions, self.settings.threads));
+        let logits = self
+            .timed("llama_cpp", || llama::logits(file, adapter, prompts, positions, self.settings.threads, self.stop));
         bar.finish_and_clear();
         logits
     }
