@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
-    CompareOverrides, EvalOverrides, ExportOverrides, PredictOverrides, ReportFormat, ScoreOverrides, TrainOverrides,
+    CompareOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides, PromptOverrides,
+    ReportOverrides, ScoreOverrides, TrainOverrides,
 };
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
@@ -106,15 +107,9 @@ pub struct ReportArgs {
     /// Result directory of `reels eval` or `reels score`, or run of `reels train`
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// Results on the same data to stand beside it, the first one the baseline; or other runs
-    #[arg(long, value_name = "DIR", num_args = 1..)]
-    pub against: Vec<PathBuf>,
-    /// What to write; several with commas [default: all]
-    #[arg(long, value_delimiter = ',')]
-    pub format: Vec<ReportFormat>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for help")]
-    pub settings: CompareOverrides,
+    pub settings: ReportOverrides,
 }
 
 /// What `reels compare` takes.
@@ -129,9 +124,6 @@ pub struct CompareArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     pub json: bool,
-    /// Write comparison.html, .md, .tex and .json into this directory too
-    #[arg(short, long, value_name = "DIR", conflicts_with = "plan")]
-    pub output: Option<PathBuf>,
     /// Tell what a test set can show, without any result
     #[arg(long, help_heading = "Planning")]
     pub plan: bool,
@@ -152,9 +144,9 @@ pub struct DoctorArgs {
     /// Model file, training run, adapter or model directory [default: only the machine is looked at]
     #[arg(value_name = "F.gguf|DIR")]
     pub path: Option<PathBuf>,
-    /// LoRA adapter for the model file
-    #[arg(long, env = "REELS_ADAPTER", value_name = "F.gguf", requires = "path")]
-    pub adapter: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: DoctorOverrides,
     /// Print JSON instead of lines
     #[arg(long)]
     pub json: bool,
@@ -163,22 +155,121 @@ pub struct DoctorArgs {
 /// What `reels prompt render` takes.
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// Folder with tasks.toml and templates [default: those in the --model file, else ./prompts, else the embedded ones]
-    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
-    pub prompts: Option<PathBuf>,
-    /// Records [default: the bundled sample]
-    #[arg(long, env = "REELS_DATA", value_name = "F.jsonl")]
-    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: PromptOverrides,
     /// The record's id [default: the first one]
     #[arg(long)]
     pub id: Option<String>,
-    /// Only this task; may be given several times [default: all]
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub task: Vec<String>,
-    /// Show what this model reads: its chat format, fitted to its budget, and the number of tokens
-    #[arg(long, env = "REELS_MODEL", value_name = "F.gguf")]
-    pub model: Option<String>,
-    /// Prompt budget in tokens, with --model
-    #[arg(long, env = "REELS_MAX_PROMPT_TOKENS", value_name = "N")]
-    pub max_prompt_tokens: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::{CommandFactory, ValueEnum};
+    use serde::Serialize;
+
+    use super::*;
+    use crate::config::SECTIONS;
+
+    fn command(section: &str) -> clap::Command {
+        let command = Cli::command();
+        let found = command.find_subcommand(section).unwrap();
+        found.find_subcommand("render").unwrap_or(found).clone()
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_of_its_command() {
+        fn keys(default: impl Serialize) -> Vec<String> {
+            serde_json::to_value(default).unwrap().as_object().unwrap().keys().cloned().collect()
+        }
+        let settings = [
+            ("eval", keys(EvalOverrides::default())),
+            ("predict", keys(PredictOverrides::default())),
+            ("score", keys(ScoreOverrides::default())),
+            ("compare", keys(CompareOverrides::default())),
+            ("report", keys(ReportOverrides::default())),
+            ("train", keys(TrainOverrides::default())),
+            ("export", keys(ExportOverrides::default())),
+            ("doctor", keys(DoctorOverrides::default())),
+            ("prompt", keys(PromptOverrides::default())),
+        ];
+        assert_eq!(settings.each_ref().map(|(section, _)| *section), SECTIONS);
+        for (section, keys) in settings {
+            for key in keys {
+                let flag = key.replace('_', "-");
+                let command = command(section);
+                let found = command.get_arguments().any(|argument| argument.get_long() == Some(flag.as_str()));
+                assert!(found, "[{section}] {key} is no flag");
+            }
+        }
+    }
+
+    fn name(value: impl ValueEnum) -> String {
+        value.to_possible_value().unwrap().get_name().to_owned()
+    }
+
+    /// The defaults that a command's help tells: those that are `resolved`, and others `in_words`.
+    fn check(section: &str, resolved: &[(&str, String)], in_words: &[&str]) {
+        let mut told = BTreeSet::new();
+        for argument in command(section).get_arguments() {
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let Some((_, default)) = help.split_once("[default: ") else { continue };
+            let flag = argument.get_id().as_str().replace('_', "-");
+            if let Some((_, value)) = resolved.iter().find(|(resolved, _)| *resolved == flag) {
+                let first = default.split([',', ']']).next().unwrap();
+                let same = first == value || first.parse::<f64>().is_ok_and(|first| value.parse() == Ok(first));
+                assert!(same, "reels {section} --{flag} is {value:?}, and its help says {default:?}");
+            }
+            told.insert(flag);
+        }
+        let expected = resolved.iter().map(|(flag, _)| *flag).chain(in_words.iter().copied());
+        assert_eq!(told, expected.map(str::to_owned).collect(), "reels {section}");
+    }
+
+    #[test]
+    fn the_help_tells_the_defaults_that_are_used() {
+        let (predict, scoring) = EvalOverrides::default().resolve().unwrap();
+        let engine = &predict.engine;
+        let answering = [
+            ("label-mode", name(predict.label_mode)),
+            ("max-prompt-tokens", crate::config::PredictSettings::DEFAULT_MAX_PROMPT_TOKENS.to_string()),
+            ("temperature", engine.sampling.temperature.to_string()),
+            ("top-p", engine.sampling.top_p.to_string()),
+            ("seed", engine.sampling.seed.to_string()),
+            ("ubatch", engine.ubatch.to_string()),
+            ("kv-type", name(engine.kv_type)),
+        ];
+        let bootstrap = ("bootstrap", scoring.score.bootstrap.to_string());
+        let seed = ("seed", scoring.score.seed.to_string());
+        let in_words = ["data", "prompts", "task", "width", "threads"];
+        check("predict", &answering, &in_words);
+        check("eval", &[&answering[..], std::slice::from_ref(&bootstrap)].concat(), &in_words);
+        check("score", &[bootstrap.clone(), seed.clone()], &["data", "prompts"]);
+        check("compare", &[bootstrap.clone(), seed.clone()], &["discordance", "sd"]);
+        check("report", &[bootstrap, seed], &["format"]);
+        check("prompt", &[], &["data", "prompts", "task", "id"]);
+        check("doctor", &[], &["path"]);
+
+        let output = Some("a.gguf".into());
+        let export = ExportOverrides { output, ..Default::default() }.resolve().unwrap();
+        let written =
+            [("merge-base", name(export.merge_base)), ("to", name(export.to)), ("quant", name(export.quant.unwrap()))];
+        check("export", &written, &["base", "threads"]);
+
+        let filled = serde_json::to_value(TrainOverrides::default().filled().unwrap()).unwrap();
+        let in_words = ["prompts", "alpha", "targets", "eval-every", "max-memory"];
+        // A switch that is off needs no word.
+        let filled: Vec<(String, String)> = filled
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(_, value)| !value.is_null() && **value != false)
+            .map(|(key, value)| (key.replace('_', "-"), value.as_str().map_or(value.to_string(), str::to_owned)))
+            .filter(|(flag, _)| !in_words.contains(&flag.as_str()))
+            .collect();
+        let filled: Vec<(&str, String)> = filled.iter().map(|(flag, value)| (flag.as_str(), value.clone())).collect();
+        check("train", &filled, &in_words);
+    }
 }

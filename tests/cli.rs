@@ -491,3 +491,36 @@ fn a_task_without_references_is_answered_and_not_scored() {
     let score = ["score", "--predictions", "lead-1/predictions.jsonl", "--data", "a.jsonl", "-o", "s"];
     folder.fails(&[&score[..], &["--fail-under", "summary.rougeL=0.1"]].concat(), 4);
 }
+
+#[test]
+fn commands_that_look_read_the_settings_file_too() {
+    let folder = Folder::new();
+    two_results(&folder);
+    folder.write("a.jsonl", GOOD).write(
+        "reels.toml",
+        "[report]\nformat = [\"md\"]\nagainst = [\"lead-1\"]\nbootstrap = 200\n\
+         [compare]\noutput = \"compared\"\nbootstrap = 200\n\
+         [prompt]\ndata = \"a.jsonl\"\ntask = [\"ad\"]\n",
+    );
+    reels(folder.path()).args(["report", "lead-3"]).assert().success().stdout("lead-3/report.md\n");
+    let report = std::fs::read_to_string(folder.path().join("lead-3/report.md")).unwrap();
+    assert!(report.contains("lead-1"), "{report}");
+    reels(folder.path()).args(["report", "lead-3", "--format", "csv"]).assert().success().stdout("lead-3/report.csv\n");
+    reels(folder.path()).args(["compare", "lead-1", "lead-3"]).assert().success();
+    assert!(folder.path().join("compared/comparison.json").exists());
+    let shown = reels(folder.path()).args(["prompt", "render"]).assert().success();
+    shown.stdout(contains("--- ad: user").and(contains("halo")).and(contains("--- summary").not()));
+}
+
+#[test]
+fn a_section_that_is_none_is_refused_by_every_command() {
+    let folder = Folder::new();
+    folder.write("reels.toml", "[evla]\nwidth = 4\n");
+    for command in [&["eval"][..], &["prompt", "list"], &["doctor"], &["report", "none"]] {
+        let message = folder.fails(command, 2);
+        assert!(
+            message.contains("error: reels.toml: [evla] is not a section\nhint: did you mean [eval]? "),
+            "{message}"
+        );
+    }
+}

@@ -1,14 +1,14 @@
 //! `reels compare`: which of several results is better, and what a test set can show.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{Code, folder};
 use crate::cli::CompareArgs;
-use crate::config::with_file;
+use crate::config::SettingsFile;
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
 use crate::publish::{write_bytes, write_json};
@@ -18,19 +18,19 @@ use crate::score::Table;
 use crate::score::compare::{Run, compare};
 use crate::score::significance::{smallest_accuracy_difference, smallest_difference};
 
-pub(super) fn run(args: CompareArgs, config: Option<&Path>) -> Result<Code> {
+pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
     if args.plan {
         return plan(&args);
     }
-    let settings = with_file(args.settings, "compare", config)?.resolve()?;
+    let settings = file.add("compare", args.settings)?.resolve()?;
     let (runs, differing) = read_runs(&args.directories)?;
-    let comparison = compare(&runs, &settings)?;
+    let comparison = compare(&runs, &settings.score)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
         println!("{}", report::comparison(&comparison, &differing));
     }
-    if let Some(directory) = args.output {
+    if let Some(directory) = settings.output {
         std::fs::create_dir_all(&directory)
             .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", directory.display())))?;
         let page = report::comparison_html(&comparison, &differing)?;

@@ -6,9 +6,11 @@ use anyhow::{Result, ensure};
 
 use super::Code;
 use crate::cli::DoctorArgs;
+use crate::config::SettingsFile;
 use crate::doctor::{Finding, Severity, directory, machine, model};
 
-pub(super) fn run(args: &DoctorArgs) -> Result<Code> {
+pub(super) fn run(args: DoctorArgs, file: &SettingsFile) -> Result<Code> {
+    let settings = file.add("doctor", args.settings)?;
     let mut found = Vec::new();
     if let Some(path) = &args.path {
         ensure!(
@@ -16,7 +18,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Code> {
             "{} does not exist\nhint: name a .gguf file, a training run or a model directory; without one, the machine is looked at",
             path.display()
         );
-        found = if path.is_dir() { directory(path) } else { model(path, args.adapter.as_deref()) };
+        found = if path.is_dir() { directory(path) } else { model(path, settings.adapter.as_deref()) };
     }
     let wrong = found.iter().any(|finding| finding.severity == Severity::Error);
     found.extend(machine(Path::new(".")));

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::{Cli, Command};
-use crate::config::with_file;
+use crate::config::SettingsFile;
 use crate::run::EnvironmentFailure;
 use crate::stop::Stop;
 
@@ -79,19 +79,19 @@ impl From<Code> for ExitCode {
 pub fn run(cli: Cli) -> Result<Code> {
     let stop = Stop::on_interrupt()?;
     crate::run::follow(&stop);
-    let config = cli.config.as_deref();
+    let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
         Command::Eval(overrides) => {
-            let (predict, scoring) = with_file(overrides, "eval", config)?.resolve()?;
+            let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
             eval::run(predict, &scoring)
         }
-        Command::Predict(overrides) => predict::run(with_file(overrides, "predict", config)?.resolve()?),
-        Command::Score(overrides) => score::run(with_file(overrides, "score", config)?.resolve()?),
-        Command::Compare(args) => compare::run(args, config),
-        Command::Report(args) => report::run(args, config),
-        Command::Train(flags) => train::run(flags, config, &stop),
-        Command::Export(overrides) => export::run(with_file(overrides, "export", config)?.resolve()?, &stop),
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Prompt(command) => prompt::run(command),
+        Command::Predict(overrides) => predict::run(file.add("predict", overrides)?.resolve()?),
+        Command::Score(overrides) => score::run(file.add("score", overrides)?.resolve()?),
+        Command::Compare(args) => compare::run(args, &file),
+        Command::Report(args) => report::run(args, &file),
+        Command::Train(flags) => train::run(flags, &file, &stop),
+        Command::Export(overrides) => export::run(file.add("export", overrides)?.resolve()?, &stop),
+        Command::Doctor(args) => doctor::run(args, &file),
+        Command::Prompt(command) => prompt::run(command, &file),
     }
 }

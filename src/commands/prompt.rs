@@ -8,14 +8,17 @@ use super::Code;
 use super::answerer::{Answerer, Prompts};
 use super::data::Records;
 use crate::cli::{PromptCommand, RenderArgs};
-use crate::config::PredictOverrides;
+use crate::config::{PromptOverrides, SettingsFile};
 use crate::predict::{Format, select_tasks};
 use crate::prompt::{PromptSet, fit};
 
-pub(super) fn run(command: PromptCommand) -> Result<Code> {
+pub(super) fn run(command: PromptCommand, file: &SettingsFile) -> Result<Code> {
     match command {
-        PromptCommand::List { prompts } => list(&PromptSet::find(prompts.as_deref())?),
-        PromptCommand::Render(args) => render(args)?,
+        PromptCommand::List { prompts } => {
+            let settings = file.add("prompt", PromptOverrides { prompts, ..PromptOverrides::default() })?;
+            list(&PromptSet::find(settings.prompts.as_deref())?);
+        }
+        PromptCommand::Render(args) => render(args, file)?,
         PromptCommand::Eject { folder } => eject(&folder)?,
     }
     Ok(Code::Done)
@@ -33,21 +36,13 @@ fn list(prompts: &PromptSet) {
     println!("{table}");
 }
 
-fn render(args: RenderArgs) -> Result<()> {
-    let overrides = PredictOverrides {
-        model: args.model.clone(),
-        prompts: args.prompts.clone(),
-        max_prompt_tokens: args.max_prompt_tokens,
-        ..PredictOverrides::default()
-    };
-    let settings = overrides.resolve()?;
-    let found = match args.model {
-        Some(_) => Prompts::find(&settings)?,
-        None => Prompts::of(PromptSet::find(args.prompts.as_deref())?),
-    };
+fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
+    let (settings, of_model) = file.add("prompt", args.settings)?.resolve()?;
+    let found =
+        if of_model { Prompts::find(&settings)? } else { Prompts::of(PromptSet::find(settings.prompts.as_deref())?) };
     let prompts = &found.set;
-    let tasks = select_tasks(&prompts.tasks, &args.task)?;
-    let records = Records::open(args.data.as_deref())?;
+    let tasks = select_tasks(&prompts.tasks, &settings.tasks)?;
+    let records = Records::open(settings.data.as_deref())?;
     let reels = records.read()?;
     let reel = match &args.id {
         None => &reels[0],
@@ -55,7 +50,7 @@ fn render(args: RenderArgs) -> Result<()> {
             format!("{} has no record {id:?}\nhint: ids look like {:?}", records.lines.name(), reels[0].id)
         })?,
     };
-    if args.model.is_none() {
+    if !of_model {
         for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
             for message in prompts.render(reel, task)? {
                 println!("--- {}: {}\n{}", task.name, message.role, message.content);

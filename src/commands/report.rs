@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::compare::read_runs;
 use super::{Code, folder};
 use crate::cli::ReportArgs;
-use crate::config::{ReportFormat, with_file};
+use crate::config::{ReportFormat, ReportOverrides, SettingsFile};
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
 use crate::publish::write_bytes;
@@ -17,40 +17,41 @@ use crate::score::compare::{Comparison, compare};
 use crate::scores::Scores;
 use crate::task::Task;
 
-pub(super) fn run(args: ReportArgs, config: Option<&Path>) -> Result<Code> {
+pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
     let manifest = folder::manifest(&args.directory)?.unwrap_or(Value::Null);
     if manifest["command"] == "train" {
-        return training(&args, &manifest);
+        return training(&args.directory, args.settings, &manifest);
     }
-    let settings = with_file(args.settings, "compare", config)?.resolve()?;
+    let settings = file.add("report", args.settings)?.resolve()?;
     let result = ResultFiles::read(&args.directory)?;
-    let ladder = if args.against.is_empty() {
+    let ladder = if settings.against.is_empty() {
         None
     } else {
-        let directories: Vec<PathBuf> = args.against.iter().chain([&args.directory]).cloned().collect();
-        Some(compare(&read_runs(&directories)?.0, &settings)?)
+        let directories: Vec<PathBuf> = settings.against.iter().chain([&args.directory]).cloned().collect();
+        Some(compare(&read_runs(&directories)?.0, &settings.score)?)
     };
-    let formats = if args.format.is_empty() { &ReportFormat::ALL[..] } else { &args.format };
-    for path in write(&args.directory, &result.report(ladder.as_ref()), formats)? {
+    for path in write(&args.directory, &result.report(ladder.as_ref()), &settings.formats)? {
         println!("{}", path.display());
     }
     Ok(Code::Done)
 }
 
-/// The page of a training run.
-fn training(args: &ReportArgs, manifest: &Value) -> Result<Code> {
+/// The page of a training run. What the settings file says is about results.
+fn training(directory: &Path, flags: ReportOverrides, manifest: &Value) -> Result<Code> {
     ensure!(
-        args.format.is_empty() || args.format == [ReportFormat::Html],
+        flags.format.is_none_or(|formats| formats == [ReportFormat::Html]),
         "the report of a training run is a page\nhint: leave out --format"
     );
-    let curves = |directory: &PathBuf| {
+    let curves = |directory: &Path| {
         let path = directory.join("metrics.jsonl");
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}\nhint: a training run has one", path.display()))?;
         report::Curves::read(directory.display().to_string(), &text)
     };
-    let runs = std::iter::once(&args.directory).chain(&args.against).map(curves).collect::<Result<Vec<_>>>()?;
-    let path = args.directory.join("report.html");
+    let against = flags.against.unwrap_or_default();
+    let directories = std::iter::once(directory).chain(against.iter().map(PathBuf::as_path));
+    let runs = directories.map(curves).collect::<Result<Vec<_>>>()?;
+    let path = directory.join("report.html");
     write_bytes(&path, report::training_html(&runs, manifest)?.as_bytes())?;
     println!("{}", path.display());
     Ok(Code::Done)

@@ -8,7 +8,7 @@ mod inherit;
 mod leaks;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -19,7 +19,7 @@ use self::data::{Data, write_probe};
 use self::device::Device;
 use self::inherit::{Stored, inputs, manifest};
 use super::Code;
-use crate::config::{TrainMethod, TrainOverrides, TrainSettings, with_file};
+use crate::config::{SettingsFile, TrainMethod, TrainOverrides, TrainSettings};
 use crate::gguf::FloatType;
 use crate::learner::Learner;
 use crate::prompt::PromptSet;
@@ -34,14 +34,14 @@ use crate::train::schedule::Schedule;
 use crate::train::sequences::Sequence;
 use crate::train::trainer::{Ending, State, Work, train};
 
-pub(super) fn run(flags: TrainOverrides, config: Option<&Path>, stop: &Stop) -> Result<Code> {
+pub(super) fn run(flags: TrainOverrides, file: &SettingsFile, stop: &Stop) -> Result<Code> {
     let (overrides, stored) = if flags.resume == Some(true) {
-        let output = flags.output.clone().or(with_file(TrainOverrides::default(), "train", config)?.output);
+        let output = flags.output.clone().or(file.add("train", TrainOverrides::default())?.output);
         let stored = Stored::read(output)?;
         (stored.settings(flags)?, Some(stored))
     } else {
         let (epochs, steps) = (flags.epochs.is_some(), flags.steps.is_some());
-        let mut overrides = with_file(flags, "train", config)?;
+        let mut overrides = file.add("train", flags)?;
         // One of the two as a flag takes the place of the other in the file.
         overrides.steps = overrides.steps.filter(|_| !epochs);
         overrides.epochs = overrides.epochs.filter(|_| !steps);

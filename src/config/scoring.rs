@@ -77,10 +77,39 @@ pub struct ScoreOverrides {
     pub scoring: ScoringOverrides,
 }
 
-/// Overrides for the settings of `reels compare`.
+/// Overrides for [`CompareSettings`].
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CompareOverrides {
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub resampling: ResamplingOverrides,
+    /// Write comparison.html, .md, .tex and .json into this directory too
+    #[arg(short, long, value_name = "DIR", conflicts_with = "plan")]
+    pub output: Option<PathBuf>,
+}
+
+/// Overrides for [`ReportSettings`].
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReportOverrides {
+    /// Results on the same data to stand beside it, the first one the baseline; or other runs
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub against: Option<Vec<PathBuf>>,
+    /// What to write; several with commas [default: all]
+    #[arg(long, value_delimiter = ',')]
+    pub format: Option<Vec<ReportFormat>>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub resampling: ResamplingOverrides,
+}
+
+/// Overrides for what a comparison is made with.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResamplingOverrides {
     /// Resamples behind each interval, and exchanges behind each test [default: 10000]
     #[arg(long, env = "REELS_BOOTSTRAP", value_name = "N")]
     pub bootstrap: Option<usize>,
@@ -90,7 +119,8 @@ pub struct CompareOverrides {
 }
 
 /// What a report is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ReportFormat {
     /// One page that works offline: report.html
     Html,
@@ -165,6 +195,26 @@ impl std::str::FromStr for Threshold {
     }
 }
 
+/// Settings of `reels compare`.
+#[derive(Debug, Clone)]
+pub struct CompareSettings {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub score: ScoreSettings,
+    /// Directory to write pages into too.
+    pub output: Option<PathBuf>,
+}
+
+/// Settings of `reels report`.
+#[derive(Debug, Clone)]
+pub struct ReportSettings {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub score: ScoreSettings,
+    /// Results beside it, the baseline first.
+    pub against: Vec<PathBuf>,
+    /// What is written.
+    pub formats: Vec<ReportFormat>,
+}
+
 /// Settings of `reels score`.
 #[derive(Debug, Clone)]
 pub struct ScoreRun {
@@ -225,7 +275,27 @@ impl CompareOverrides {
     ///
     /// # Errors
     /// Names the flag and the value.
-    pub fn resolve(self) -> Result<ScoreSettings> {
+    pub fn resolve(self) -> Result<CompareSettings> {
+        Ok(CompareSettings { score: self.resampling.resolve()?, output: self.output })
+    }
+}
+
+impl ReportOverrides {
+    /// Fills in defaults and checks ranges.
+    ///
+    /// # Errors
+    /// Names the flag and the value.
+    pub fn resolve(self) -> Result<ReportSettings> {
+        Ok(ReportSettings {
+            score: self.resampling.resolve()?,
+            against: self.against.unwrap_or_default(),
+            formats: self.format.unwrap_or_else(|| ReportFormat::ALL.to_vec()),
+        })
+    }
+}
+
+impl ResamplingOverrides {
+    fn resolve(self) -> Result<ScoreSettings> {
         score_settings(self.bootstrap, self.seed)
     }
 }
