@@ -61,3 +61,5 @@ pub mod task;
 
 pub mod lines;
 pub mod stop;
+
+pub mod error;

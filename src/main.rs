@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use reels::cli::Cli;
 use reels::commands;
+use reels::error::Shown;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -20,9 +21,7 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(code) => code.into(),
         Err(error) => {
-            // One line a cause reads better than anyhow's list; hints stand on lines of their own.
-            let text = format!("{error:#}");
-            eprintln!("error: {text}");
+            eprintln!("error: {}", Shown::of(&error));
             commands::Code::of(&error).into()
         }
     }

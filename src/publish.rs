@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use serde::Serialize;
 
-use crate::run::EnvironmentFailure;
+use crate::error::environment;
 
 /// A place beside a file or folder to make it in. What is there is deleted unless it was published.
 #[derive(Debug)]
@@ -34,9 +34,9 @@ impl Draft {
     /// away for a moment.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] that names the target.
+    /// Of the environment, and names the target.
     pub fn publish(self) -> Result<()> {
-        self.rename().map_err(|error| cannot_write(&self.target, &error).into())
+        self.rename().map_err(|error| cannot_write(&self.target, &error))
     }
 
     fn rename(&self) -> std::io::Result<()> {
@@ -87,20 +87,20 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> EnvironmentFailure {
-    EnvironmentFailure(format!("cannot write {}: {error}", path.display()))
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    environment(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Writes a file as `write` makes it. Where that fails, what was there before stays.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file when it can't be written; and whatever else `write` says.
+/// Of the environment, and names the file when it can't be written; and whatever else `write` says.
 pub fn publish(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let draft = Draft::of(path);
     let failed = |error: std::io::Error| cannot_write(path, &error);
     let mut file = BufWriter::new(File::create_new(&draft.path).map_err(failed)?);
     write(&mut file).map_err(|error| match error.downcast::<std::io::Error>() {
-        Ok(error) => failed(error).into(),
+        Ok(error) => failed(error),
         Err(error) => error,
     })?;
     file.flush().map_err(failed)?;
@@ -122,11 +122,11 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// [`publish`] of a copy, which may be of any size.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names both files.
+/// Of the environment, and names both files.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let draft = Draft::of(to);
     fs::copy(from, &draft.path)
-        .map_err(|error| EnvironmentFailure(format!("cannot copy {} to {}: {error}", from.display(), to.display())))?;
+        .map_err(|error| environment(format!("cannot copy {} to {}: {error}", from.display(), to.display())))?;
     draft.publish()
 }
 
@@ -137,6 +137,7 @@ mod tests {
     use anyhow::bail;
 
     use super::*;
+    use crate::error::Kind;
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> =
@@ -197,10 +198,13 @@ mod tests {
         });
         assert_eq!(own.unwrap_err().to_string(), "line 3 is no prediction");
         let full = publish(&path, |_| Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into())).unwrap_err();
-        assert!(full.is::<EnvironmentFailure>() && full.to_string().contains("a.json: no storage space"), "{full}");
+        assert!(
+            Kind::of(&full) == Kind::Environment && full.to_string().contains("a.json: no storage space"),
+            "{full}"
+        );
         let nowhere = write_bytes(&folder.path().join("b/c.json"), b"").unwrap_err();
-        assert!(nowhere.is::<EnvironmentFailure>() && nowhere.to_string().contains("b/c.json"), "{nowhere}");
-        assert!(copy(&folder.path().join("none"), &path).unwrap_err().is::<EnvironmentFailure>());
+        assert!(Kind::of(&nowhere) == Kind::Environment && nowhere.to_string().contains("b/c.json"), "{nowhere}");
+        assert_eq!(Kind::of(&copy(&folder.path().join("none"), &path).unwrap_err()), Kind::Environment);
         assert_eq!((names(folder.path()), fs::read(&path).unwrap()), (vec!["a.json".to_owned()], b"1\n".to_vec()));
     }
 

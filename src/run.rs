@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use crate::error::EnvironmentFailure;
 use crate::stop::Stop;
 
 /// For what isn't handed the wish to stop yet; it goes with the last of that.
@@ -23,11 +24,6 @@ pub fn follow(stop: &Stop) {
 pub fn interrupted() -> bool {
     STOP.get().is_some_and(Stop::wished)
 }
-
-/// A failure of disk, memory or engine rather than of what the user gave: exit code 5.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct EnvironmentFailure(pub String);
 
 /// Lowercase hexadecimal of a finished hash.
 pub fn hex(hash: Sha256) -> String {

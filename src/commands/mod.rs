@@ -28,7 +28,7 @@ use anyhow::Result;
 
 use crate::cli::{Cli, Command};
 use crate::config::SettingsFile;
-use crate::run::EnvironmentFailure;
+use crate::error::Kind;
 use crate::stop::Stop;
 
 /// How the program ends.
@@ -53,8 +53,10 @@ pub enum Code {
 impl Code {
     /// Of a command that ended with an error.
     pub fn of(error: &anyhow::Error) -> Code {
-        let environment = error.chain().any(|cause| cause.is::<EnvironmentFailure>());
-        if environment { Code::EnvironmentFailed } else { Code::BadInput }
+        match Kind::of(error) {
+            Kind::Input => Code::BadInput,
+            Kind::Environment => Code::EnvironmentFailed,
+        }
     }
 }
 

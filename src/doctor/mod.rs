@@ -19,6 +19,7 @@ pub use directory::directory;
 pub use machine::machine;
 pub use model::model;
 
+use crate::error::Shown;
 use crate::gguf::Problem;
 
 /// How bad it is.
@@ -67,11 +68,10 @@ impl Finding {
         Finding { severity: Severity::Error, ..Finding::warning(about, what, why, hint) }
     }
 
-    /// Of an error that ends in a hint.
     fn of(about: &'static str, error: &anyhow::Error, why: &str) -> Finding {
-        let text = format!("{error:#}");
-        let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, "correct it, and look again"));
-        Finding::error(about, what, why, hint)
+        let Shown { message, hints } = Shown::of(error);
+        let hint = if hints.is_empty() { "correct it, and look again".to_owned() } else { hints.join("; ") };
+        Finding::error(about, message, why, hint)
     }
 
     fn problem(about: &'static str, problem: Problem) -> Finding {
