@@ -1,12 +1,13 @@
 //! The model's own chat format, rendered the way Hugging Face's `apply_chat_template` does.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
 use serde::Serialize;
 
 use super::Tokenizer;
+use crate::error::Hint;
 use crate::reel::Reel;
 
 /// One turn of a conversation.
@@ -50,7 +51,7 @@ impl ChatFormat {
         let answer = format.answer_end()?;
         ensure!(
             !answer.is_empty(),
-            "the model's chat template writes nothing behind an answer\nhint: use an instruct model"
+            anyhow!("the model's chat template writes nothing behind an answer").hint("use an instruct model")
         );
         Ok(format)
     }
@@ -82,7 +83,8 @@ impl ChatFormat {
         let end = self.answer_end()?;
         ensure!(
             self.added_tokens.iter().any(|token| end.starts_with(token.as_str())),
-            "the model's chat template writes {end:?} behind an answer, which doesn't start with an end token\nhint: use an instruct model"
+            anyhow!("the model's chat template writes {end:?} behind an answer, which doesn't start with an end token")
+                .hint("use an instruct model")
         );
         tokenizer.encode(&end)?.first().copied().context("the end token has no id")
     }

@@ -1,6 +1,7 @@
 //! Whether a model file's chat template is of its own vocabulary, and answers end with the token it names.
 
 use super::{ChatFormat, Tokenizer};
+use crate::error::Shown;
 use crate::gguf::{Gguf, Problem, Value};
 
 const CONTROL: i128 = 3;
@@ -12,7 +13,7 @@ pub fn chat_problems(gguf: &Gguf) -> Vec<Problem> {
     let tokens = gguf.added_tokens();
     let chat = match ChatFormat::new(template, tokens) {
         Ok(chat) => chat,
-        Err(error) => return vec![Problem::fatal(format!("{error:#}"), "prompts can't be made", CONVERT)],
+        Err(error) => return vec![Problem::fatal(in_a_line(&error), "prompts can't be made", CONVERT)],
     };
     // One token each, whatever its text: only the first is looked at.
     struct Added<'a>(&'a Gguf);
@@ -28,7 +29,7 @@ pub fn chat_problems(gguf: &Gguf) -> Vec<Problem> {
         Ok(end) => u64::from(end),
         Err(error) => {
             let why = "the template is of another model, or the vocabulary is";
-            return vec![Problem::fatal(format!("{error:#}").replace("\nhint: ", "; "), why, CONVERT)];
+            return vec![Problem::fatal(in_a_line(&error), why, CONVERT)];
         }
     };
     let ids = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"];
@@ -47,4 +48,9 @@ pub fn chat_problems(gguf: &Gguf) -> Vec<Problem> {
         // llama.cpp ends at the usual tokens by their names too.
         runs: kind == Some(Value::Int(CONTROL)),
     }]
+}
+
+fn in_a_line(error: &anyhow::Error) -> String {
+    let Shown { message, hints } = Shown::of(error);
+    [vec![message], hints].concat().join("; ")
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::{ChatFormat, Tokenizer};
+use crate::error::Hint;
 
 /// A `tokenizer.json`.
 pub struct HubTokenizer {
@@ -19,14 +20,17 @@ impl HubTokenizer {
     /// Names the file.
     pub fn read(directory: &Path) -> Result<HubTokenizer> {
         let path = directory.join("tokenizer.json");
-        let hint = "hint: a base is a directory as Hugging Face has it, with tokenizer.json";
-        let text = std::fs::read(&path).with_context(|| format!("cannot read {}\n{hint}", path.display()))?;
+        HubTokenizer::parse(&path).hint("a base is a directory as Hugging Face has it, with tokenizer.json")
+    }
+
+    fn parse(path: &Path) -> Result<HubTokenizer> {
+        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_slice::<serde::de::IgnoredAny>(&text)
-            .map_err(|error| anyhow!("{}: not JSON: {error}\n{hint}", path.display()))?;
+            .map_err(|error| anyhow!("{}: not JSON: {error}", path.display()))?;
         // The library panics at some of what it doesn't expect.
         let tokenizer = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(&text))
-            .map_err(|_| anyhow!("{}: it is not what a tokenizer.json is made of\n{hint}", path.display()))?
-            .map_err(|error| anyhow!("{}: {error}\n{hint}", path.display()))?;
+            .map_err(|_| anyhow!("{}: it is not what a tokenizer.json is made of", path.display()))?
+            .map_err(|error| anyhow!("{}: {error}", path.display()))?;
         Ok(HubTokenizer { tokenizer })
     }
 
@@ -70,18 +74,14 @@ impl HubTokenizer {
             let path = directory.join("tokenizer_config.json");
             let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let json: Value = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
-            let template = template(&json["chat_template"]).with_context(|| {
-                format!(
-                    "{} has no chat_template\nhint: use an instruct model, or put a chat_template.jinja there",
-                    path.display()
-                )
-            })?;
+            let template = template(&json["chat_template"])
+                .with_context(|| format!("{} has no chat_template", path.display()))
+                .hint("use an instruct model, or put a chat_template.jinja there")?;
             (path, template)
         };
         ensure!(
             !template.trim().is_empty(),
-            "{}: the chat template is empty\nhint: use an instruct model",
-            path.display()
+            anyhow!("{}: the chat template is empty", path.display()).hint("use an instruct model")
         );
         ChatFormat::new(&template, self.added_tokens()).with_context(|| format!("{}", path.display()))
     }

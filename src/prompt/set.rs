@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use indexmap::IndexMap;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Message;
+use crate::error::Hint;
 use crate::gguf::Gguf;
 use crate::publish::write_bytes;
 use crate::reel::Reel;
@@ -92,9 +93,8 @@ impl PromptSet {
         }
         ensure!(
             files.contains_key("tasks.toml"),
-            "{}: {} has no tasks.toml\nhint: name prompts with --prompts, or export the model anew",
-            gguf.path.display(),
-            Self::NAMES
+            anyhow!("{}: {} has no tasks.toml", gguf.path.display(), Self::NAMES)
+                .hint("name prompts with --prompts, or export the model anew")
         );
         PromptSet::new(PromptSource::Model(gguf.path.clone()), files).map(Some)
     }
@@ -109,9 +109,8 @@ impl PromptSet {
         let tasks = folder.join("tasks.toml");
         ensure!(
             tasks.is_file(),
-            "{} is missing\nhint: `reels prompt eject {}` writes a set to start from",
-            tasks.display(),
-            folder.display()
+            anyhow!("{} is missing", tasks.display())
+                .hint(format!("`reels prompt eject {}` writes a set to start from", folder.display()))
         );
         let mut names: Vec<PathBuf> = std::fs::read_dir(folder)
             .with_context(|| format!("cannot list {}", folder.display()))?
@@ -123,7 +122,7 @@ impl PromptSet {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name == "tasks.toml" || name.ends_with(".jinja") {
                 let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                let text = String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{}: not UTF-8", path.display()))?;
+                let text = String::from_utf8(bytes).map_err(|_| anyhow!("{}: not UTF-8", path.display()))?;
                 files.insert(name, text);
             }
         }
@@ -144,9 +143,12 @@ impl PromptSet {
         for task in &tasks {
             ensure!(
                 files.contains_key(&task.template),
-                "{source}: tasks.toml: [task.{}] names the template {:?}, which is not there\nhint: templates stand beside tasks.toml",
-                task.name,
-                task.template
+                anyhow!(
+                    "{source}: tasks.toml: [task.{}] names the template {:?}, which is not there",
+                    task.name,
+                    task.template
+                )
+                .hint("templates stand beside tasks.toml")
             );
         }
         Ok(PromptSet { source, tasks, files, environment })
@@ -231,10 +233,8 @@ fn template_error(source: &PromptSource, error: &minijinja::Error) -> anyhow::Er
         _ => "template".to_owned(),
     };
     let detail = innermost.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-    anyhow::anyhow!(
-        "{source}: {place}: {}{detail}\nhint: templates see reel.* (id, account, posted_at, duration_s, likes, views, plays, comments, caption, hashtags, transcript, language) and task.name, task.labels, task.descriptions",
-        innermost.kind()
-    )
+    anyhow!("{source}: {place}: {}{detail}", innermost.kind())
+        .hint("templates see reel.* (id, account, posted_at, duration_s, likes, views, plays, comments, caption, hashtags, transcript, language) and task.name, task.labels, task.descriptions")
 }
 
 /// What a template may see of a task.
