@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+use crate::error::Hint;
 use crate::lines::{Lines, Place};
 
 /// A short video: what was said and what is known about it. Unknown is `None`, never 0.
@@ -110,15 +111,15 @@ pub fn each_reel(records: &Lines, mut each: impl FnMut(Reel, Place) -> Result<()
         let number = line.place.number;
         if let Some(first) = line_of_id.insert(reel.id.clone(), number) {
             bail!(
-                "{name}:{number}: id {:?} was already used on line {first}\nhint: ids must be unique; remove one of the two lines",
-                reel.id
+                anyhow!("{name}:{number}: id {:?} was already used on line {first}", reel.id)
+                    .hint("ids must be unique; remove one of the two lines")
             );
         }
         each(reel, line.place)
     })?;
     ensure!(
         !line_of_id.is_empty(),
-        "{name} has no records\nhint: one JSON object a line, see eval/sample.jsonl for an example"
+        anyhow!("{name} has no records").hint("one JSON object a line, see eval/sample.jsonl for an example")
     );
     Ok(())
 }
@@ -136,10 +137,8 @@ pub fn reel_at(records: &Lines, place: Place) -> Result<Reel> {
 fn parse_line(bytes: &[u8], place: Place, name: &str) -> Result<Option<Reel>> {
     let number = place.number;
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        anyhow::anyhow!(
-            "{name}:{number}: not UTF-8 at byte {} of the line\nhint: save the file as UTF-8, e.g. iconv -f latin1 -t utf-8",
-            error.valid_up_to() + 1
-        )
+        anyhow!("{name}:{number}: not UTF-8 at byte {} of the line", error.valid_up_to() + 1)
+            .hint("save the file as UTF-8, e.g. iconv -f latin1 -t utf-8")
     })?;
     let text = if number == 1 { text.trim_start_matches('\u{feff}') } else { text }.trim();
     if text.is_empty() {
@@ -154,22 +153,23 @@ fn parse(text: &str) -> Result<Reel> {
     if !text.starts_with('{') {
         let start: String = text.chars().take(40).collect();
         bail!(
-            "expected a JSON object, found {start:?}\nhint: the file must be JSONL: one object a line, not an array, not CSV"
+            anyhow!("expected a JSON object, found {start:?}")
+                .hint("the file must be JSONL: one object a line, not an array, not CSV")
         );
     }
     let reel: Reel = serde_json::from_str(text).map_err(|error| {
         let hint = match error.classify() {
-            serde_json::error::Category::Data => "hint: see eval/sample.jsonl for each field's type; unknown is null",
-            _ => "hint: the line is not complete JSON; one object must stand on one line",
+            serde_json::error::Category::Data => "see eval/sample.jsonl for each field's type; unknown is null",
+            _ => "the line is not complete JSON; one object must stand on one line",
         };
-        anyhow::anyhow!("column {}: {}\n{hint}", error.column(), without_position(&error))
+        anyhow!("column {}: {}", error.column(), without_position(&error)).hint(hint)
     })?;
-    ensure!(!reel.id.trim().is_empty(), "the id is empty\nhint: every record needs an \"id\"");
+    ensure!(!reel.id.trim().is_empty(), anyhow!("the id is empty").hint("every record needs an \"id\""));
     let blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
     ensure!(
         !(blank(&reel.transcript) && blank(&reel.caption)),
-        "id {:?} has neither transcript nor caption\nhint: there is nothing to summarise or classify; give one or remove the line",
-        reel.id
+        anyhow!("id {:?} has neither transcript nor caption", reel.id)
+            .hint("there is nothing to summarise or classify; give one or remove the line")
     );
     Ok(reel)
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Hint;
 use crate::reel::Reel;
 
 /// One question about a Reel.
@@ -60,15 +61,16 @@ struct TaskEntry {
 /// # Errors
 /// Names the file and the key of what is missing, of the wrong type or inconsistent.
 pub fn parse_tasks(text: &str, name: &str) -> Result<Vec<Task>> {
-    let file: TasksFile = toml::from_str(text)
-        .map_err(|error| anyhow::anyhow!("{name}: {error}hint: each task is a table [task.NAME]"))?;
-    ensure!(!file.task.is_empty(), "{name} lists no task\nhint: add a table [task.summary]");
+    let file: TasksFile = toml::from_str(text).map_err(|error| {
+        anyhow!("{name}: {}", error.to_string().trim_end()).hint("each task is a table [task.NAME]")
+    })?;
+    ensure!(!file.task.is_empty(), anyhow!("{name} lists no task").hint("add a table [task.summary]"));
     file.task
         .into_iter()
         .map(|(task, value)| {
             let entry = value
                 .try_into::<TaskEntry>()
-                .map_err(|error| anyhow::anyhow!("{}", error.to_string().trim().replace('\n', " ")))
+                .map_err(|error| anyhow!("{}", error.to_string().trim().replace('\n', " ")))
                 .and_then(|entry| check(task.clone(), entry));
             entry.with_context(|| format!("{name}: [task.{task}]"))
         })
@@ -77,7 +79,7 @@ pub fn parse_tasks(text: &str, name: &str) -> Result<Vec<Task>> {
 
 fn check(name: String, entry: TaskEntry) -> Result<Task> {
     let TaskEntry { kind, template, max_tokens, labels, positive, descriptions } = entry;
-    ensure!(max_tokens > 0, "max_tokens is 0\nhint: give the longest answer's tokens, e.g. max_tokens = 128");
+    ensure!(max_tokens > 0, anyhow!("max_tokens is 0").hint("give the longest answer's tokens, e.g. max_tokens = 128"));
     match kind {
         TaskKind::Label => {
             ensure!(labels.len() >= 2, "kind = \"label\" needs at least two labels, found {}", labels.len());
@@ -85,13 +87,13 @@ fn check(name: String, entry: TaskEntry) -> Result<Task> {
                 ensure!(!label.trim().is_empty(), "label {} is empty", index + 1);
                 ensure!(
                     !labels[..index].contains(label),
-                    "label {label:?} is listed twice\nhint: remove one of the two"
+                    anyhow!("label {label:?} is listed twice").hint("remove one of the two")
                 );
             }
         }
         TaskKind::Text => ensure!(
             labels.is_empty(),
-            "kind = \"text\" takes no labels\nhint: set kind = \"label\" or remove the labels"
+            anyhow!("kind = \"text\" takes no labels").hint("set kind = \"label\" or remove the labels")
         ),
     }
     if let Some(positive) = &positive {
@@ -112,10 +114,13 @@ pub fn check_reference(reel: &Reel, tasks: &[Task], data: &str) -> Result<()> {
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Label) {
         if let Some(label) = reel.reference.get(&task.name).filter(|label| !task.labels.contains(label)) {
             bail!(
-                "{data}: id {:?}: reference.{} is {label:?}, which is not among the task's labels ({})\nhint: correct the record, add the label to tasks.toml, or name the right prompts with --prompts",
-                reel.id,
-                task.name,
-                task.labels.join(", ")
+                anyhow!(
+                    "{data}: id {:?}: reference.{} is {label:?}, which is not among the task's labels ({})",
+                    reel.id,
+                    task.name,
+                    task.labels.join(", ")
+                )
+                .hint("correct the record, add the label to tasks.toml, or name the right prompts with --prompts")
             );
         }
     }
