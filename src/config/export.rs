@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
+
+use crate::error::Hint;
 
 /// Overrides for [`ExportSettings`].
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -149,7 +151,7 @@ impl ExportOverrides {
         let to = self.to.unwrap_or(ExportFormat::Gguf);
         let adapter_only = self.adapter;
         let output =
-            self.output.context("--output is missing\nhint: name the file to write, e.g. --output gguf/my.gguf")?;
+            self.output.context("--output is missing").hint("name the file to write, e.g. --output gguf/my.gguf")?;
         let quant = match (to, adapter_only) {
             (ExportFormat::Gguf, false) => Some(self.quant.unwrap_or(Quant::Q8_0)),
             _ => self.quant,
@@ -157,22 +159,27 @@ impl ExportOverrides {
         if to == ExportFormat::Gguf {
             ensure!(
                 output.extension().is_some_and(|extension| extension == "gguf"),
-                "--output {} doesn't end in .gguf\nhint: name a file; or use --to safetensors for a directory",
-                output.display()
+                anyhow!("--output {} doesn't end in .gguf", output.display())
+                    .hint("name a file; or use --to safetensors for a directory")
             );
         }
         if adapter_only {
             ensure!(
                 to == ExportFormat::Gguf && self.quant.is_none() && self.merge_base.is_none() && self.imatrix.is_none(),
-                "--adapter goes with none of --to, --quant, --merge-base and --imatrix: adapters are stored in 32 bits\nhint: leave them out, or merge"
+                anyhow!(
+                    "--adapter goes with none of --to, --quant, --merge-base and --imatrix: adapters are stored in 32 bits"
+                ).hint("leave them out, or merge")
             );
         }
         if let (ExportFormat::Safetensors, Some(quant)) = (to, quant) {
-            ensure!(quant.is_float(), "--quant {} is not for safetensors\nhint: f32, f16 or bf16", quant.name());
+            ensure!(
+                quant.is_float(),
+                anyhow!("--quant {} is not for safetensors", quant.name()).hint("f32, f16 or bf16")
+            );
         }
         ensure!(
             self.imatrix.is_none() || quant.is_some_and(|quant| !quant.is_float()),
-            "--imatrix is for quantising\nhint: leave it out, or add --quant q4_k_m"
+            anyhow!("--imatrix is for quantising").hint("leave it out, or add --quant q4_k_m")
         );
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.unwrap_or(cores);
@@ -195,6 +202,7 @@ impl ExportOverrides {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Shown;
 
     #[test]
     fn what_does_not_go_together_is_named() {
@@ -203,7 +211,7 @@ mod tests {
         let refused = |change: &dyn Fn(&mut ExportOverrides), expected: &str| {
             let mut overrides = given.clone();
             change(&mut overrides);
-            let message = overrides.resolve().unwrap_err().to_string();
+            let message = Shown::of(&overrides.resolve().unwrap_err()).to_string();
             assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");
         };
         refused(&|given| given.output = None, "--output is missing");

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+use crate::error::Hint;
 
 /// One a command that has settings.
 pub const SECTIONS: [&str; 9] =
@@ -35,15 +37,20 @@ impl SettingsFile {
     }
 
     fn parse(name: String, text: &str) -> Result<SettingsFile> {
-        let table: toml::Table = toml::from_str(text).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| anyhow!("{name}: {error}"))?;
         let Value::Object(sections) = serde_json::to_value(table)? else { bail!("{name} is not a table") };
         for (section, settings) in &sections {
-            ensure!(settings.is_object(), "{name}: {section} is in no section\nhint: put it below one of {}", listed());
+            ensure!(
+                settings.is_object(),
+                anyhow!("{name}: {section} is in no section").hint(format!("put it below one of {}", listed()))
+            );
             ensure!(
                 SECTIONS.contains(&section.as_str()),
-                "{name}: [{section}] is not a section\nhint: {}there are {}",
-                did_you_mean(section, SECTIONS.iter().map(|section| format!("[{section}]"))),
-                listed()
+                anyhow!("{name}: [{section}] is not a section").hint(format!(
+                    "{}there are {}",
+                    did_you_mean(section, SECTIONS.iter().map(|section| format!("[{section}]"))),
+                    listed()
+                ))
             );
         }
         Ok(SettingsFile { name, sections })
@@ -65,10 +72,13 @@ impl SettingsFile {
         };
         for (key, value) in given {
             let name = &self.name;
+            let command = if section == "prompt" { "prompt render" } else { section };
             ensure!(
                 known.contains_key(key),
-                "{name}: [{section}] {key} is not a setting\nhint: {}keys are the flags of `reels {section} --help` with _ for -",
-                did_you_mean(key, known.keys())
+                anyhow!("{name}: [{section}] {key} is not a setting").hint(format!(
+                    "{}keys are the flags of `reels {command} --help` with _ for -",
+                    did_you_mean(key, known.keys())
+                ))
             );
             // One by one, as an error doesn't say which of several it is about.
             serde_json::from_value::<T>(Map::from_iter([(key.clone(), value.clone())]).into())
@@ -101,6 +111,7 @@ fn did_you_mean(name: &str, known: impl IntoIterator<Item = impl AsRef<str>>) ->
 mod tests {
     use super::super::{EvalOverrides, KvType, TrainOverrides};
     use super::*;
+    use crate::error::Shown;
 
     fn merge(text: &str, flags: EvalOverrides) -> Result<EvalOverrides> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -131,7 +142,7 @@ mod tests {
             ("[eval]\nbootstrap = true\n", ": [eval] bootstrap: invalid type: boolean"),
             ("[eval\n", "TOML parse error at line 1"),
         ] {
-            let message = format!("{:#}", merge(text, EvalOverrides::default()).unwrap_err());
+            let message = Shown::of(&merge(text, EvalOverrides::default()).unwrap_err()).to_string();
             assert!(message.contains(expected), "{message}");
         }
     }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::{BUNDLED_MODEL, DEFAULT_SEED};
+use crate::error::Hint;
 
 /// Overrides for [`PredictSettings`].
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -212,7 +213,7 @@ fn model_name(name: &str) -> Result<ModelName> {
         return Ok(ModelName::Baseline(baseline.to_owned()));
     }
     if name.starts_with("http://") || name.starts_with("https://") {
-        bail!("--model {name}: this build can't ask an endpoint yet\nhint: name a .gguf file");
+        bail!(anyhow!("--model {name}: this build can't ask an endpoint yet").hint("name a .gguf file"));
     }
     Ok(ModelName::Gguf(PathBuf::from(name)))
 }

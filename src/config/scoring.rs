@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DEFAULT_SEED;
 use super::predict::{PredictOverrides, PredictSettings};
+use crate::error::Hint;
 
 const DEFAULT_BOOTSTRAP: usize = 10_000;
 
@@ -189,9 +190,9 @@ impl std::str::FromStr for Threshold {
             let least = least.trim().parse().ok().filter(|least: &f64| least.is_finite())?;
             Some(Threshold { task: task.to_owned(), metric: metric.to_owned(), least })
         });
-        parsed.with_context(|| {
-            format!("--fail-under {text:?} is not TASK.METRIC=VALUE\nhint: for example category.macro_f1=0.8")
-        })
+        parsed
+            .with_context(|| format!("--fail-under {text:?} is not TASK.METRIC=VALUE"))
+            .hint("for example category.macro_f1=0.8")
     }
 }
 
@@ -261,10 +262,11 @@ impl ScoreOverrides {
         Ok(ScoreRun {
             predictions: self
                 .predictions
-                .context("--predictions is missing\nhint: name the predictions.jsonl that `reels predict` wrote")?,
+                .context("--predictions is missing")
+                .hint("name the predictions.jsonl that `reels predict` wrote")?,
             data: self.data,
             prompts: self.prompts,
-            output: self.output.context("--output is missing\nhint: name a directory for scores and report")?,
+            output: self.output.context("--output is missing").hint("name a directory for scores and report")?,
             scoring: self.scoring.resolve(self.seed)?,
         })
     }

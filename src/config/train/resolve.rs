@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::super::DEFAULT_SEED;
 use super::{
     AdapterSettings, Duration, Optimisation, ScheduleKind, TARGETS, TrainDevice, TrainMethod, TrainOverrides,
     TrainSettings,
 };
+use crate::error::Hint;
 
 impl TrainOverrides {
     /// Targets by their names, in the order of the layer.
@@ -29,7 +30,7 @@ impl TrainOverrides {
     pub fn filled(self) -> Result<TrainOverrides> {
         ensure!(
             self.steps.is_none() || self.epochs.is_none(),
-            "both steps and epochs are given\nhint: one of them says how long training goes on"
+            anyhow!("both steps and epochs are given").hint("one of them says how long training goes on")
         );
         Ok(self.with_named_targets().with_defaults())
     }
@@ -94,16 +95,22 @@ impl TrainOverrides {
         }
         let targets = filled.targets.context(required)?;
         if let Some(target) = targets.iter().find(|target| !TARGETS.contains(&target.as_str())) {
-            bail!("--targets {target} is not a linear map of this model\nhint: these are: {}", TARGETS.join(", "));
+            bail!(
+                anyhow!("--targets {target} is not a linear map of this model")
+                    .hint(format!("these are: {}", TARGETS.join(", ")))
+            );
         }
-        ensure!(!targets.is_empty(), "--targets names nothing\nhint: these can be named: {}", TARGETS.join(", "));
+        ensure!(
+            !targets.is_empty(),
+            anyhow!("--targets names nothing").hint(format!("these can be named: {}", TARGETS.join(", ")))
+        );
         let method = filled.method.context(required)?;
         ensure!(
             method != TrainMethod::Full || filled.init_adapter.is_none(),
-            "--init-adapter has no place in --method full\nhint: use --method lora or qlora"
+            anyhow!("--init-adapter has no place in --method full").hint("use --method lora or qlora")
         );
         let named = |path: Option<PathBuf>, flag: &str, hint: &str| {
-            path.with_context(|| format!("--{flag} is missing\nhint: name {hint}"))
+            path.with_context(|| format!("--{flag} is missing")).with_hint(|| format!("name {hint}"))
         };
         Ok(TrainSettings {
             base: named(filled.base, "base", "a Hugging Face directory of a Qwen2.5 model")?,
@@ -161,7 +168,8 @@ fn bytes(text: &str) -> Result<u64> {
     value
         .zip(unit)
         .map(|(value, unit)| (value * unit as f64) as u64)
-        .with_context(|| format!("--max-memory {text:?} is not a size\nhint: for example 8G or 500M"))
+        .with_context(|| format!("--max-memory {text:?} is not a size"))
+        .hint("for example 8G or 500M")
 }
 
 #[cfg(test)]
