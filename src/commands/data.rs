@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
+use crate::error::Hint;
 use crate::lines::Lines;
 use crate::reel::{Reel, read_reels};
 use crate::run::{sha256, sha256_file};
@@ -24,8 +25,8 @@ impl Records {
         let Some(path) = path else {
             return Ok(Records { lines: Lines::embedded(SAMPLE_NAME, SAMPLE), sha256: sha256(SAMPLE.as_bytes()) });
         };
-        let lines = Lines::open(path, "data file")
-            .map_err(|error| anyhow!("{error:#}\nhint: records are JSONL, one object a line, see eval/sample.jsonl"))?;
+        let lines =
+            Lines::open(path, "data file").hint("records are JSONL, one object a line, see eval/sample.jsonl")?;
         Ok(Records { lines, sha256: sha256_file(path)? })
     }
 

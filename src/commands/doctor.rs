@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use super::Code;
 use crate::cli::DoctorArgs;
 use crate::config::SettingsFile;
 use crate::doctor::{Finding, Severity, directory, machine, model};
+use crate::error::Hint;
 
 pub(super) fn run(args: DoctorArgs, file: &SettingsFile) -> Result<Code> {
     let settings = file.add("doctor", args.settings)?;
@@ -15,8 +16,8 @@ pub(super) fn run(args: DoctorArgs, file: &SettingsFile) -> Result<Code> {
     if let Some(path) = &args.path {
         ensure!(
             path.exists(),
-            "{} does not exist\nhint: name a .gguf file, a training run or a model directory; without one, the machine is looked at",
-            path.display()
+            anyhow!("{} does not exist", path.display())
+                .hint("name a .gguf file, a training run or a model directory; without one, the machine is looked at")
         );
         found = if path.is_dir() { directory(path) } else { model(path, settings.adapter.as_deref()) };
     }

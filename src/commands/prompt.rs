@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::Code;
 use super::answerer::{Answerer, Prompts};
 use super::data::Records;
 use crate::cli::{PromptCommand, RenderArgs};
 use crate::config::{PromptOverrides, SettingsFile};
+use crate::error::Hint;
 use crate::predict::{Format, select_tasks};
 use crate::prompt::{PromptSet, fit};
 
@@ -46,9 +47,11 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
     let reels = records.read()?;
     let reel = match &args.id {
         None => &reels[0],
-        Some(id) => reels.iter().find(|reel| reel.id == *id).with_context(|| {
-            format!("{} has no record {id:?}\nhint: ids look like {:?}", records.lines.name(), reels[0].id)
-        })?,
+        Some(id) => reels
+            .iter()
+            .find(|reel| reel.id == *id)
+            .with_context(|| format!("{} has no record {id:?}", records.lines.name()))
+            .with_hint(|| format!("ids look like {:?}", reels[0].id))?,
     };
     if !of_model {
         for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
@@ -60,7 +63,7 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
     }
     let answerer = Answerer::open(&settings, &prompts.tasks)?;
     let Format::Chat { chat, tokenizer, budget } = answerer.format(answerer.budget(&settings, &found)?) else {
-        anyhow::bail!("a baseline reads no prompt\nhint: name a .gguf file with --model");
+        bail!(anyhow!("a baseline reads no prompt").hint("name a .gguf file with --model"));
     };
     let rendered = fit(reel, prompts, chat, tokenizer, budget).with_context(|| format!("record {:?}", reel.id))?;
     for index in tasks {
@@ -79,10 +82,9 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
 fn eject(folder: &Path) -> Result<()> {
     let prompts = PromptSet::embedded()?;
     if let Some(name) = prompts.file_names().find(|name| folder.join(name).exists()) {
-        ensure!(
-            false,
-            "{} is there already\nhint: name another folder: reels prompt eject DIR",
-            folder.join(name).display()
+        bail!(
+            anyhow!("{} is there already", folder.join(name).display())
+                .hint("name another folder: reels prompt eject DIR")
         );
     }
     prompts.write_to(folder)?;

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::compare::read_runs;
 use super::{Code, folder};
 use crate::cli::ReportArgs;
 use crate::config::{ReportFormat, ReportOverrides, SettingsFile};
+use crate::error::Hint;
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
 use crate::publish::write_bytes;
@@ -40,12 +41,13 @@ pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
 fn training(directory: &Path, flags: ReportOverrides, manifest: &Value) -> Result<Code> {
     ensure!(
         flags.format.is_none_or(|formats| formats == [ReportFormat::Html]),
-        "the report of a training run is a page\nhint: leave out --format"
+        anyhow!("the report of a training run is a page").hint("leave out --format")
     );
     let curves = |directory: &Path| {
         let path = directory.join("metrics.jsonl");
         let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}\nhint: a training run has one", path.display()))?;
+            .with_context(|| format!("cannot read {}", path.display()))
+            .hint("a training run has one")?;
         report::Curves::read(directory.display().to_string(), &text)
     };
     let against = flags.against.unwrap_or_default();
@@ -70,12 +72,13 @@ impl ResultFiles {
         let path = directory.join("scores.json");
         ensure!(
             path.is_file(),
-            "{} is not a result directory: it has no scores.json\nhint: `reels eval` and `reels score` write one",
-            directory.display()
+            anyhow!("{} is not a result directory: it has no scores.json", directory.display())
+                .hint("`reels eval` and `reels score` write one")
         );
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let scores = serde_json::from_str(&text)
-            .with_context(|| format!("{} holds no scores\nhint: run `reels score` again", path.display()))?;
+            .with_context(|| format!("{} holds no scores", path.display()))
+            .hint("run `reels score` again")?;
         Ok(ResultFiles {
             scores,
             rows: Rows::read(Lines::open(&directory.join("rows.jsonl"), "rows")?)?,

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::Finding;
+use crate::error::Hint;
 use crate::prompt::{HubTokenizer, PromptSet};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::checkpoint::Checkpoint;
@@ -77,7 +78,7 @@ fn manifest(path: &Path) -> Result<Option<Value>> {
     }
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let manifest = serde_json::from_str(&text);
-    manifest.map(Some).with_context(|| format!("{}: not JSON\nhint: start the run anew", path.display()))
+    manifest.map(Some).with_context(|| format!("{}: not JSON", path.display())).hint("start the run anew")
 }
 
 fn progress(path: &Path, manifest: &Value) -> Finding {
@@ -101,11 +102,12 @@ fn base(path: &Path, manifest: Option<&Value>) -> Result<PathBuf> {
         std::fs::read(&config).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
     let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
     let named = named.or(config["base_model_name_or_path"].as_str());
-    let base =
-        named.with_context(|| format!("{} names no base\nhint: name it with --base when exporting", path.display()))?;
-    anyhow::ensure!(
+    let base = named
+        .with_context(|| format!("{} names no base", path.display()))
+        .hint("name it with --base when exporting")?;
+    ensure!(
         Path::new(base).is_dir(),
-        "the base {base} is not a directory here\nhint: name its directory with --base when exporting"
+        anyhow!("the base {base} is not a directory here").hint("name its directory with --base when exporting")
     );
     Ok(PathBuf::from(base))
 }
