@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
 use super::examples::{Example, Examples};
+use crate::error::Hint;
 use crate::lines::{Line, Lines};
 use crate::prompt::{ChatFormat, Message, Tokenizer};
 
@@ -75,9 +76,7 @@ pub fn texts(lines: &Lines) -> Result<Vec<(String, String)>> {
 fn parsed(lines: &Lines, line: &Line) -> Result<(String, String, Conversation)> {
     let place = format!("{}:{}", lines.name(), line.place.number);
     let conversation: Conversation = serde_json::from_slice(without_mark(line.bytes)).map_err(|error| {
-        anyhow::anyhow!(
-            "{place}: {error}\nhint: each line is {{\"messages\": [{{\"role\": \"user\", \"content\": \"…\"}}, …]}}"
-        )
+        anyhow!("{place}: {error}").hint("each line is {\"messages\": [{\"role\": \"user\", \"content\": \"…\"}, …]}")
     })?;
     let id = conversation.id.clone().unwrap_or_else(|| line.place.number.to_string());
     Ok((place, id, conversation))
@@ -103,7 +102,7 @@ pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max
             let weight = weight.unwrap_or(1.0);
             ensure!(
                 (0.0..=1.0).contains(&weight),
-                "{place}: the weight {weight} is not between 0 and 1\nhint: 0 leaves a turn out"
+                anyhow!("{place}: the weight {weight} is not between 0 and 1").hint("0 leaves a turn out")
             );
             let mut content: String = content.trim().nfc().collect();
             let role = match role.as_str() {
@@ -111,13 +110,22 @@ pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max
                 "user" => "user",
                 "assistant" => "assistant",
                 other => {
-                    bail!("{place}: the role {other:?} can't be learned\nhint: roles are system, user and assistant")
+                    bail!(
+                        anyhow!("{place}: the role {other:?} can't be learned")
+                            .hint("roles are system, user and assistant")
+                    )
                 }
             };
             chat.take_apart(&mut content);
             if role == "assistant" && weight > 0.0 {
-                ensure!(!content.is_empty(), "{place}: an answer of the assistant is empty\nhint: fill it in");
-                ensure!(!before.is_empty(), "{place}: the assistant speaks first\nhint: begin with system or user");
+                ensure!(
+                    !content.is_empty(),
+                    anyhow!("{place}: an answer of the assistant is empty").hint("fill it in")
+                );
+                ensure!(
+                    !before.is_empty(),
+                    anyhow!("{place}: the assistant speaks first").hint("begin with system or user")
+                );
                 let prompt = chat.prompt(&before)?;
                 let answer = chat.answer_tokens(&prompt, &content, tokenizer).context(place.clone())?;
                 let prompt = tokenizer.encode(&prompt)?;
@@ -135,7 +143,8 @@ pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max
         }
         ensure!(
             learned > 0,
-            "{place}: no turn of the assistant, so there is nothing to learn\nhint: add one, or remove the line"
+            anyhow!("{place}: no turn of the assistant, so there is nothing to learn")
+                .hint("add one, or remove the line")
         );
         Ok(())
     })?;

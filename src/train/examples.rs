@@ -1,8 +1,9 @@
 //! What is learned from: a prompt as `predict` makes it, and the answer that ought to stand behind it.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
 
+use crate::error::Hint;
 use crate::prompt::{ChatFormat, FitError, PromptSet, Tokenizer, fit};
 use crate::reel::Reel;
 use crate::task::{Task, TaskKind};
@@ -43,9 +44,11 @@ impl Examples {
     pub(super) fn checked(self, name: &str, max_tokens: usize) -> Result<Examples> {
         ensure!(
             !self.examples.is_empty(),
-            "{name}: there is nothing to learn from: {} records have no reference, {} are longer than {max_tokens} tokens with their answer\nhint: give records with reference.<task>, or raise --max-seq-tokens",
-            self.without_reference,
-            self.too_long.len()
+            anyhow!(
+                "{name}: there is nothing to learn from: {} records have no reference, {} are longer than {max_tokens} tokens with their answer",
+                self.without_reference,
+                self.too_long.len()
+            ).hint("give records with reference.<task>, or raise --max-seq-tokens")
         );
         Ok(self)
     }
@@ -71,11 +74,13 @@ pub struct Maker<'a> {
 /// When nothing is left for a prompt.
 pub fn max_prompt_tokens(max_seq_tokens: usize, prompts: &PromptSet) -> Result<usize> {
     let answer = prompts.tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0) + 1;
-    max_seq_tokens.checked_sub(answer).filter(|budget| *budget > 0).with_context(|| {
-        format!(
-            "--max-seq-tokens {max_seq_tokens} leaves nothing for a prompt beside an answer of {answer} tokens\nhint: raise it, or lower max_tokens in tasks.toml"
-        )
-    })
+    max_seq_tokens
+        .checked_sub(answer)
+        .filter(|budget| *budget > 0)
+        .with_context(|| {
+            format!("--max-seq-tokens {max_seq_tokens} leaves nothing for a prompt beside an answer of {answer} tokens")
+        })
+        .hint("raise it, or lower max_tokens in tasks.toml")
 }
 
 impl Maker<'_> {
@@ -141,9 +146,8 @@ fn answers(reel: &Reel, task: &Task) -> Result<Vec<(String, f32)>> {
         let sum: f64 = soft.values().sum();
         ensure!(
             soft.values().all(|share| (0.0..=1.0).contains(share)) && (sum - 1.0).abs() < 1e-3,
-            "record {:?}: soft.{} are not probabilities, they sum to {sum}\nhint: shares of the labels, 1 together",
-            reel.id,
-            task.name
+            anyhow!("record {:?}: soft.{} are not probabilities, they sum to {sum}", reel.id, task.name)
+                .hint("shares of the labels, 1 together")
         );
         if let Some(label) = soft.keys().find(|label| !task.labels.contains(label)) {
             bail!("record {:?}: soft.{} names {label:?}, which is not among the task's labels", reel.id, task.name);
@@ -154,9 +158,8 @@ fn answers(reel: &Reel, task: &Task) -> Result<Vec<(String, f32)>> {
     let Some(reference) = reel.reference.get(&task.name) else { return Ok(vec![]) };
     ensure!(
         !reference.trim().is_empty(),
-        "record {:?}: reference.{} is empty, so there is nothing to learn\nhint: leave it out, or fill it in",
-        reel.id,
-        task.name
+        anyhow!("record {:?}: reference.{} is empty, so there is nothing to learn", reel.id, task.name)
+            .hint("leave it out, or fill it in")
     );
     Ok(vec![(reference.trim().to_owned(), 1.0)])
 }

@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::trainer::State;
+use crate::error::{Hint, environment};
 use crate::learner::Learner;
 use crate::publish::{self, Draft, write_bytes, write_json};
-use crate::run::{EnvironmentFailure, Log};
+use crate::run::Log;
 
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
@@ -29,7 +30,7 @@ impl RunFolder {
     /// Opens the directory of a run that is at `step`; lines of steps behind that are dropped.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] that names the file.
+    /// Of the environment, and names the file.
     pub fn open(path: &Path, step: usize) -> Result<RunFolder> {
         let metrics = path.join(METRICS);
         let done = |line: &&str| {
@@ -38,7 +39,7 @@ impl RunFolder {
         };
         let text = match fs::read_to_string(&metrics) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(EnvironmentFailure(format!("cannot read {}: {error}", metrics.display())).into());
+                return Err(environment(format!("cannot read {}: {error}", metrics.display())));
             }
             text => text.unwrap_or_default(),
         };
@@ -51,7 +52,7 @@ impl RunFolder {
     /// Appends a line to `metrics.jsonl`.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] that names the file.
+    /// Of the environment, and names the file.
     pub fn log(&mut self, line: &impl Serialize) -> Result<()> {
         self.metrics.append(line)
     }
@@ -59,23 +60,18 @@ impl RunFolder {
     /// Writes a checkpoint, then deletes all but this one, the one before, and the best.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] that names the file; earlier checkpoints stay.
+    /// Of the environment, and names the file; earlier checkpoints stay.
     pub fn save(&self, learner: &mut dyn Learner, state: &State) -> Result<()> {
         let folder = checkpoint(&self.path, state.step);
         let draft = Draft::of(&folder);
         let made: Result<()> = fs::create_dir_all(draft.path())
-            .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", draft.path().display())).into());
+            .map_err(|error| environment(format!("cannot make {}: {error}", draft.path().display())));
         made.and_then(|()| learner.save(draft.path()))
             .and_then(|()| write_json(&draft.path().join(STATE), state))
             // On disk before what it takes the place of goes, whatever happens to the machine.
             .and_then(|()| draft.publish())
-            .with_context(|| {
-                format!(
-                    "the checkpoint of step {} is not written; {}\nhint: free some space, then go on with --resume",
-                    state.step,
-                    self.kept()
-                )
-            })?;
+            .with_context(|| format!("the checkpoint of step {} is not written; {}", state.step, self.kept()))
+            .hint("free some space, then go on with --resume")?;
         let all = checkpoints(&self.path);
         let newest = all.iter().rev().take(2).map(|(step, _)| *step);
         let kept: Vec<usize> = newest.chain(state.best.map(|best| best.step)).collect();
@@ -90,7 +86,7 @@ impl RunFolder {
     /// Deletes the checkpoint of a step that turned out to be of no use.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] that names it.
+    /// Of the environment, and names it.
     pub fn discard(&self, step: usize) -> Result<()> {
         let folder = checkpoint(&self.path, step);
         if folder.exists() { delete(&folder) } else { Ok(()) }
@@ -99,11 +95,11 @@ impl RunFolder {
     /// Copies what was trained by the best step, or the last one without dev data, into the run itself.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] that names the file.
+    /// Of the environment, and names the file.
     pub fn finish(&self, state: &State) -> Result<()> {
         let from = checkpoint(&self.path, state.best.map_or(state.step, |best| best.step));
-        let entries = fs::read_dir(&from)
-            .map_err(|error| EnvironmentFailure(format!("cannot list {}: {error}", from.display())))?;
+        let entries =
+            fs::read_dir(&from).map_err(|error| environment(format!("cannot list {}: {error}", from.display())))?;
         for name in entries.flatten().map(|entry| entry.file_name()) {
             if !ONLY_TO_GO_ON.iter().any(|other| name == *other) {
                 publish::copy(&from.join(&name), &self.path.join(&name))?;
@@ -130,13 +126,13 @@ pub fn last_checkpoint(run: &Path) -> Result<Option<(PathBuf, State)>> {
     let path = folder.join(STATE);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let state = serde_json::from_str(&text)
-        .with_context(|| format!("{}\nhint: delete this checkpoint, and go on from another", path.display()))?;
+        .with_context(|| format!("{}", path.display()))
+        .hint("delete this checkpoint, and go on from another")?;
     Ok(Some((folder, state)))
 }
 
 fn delete(folder: &Path) -> Result<()> {
-    fs::remove_dir_all(folder)
-        .map_err(|error| EnvironmentFailure(format!("cannot delete {}: {error}", folder.display())).into())
+    fs::remove_dir_all(folder).map_err(|error| environment(format!("cannot delete {}: {error}", folder.display())))
 }
 
 /// Deletes checkpoints that a killed run was writing. Nobody else writes here.

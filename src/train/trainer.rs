@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use super::run_folder::RunFolder;
 use super::schedule::Schedule;
 use super::sequences::Sequence;
 use crate::config::Optimisation;
+use crate::error::Hint;
 use crate::learner::{Batch, Learner, Update};
 use crate::run::sha256;
 use crate::stop::Stop;
@@ -176,9 +177,12 @@ fn step(work: &Work, learner: &mut dyn Learner, state: &mut State, run: &RunFold
     }
     ensure!(
         loss.is_finite() && grad_norm.is_finite(),
-        "the loss of step {} is {loss}, the norm of its gradients {grad_norm}: training can't go on\n{}\nhint: lower --lr, or raise --warmup, in a new run",
-        step + 1,
-        run.kept()
+        anyhow!(
+            "the loss of step {} is {loss}, the norm of its gradients {grad_norm}: training can't go on\n{}",
+            step + 1,
+            run.kept()
+        )
+        .hint("lower --lr, or raise --warmup, in a new run")
     );
     let seconds = started.elapsed().as_secs_f64();
     state.step += 1;
@@ -201,9 +205,8 @@ fn evaluate(work: &Work, learner: &mut dyn Learner, run: &RunFolder) -> Result<O
     }
     ensure!(
         loss.is_finite(),
-        "the loss on the dev data is {}: training can't go on\n{}\nhint: lower --lr in a new run",
-        loss / weight,
-        run.kept()
+        anyhow!("the loss on the dev data is {}: training can't go on\n{}", loss / weight, run.kept())
+            .hint("lower --lr in a new run")
     );
     Ok(Some(loss / weight))
 }

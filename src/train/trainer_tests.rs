@@ -2,8 +2,8 @@ use std::path::Path;
 
 use super::*;
 use crate::config::{Duration, ScheduleKind};
+use crate::error::{Kind, environment};
 use crate::learner::Document;
-use crate::run::EnvironmentFailure;
 
 /// Has one number as its parameter, which falls by the learning rate with every step; its loss on dev data is given.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl Learner for Scripted {
     fn save(&mut self, directory: &Path) -> Result<()> {
         if self.disk_is_full {
             std::fs::write(directory.join("half"), "x").unwrap();
-            return Err(EnvironmentFailure("cannot write adapter: no space left".into()).into());
+            return Err(environment("cannot write adapter: no space left"));
         }
         std::fs::write(directory.join("adapter"), self.parameter.to_string())?;
         Ok(std::fs::write(directory.join("optimizer.safetensors"), "moments")?)
@@ -193,7 +193,7 @@ fn a_full_disk_leaves_the_checkpoint_before() {
     let error = bench.train(&mut learner, false).unwrap_err();
     let message = format!("{error:#}");
     assert!(message.contains("the checkpoint of step 6 is not written") && message.contains("step-3"), "{message}");
-    assert!(error.chain().any(|cause| cause.is::<EnvironmentFailure>()));
+    assert_eq!(Kind::of(&error), Kind::Environment);
     assert_eq!(bench.checkpoints(), ["step-3"], "what was half written is gone");
 }
 
