@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::cores;
 use crate::error::Hint;
 
 /// Overrides for [`ExportSettings`].
@@ -181,8 +182,7 @@ impl ExportOverrides {
             self.imatrix.is_none() || quant.is_some_and(|quant| !quant.is_float()),
             anyhow!("--imatrix is for quantising").hint("leave it out, or add --quant q4_k_m")
         );
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.unwrap_or(cores);
+        let threads = self.threads.unwrap_or_else(cores);
         ensure!((1..=1024).contains(&threads), "--threads {threads} is not between 1 and 1024");
         Ok(ExportSettings {
             directory: self.directory,

@@ -22,3 +22,8 @@ pub use train::*;
 /// The model that comes with the project.
 pub const BUNDLED_MODEL: &str = "gguf/reels-mini.gguf";
 const DEFAULT_SEED: u64 = 42;
+
+/// Threads by default: what affinity and control group allow.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{BUNDLED_MODEL, DEFAULT_SEED};
+use super::{BUNDLED_MODEL, DEFAULT_SEED, cores};
 use crate::error::Hint;
 
 /// Overrides for [`PredictSettings`].
@@ -184,7 +184,6 @@ impl PredictOverrides {
                 value.unwrap_or(0)
             );
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(PredictSettings {
             model: model_name(self.model.as_deref().unwrap_or(BUNDLED_MODEL))?,
             adapter: self.adapter,
@@ -200,7 +199,7 @@ impl PredictOverrides {
                 width: self.width,
                 ubatch: self.ubatch.unwrap_or(512),
                 kv_type: self.kv_type.unwrap_or(KvType::F16),
-                threads: self.threads.unwrap_or(cores),
+                threads: self.threads.unwrap_or_else(cores),
                 sampling: Sampling { temperature, top_p, seed: self.seed.unwrap_or(DEFAULT_SEED) },
                 reproducible: self.reproducible.unwrap_or(false),
             },
