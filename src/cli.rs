@@ -72,7 +72,7 @@ pub enum Command {
                       reels export runs/a --adapter --output gguf/a-lora.gguf\n  \
                       reels export Qwen2.5-7B-Instruct --quant q4_k_m --output gguf/base.gguf"
     )]
-    Export(ExportOverrides),
+    Export(ExportArgs),
     /// Tell whether a model, a training run or this machine will work, and why not
     #[command(after_help = "Exit code 2 where something is wrong with the file or directory, 5 with the machine.\n\n\
                       Examples:\n  reels doctor gguf/reels-mini.gguf\n  reels doctor runs/a\n  reels doctor --json")]
@@ -136,6 +136,23 @@ pub struct CompareArgs {
     /// Standard deviation of the rows' differences in ROUGE [default: several]
     #[arg(long, value_name = "SD", requires = "plan", help_heading = "Planning")]
     pub sd: Option<f64>,
+}
+
+/// What `reels export` takes.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Run of `reels train`, adapter as PEFT stores it, or Hugging Face directory of a model
+    #[arg(value_name = "RUN|BASE")]
+    pub directory: PathBuf,
+    /// Write base and adapter as one model (the default)
+    #[arg(long, conflicts_with = "adapter", help_heading = "What")]
+    pub merge: bool,
+    /// Write the adapter alone, for `reels predict --model BASE.gguf --adapter F.gguf`
+    #[arg(long, help_heading = "What")]
+    pub adapter: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: ExportOverrides,
 }
 
 /// What `reels doctor` takes.
@@ -253,7 +270,7 @@ mod tests {
         check("doctor", &[], &["path"]);
 
         let output = Some("a.gguf".into());
-        let export = ExportOverrides { output, ..Default::default() }.resolve().unwrap();
+        let export = ExportOverrides { output, ..Default::default() }.resolve("run".into(), false).unwrap();
         let written =
             [("merge-base", name(export.merge_base)), ("to", name(export.to)), ("quant", name(export.quant.unwrap()))];
         check("export", &written, &["base", "threads"]);

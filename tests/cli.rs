@@ -500,6 +500,7 @@ fn commands_that_look_read_the_settings_file_too() {
         "reels.toml",
         "[report]\nformat = [\"md\"]\nagainst = [\"lead-1\"]\nbootstrap = 200\n\
          [compare]\noutput = \"compared\"\nbootstrap = 200\n\
+         [export]\nquant = \"f16\"\n\
          [prompt]\ndata = \"a.jsonl\"\ntask = [\"ad\"]\n",
     );
     reels(folder.path()).args(["report", "lead-3"]).assert().success().stdout("lead-3/report.md\n");
@@ -508,6 +509,8 @@ fn commands_that_look_read_the_settings_file_too() {
     reels(folder.path()).args(["report", "lead-3", "--format", "csv"]).assert().success().stdout("lead-3/report.csv\n");
     reels(folder.path()).args(["compare", "lead-1", "lead-3"]).assert().success();
     assert!(folder.path().join("compared/comparison.json").exists());
+    let message = folder.fails(&["export", "nowhere", "-o", "a.gguf"], 2);
+    assert!(message.contains("nowhere is not a directory") || message.contains("can't export"), "{message}");
     let shown = reels(folder.path()).args(["prompt", "render"]).assert().success();
     shown.stdout(contains("--- ad: user").and(contains("halo")).and(contains("--- summary").not()));
 }

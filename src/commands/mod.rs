@@ -92,7 +92,10 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Compare(args) => compare::run(args, &file),
         Command::Report(args) => report::run(args, &file),
         Command::Train(flags) => train::run(flags, &file, &stop),
-        Command::Export(overrides) => export::run(file.add("export", overrides)?.resolve()?, &stop),
+        Command::Export(args) => {
+            let settings = file.add("export", args.settings)?;
+            export::run(settings.resolve(args.directory, args.adapter)?, &stop)
+        }
         Command::Doctor(args) => doctor::run(args, &file),
         Command::Prompt(command) => prompt::run(command, &file),
     }

@@ -13,18 +13,6 @@ use crate::error::Hint;
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExportOverrides {
-    /// Run of `reels train`, adapter as PEFT stores it, or Hugging Face directory of a model
-    #[arg(value_name = "RUN|BASE")]
-    #[serde(skip)]
-    pub directory: PathBuf,
-    /// Write base and adapter as one model (the default)
-    #[arg(long, conflicts_with = "adapter", help_heading = "What")]
-    #[serde(skip)]
-    pub merge: bool,
-    /// Write the adapter alone, for `reels predict --model BASE.gguf --adapter F.gguf`
-    #[arg(long, help_heading = "What")]
-    #[serde(skip)]
-    pub adapter: bool,
     /// File to write; with --to safetensors the directory
     #[arg(short, long, env = "REELS_OUTPUT", value_name = "F.gguf")]
     pub output: Option<PathBuf>,
@@ -144,13 +132,12 @@ pub struct ExportSettings {
 }
 
 impl ExportOverrides {
-    /// Fills in defaults and checks what goes together.
+    /// Fills in defaults and checks what goes together, for a run, adapter or model.
     ///
     /// # Errors
     /// Names the flag and the value.
-    pub fn resolve(self) -> Result<ExportSettings> {
+    pub fn resolve(self, directory: PathBuf, adapter_only: bool) -> Result<ExportSettings> {
         let to = self.to.unwrap_or(ExportFormat::Gguf);
-        let adapter_only = self.adapter;
         let output =
             self.output.context("--output is missing").hint("name the file to write, e.g. --output gguf/my.gguf")?;
         let quant = match (to, adapter_only) {
@@ -185,7 +172,7 @@ impl ExportOverrides {
         let threads = self.threads.unwrap_or_else(cores);
         ensure!((1..=1024).contains(&threads), "--threads {threads} is not between 1 and 1024");
         Ok(ExportSettings {
-            directory: self.directory,
+            directory,
             adapter_only,
             output,
             base: self.base,
@@ -207,21 +194,23 @@ mod tests {
     #[test]
     fn what_does_not_go_together_is_named() {
         let given = ExportOverrides { output: Some("a.gguf".into()), ..Default::default() };
-        assert_eq!(given.clone().resolve().unwrap().quant, Some(Quant::Q8_0));
-        let refused = |change: &dyn Fn(&mut ExportOverrides), expected: &str| {
+        assert_eq!(given.clone().resolve("run".into(), false).unwrap().quant, Some(Quant::Q8_0));
+        let refused = |adapter_only: bool, change: &dyn Fn(&mut ExportOverrides), expected: &str| {
             let mut overrides = given.clone();
             change(&mut overrides);
-            let message = Shown::of(&overrides.resolve().unwrap_err()).to_string();
+            let message = Shown::of(&overrides.resolve("run".into(), adapter_only).unwrap_err()).to_string();
             assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");
         };
-        refused(&|given| given.output = None, "--output is missing");
-        refused(&|given| given.output = Some("a".into()), "--output a doesn't end in .gguf");
-        refused(&|given| (given.adapter, given.quant) = (true, Some(Quant::Q4_0)), "--adapter goes with none of");
+        refused(false, &|given| given.output = None, "--output is missing");
+        refused(false, &|given| given.output = Some("a".into()), "--output a doesn't end in .gguf");
+        refused(true, &|given| given.quant = Some(Quant::Q4_0), "--adapter goes with none of");
         refused(
+            false,
             &|given| (given.to, given.quant) = (Some(ExportFormat::Safetensors), Some(Quant::Q6K)),
             "--quant q6_k is not for safetensors",
         );
         refused(
+            false,
             &|given| (given.imatrix, given.quant) = (Some("a.jsonl".into()), Some(Quant::F16)),
             "--imatrix is for quantising",
         );
