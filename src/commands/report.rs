@@ -38,7 +38,7 @@ pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// Writes the page of a training run. What the settings file says is about results.
+/// The page of a training run. What the settings file says is about results.
 fn training(directory: &Path, flags: ReportOverrides, manifest: &Value) -> Result<Code> {
     ensure!(
         flags.format.is_none_or(|formats| formats == [ReportFormat::Html]),
