@@ -10,9 +10,22 @@ eval: tools
 test: tools
 	cargo test
 
+CLIPPY = REELS_NO_PTX=1 cargo clippy
+PLAIN = $(CLIPPY) --no-default-features
+DENY = -- -D warnings
+
+# Each set of features that can be chosen (cuda brings train), and the links of all documentation. Targets beside library and
+# program are the same with train as with cuda. infer alone is checked beside candle, which layers.rs keeps out of it: without,
+# bindgen would be another one, and llama.cpp compiled again.
 lint: tools
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	$(PLAIN) --all-targets $(DENY)
+	$(PLAIN) --features train $(DENY)
+	$(PLAIN) --features cuda --all-targets $(DENY)
+	$(PLAIN) --features infer,candle-core/default --all-targets $(DENY)
+	$(CLIPPY) --all-targets $(DENY)
+	$(CLIPPY) --features cuda $(DENY)
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 
 # What compiling llama.cpp takes beyond Rust, gcc and make.
 tools:

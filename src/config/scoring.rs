@@ -11,7 +11,7 @@ use super::predict::{PredictOverrides, PredictSettings};
 
 const DEFAULT_BOOTSTRAP: usize = 10_000;
 
-/// Overrides for [`EvalSettings`].
+/// Overrides for the settings of `reels eval`.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvalOverrides {
