@@ -14,11 +14,12 @@ CLIPPY = REELS_NO_PTX=1 cargo clippy
 PLAIN = $(CLIPPY) --no-default-features
 DENY = -- -D warnings
 
-# Each set of features that can be chosen (cuda brings train), and the links of all documentation. Targets beside library and
+# Licences and origins of what is built on; each set of features that can be chosen (cuda brings train), and the links of all documentation. Targets beside library and
 # program are the same with train as with cuda. infer alone is checked beside candle, which layers.rs keeps out of it: without,
 # bindgen would be another one, and llama.cpp compiled again.
 lint: tools
 	cargo fmt --check
+	./tools/deny.sh
 	$(PLAIN) --all-targets $(DENY)
 	$(PLAIN) --features train $(DENY)
 	$(PLAIN) --features cuda --all-targets $(DENY)
