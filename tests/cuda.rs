@@ -44,10 +44,15 @@ fn values(count: usize, index: usize, spread: f32) -> Vec<f32> {
 
 impl Base {
     fn new(method: fn(AdapterShape) -> Method) -> Base {
+        Base::with_heads(method, 2)
+    }
+
+    /// One head has 128 values, two have 64 each.
+    fn with_heads(method: fn(AdapterShape) -> Method, heads: usize) -> Base {
         let folder = TempDir::new().unwrap();
         let config = json!({
             "model_type": "qwen2", "vocab_size": 330, "hidden_size": 128, "intermediate_size": 200,
-            "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1, "rope_theta": 1e4,
+            "num_hidden_layers": 3, "num_attention_heads": heads, "num_key_value_heads": 1, "rope_theta": 1e4,
             "rms_norm_eps": 1e-6, "max_position_embeddings": 512, "tie_word_embeddings": false,
         });
         std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
@@ -319,16 +324,33 @@ fn going_on_is_as_if_nothing_happened() {
     going_on(Emulated::default);
 }
 
-/// The same on the GPU of this machine.
+/// The GPU of this machine, where it has one.
 #[cfg(feature = "cuda")]
-#[test]
-fn all_of_it_on_hardware() {
+fn hardware() -> Option<fn() -> reels::qlora::cuda::driver::Driver> {
     use reels::qlora::cuda::driver::{Driver, describe};
     if let Err(error) = describe() {
         eprintln!("skipped: {error:#}");
-        return;
+        return None;
     }
-    let open = || Driver::open().unwrap();
+    Some(|| Driver::open().unwrap())
+}
+
+/// Every kernel: heads of both sizes, a pass and steps. Short enough for a GPU that is emulated (tools/test-cuda.sh).
+#[cfg(feature = "cuda")]
+#[test]
+fn a_few_steps_on_hardware() {
+    let Some(open) = hardware() else { return };
+    for heads in [1, 2] {
+        compare(&Base::with_heads(Method::Qlora, heads), open(), 0.2);
+    }
+    going_on(open);
+}
+
+/// The same as above on the GPU of this machine.
+#[cfg(feature = "cuda")]
+#[test]
+fn all_of_it_on_hardware() {
+    let Some(open) = hardware() else { return };
     gradients(open);
     what_is_kept(open);
     losses(open);
