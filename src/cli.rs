@@ -262,7 +262,7 @@ mod tests {
         let seed = ("seed", scoring.score.seed.to_string());
         let in_words = ["data", "prompts", "task", "width", "threads"];
         check("predict", &answering, &in_words);
-        check("eval", &[&answering[..], &[bootstrap.clone()]].concat(), &in_words);
+        check("eval", &[&answering[..], std::slice::from_ref(&bootstrap)].concat(), &in_words);
         check("score", &[bootstrap.clone(), seed.clone()], &["data", "prompts"]);
         check("compare", &[bootstrap.clone(), seed.clone()], &["discordance", "sd"]);
         check("report", &[bootstrap, seed], &["format"]);

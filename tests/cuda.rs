@@ -341,16 +341,34 @@ fn going_on_is_as_if_nothing_happened() {
     going_on(Emulated::default);
 }
 
-/// The same on the GPU of this machine.
+/// The GPU of this machine, where it has one.
 #[cfg(feature = "cuda")]
-#[test]
-fn all_of_it_on_hardware() {
+fn hardware() -> Option<fn() -> reels::qlora::cuda::driver::Driver> {
     use reels::qlora::cuda::driver::{Driver, describe};
     if let Err(error) = describe() {
         eprintln!("skipped: {error:#}");
-        return;
+        return None;
     }
-    let open = || Driver::open().unwrap();
+    Some(|| Driver::open().unwrap())
+}
+
+/// Every kernel: heads of both sizes, a pass and steps. Short enough for a GPU that is emulated (tools/test-cuda.sh).
+#[cfg(feature = "cuda")]
+#[test]
+fn a_few_steps_on_hardware() {
+    let Some(open) = hardware() else { return };
+    for heads in [1, 2] {
+        let own = json!({"num_attention_heads": heads});
+        compare(&Base::of(&QWEN2, own, Method::Qlora), open(), 0.2);
+    }
+    going_on(open);
+}
+
+/// The same as above on the GPU of this machine.
+#[cfg(feature = "cuda")]
+#[test]
+fn all_of_it_on_hardware() {
+    let Some(open) = hardware() else { return };
     gradients(open);
     what_is_kept(open);
     losses(open);

@@ -13,18 +13,5 @@ has_libclang() {
         grep -q .
 }
 has_libclang || packages="$packages libclang-dev"
-[ -z "$packages" ] && exit 0
-
-as_root=""
-[ "$(id -u)" = 0 ] || as_root="sudo -n"
-if command -v apt-get >/dev/null && { [ -z "$as_root" ] || $as_root true 2>/dev/null; }; then
-    echo "installing$packages" >&2
-    export DEBIAN_FRONTEND=noninteractive
-    # shellcheck disable=SC2086
-    if $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends $packages >/dev/null; then
-        exit 0
-    fi
-fi
-echo "missing:$packages" >&2
-echo "hint: install them, on Debian or Ubuntu with: sudo apt-get install$packages" >&2
-exit 1
+# shellcheck disable=SC2086
+[ -z "$packages" ] || ./tools/install.sh $packages

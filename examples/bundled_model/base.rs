@@ -128,7 +128,7 @@ impl Base {
             .build();
         tokenizer.train(&mut trainer, texts.iter()).map_err(failed)?;
         // Behind the vocabulary, as in Qwen2.5.
-        tokenizer.add_special_tokens(CONTROL.map(|token| AddedToken::from(token, true)));
+        tokenizer.add_special_tokens(CONTROL.map(|token| AddedToken::from(token, true))).map_err(failed)?;
         Ok(tokenizer)
     }
 

@@ -12,7 +12,7 @@ use crate::error::Hint;
 
 const DEFAULT_BOOTSTRAP: usize = 10_000;
 
-/// Overrides for [`EvalSettings`].
+/// Overrides for the settings of `reels eval`.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvalOverrides {

@@ -15,15 +15,15 @@ use unicode_security::skeleton;
 use crate::reel::Reel;
 
 /// Words in a row that don't come about by chance.
-const RUN: usize = 13;
+pub const RUN: usize = 13;
 /// Texts of fewer letters are alike by chance, and aren't compared.
-const SHORT: usize = 40;
+pub const SHORT: usize = 40;
 /// Runs that stand in so many texts are an account's way of ending them, not a copy.
 const COMMON: usize = 10;
 /// Share of a text's words that must stand in another one: less is a quotation.
 const PART: f64 = 0.1;
 /// Letters in a row that are compared as one; words aren't, so that a word split or joined changes little.
-const LETTERS: usize = 5;
+pub const LETTERS: usize = 5;
 /// Hash functions of a signature, taken two at a time: at a Jaccard index of [`SIMILAR`] 99.8 % of pairs meet.
 const HASHES: usize = 128;
 /// Jaccard index from which on a text is a copy. With a fifth of its words changed, every text of the bundled sample

@@ -1,15 +1,12 @@
 // The driver and cuBLAS as our driver.rs calls them, with the emulator as their GPU: a build for CUDA runs as it is on a
-// machine without one, from one thread.
-//
-//     cd tests/emulator
-//     g++ -std=c++17 -O2 -shared -fPIC -DEMULATED -Isrc -I../../src/qlora/cuda/kernels driver.cpp -o DIR/libcuda.so
-//     ln -s libcuda.so DIR/libcublas.so
-//     cd ../..
-//     LD_LIBRARY_PATH=DIR cargo test --features cuda --test cuda all_of_it
+// machine without one, from one thread. tools/test-cuda.sh does that.
 //
 // What is asked for happens at once. What the manuals forbid ends the program: memory that wasn't allocated, kernels that the
-// module lacks, more shared memory than was asked for, rows shorter than a matrix.
+// module lacks, more shared memory than was asked for, rows shorter than a matrix. At the end it says which kernels were
+// launched.
 #include "src/emulator.cpp"
+
+#include <set>
 
 typedef unsigned long long Address;
 typedef void *Stream;
@@ -19,6 +16,7 @@ namespace {
 std::map<Address, size_t> allocated;
 std::string module_text;
 std::map<std::string, unsigned> shared_of;
+std::set<std::string> launched;
 void *current;
 constexpr int DONE = 0, NOT_FOUND = 500;
 constexpr unsigned SHARED = 48 << 10, MOST_SHARED = 227 << 10;
@@ -35,6 +33,18 @@ void check(Address at, size_t bytes, const char *what) {
     auto [start, size] = *std::prev(next);
     if (at + bytes > start + size) refuse(std::string(what) + " beyond its memory");
 }
+
+// Destroyed with the process.
+struct Ending {
+    ~Ending() {
+        if (launched.empty()) return;
+        std::string missing;
+        for (const auto &kernel : KERNELS)
+            if (!launched.count(kernel.first)) missing += " " + kernel.first;
+        fprintf(stderr, "the emulated driver: %s%s\n", missing.empty() ? "every kernel was launched" : "never launched:",
+                missing.c_str());
+    }
+} ending;
 
 } // namespace
 
@@ -132,6 +142,7 @@ int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned 
         refuse(std::string("a shape that isn't launched: ") + name);
     if (bytes > std::max(SHARED, shared_of[name])) refuse(std::string("too much shared memory: ") + name);
     static unsigned launches;
+    launched.insert(name);
     unsigned blocks[] = {x, y, z};
     return emulate(name, blocks, threads, bytes, arguments, ++launches);
 }

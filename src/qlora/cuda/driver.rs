@@ -12,7 +12,7 @@ use cudarc::driver::{CudaContext, CudaStream, result, sys};
 use super::gpu::{Address, Argument, Factor, Gpu, Launch, Product};
 
 /// PTX for compute capability 8.0, which build.rs makes of `kernels/kernels.cu` and the driver compiles for the GPU
-/// there is.
+/// there is. Only the zero byte where `REELS_NO_PTX=1` left the kernels out.
 const KERNELS: &str = concat!(include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx")), "\0");
 /// Bytes of shared memory that a kernel may have without asking.
 const SHARED: u32 = 48 << 10;
@@ -39,6 +39,11 @@ pub fn describe() -> Result<String> {
 }
 
 fn context() -> Result<Arc<CudaContext>> {
+    if KERNELS == "\0" {
+        bail!(
+            "this build's kernels were left out (REELS_NO_PTX=1)\nhint: build it with nvcc and without that variable, or use --device cpu"
+        )
+    }
     // SAFETY: only looks whether the library can be opened.
     if !unsafe { sys::is_culib_present() } {
         bail!("there is no NVIDIA driver (libcuda.so.1)\nhint: install it, or use --device cpu")
