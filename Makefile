@@ -5,6 +5,7 @@
 .PHONY: eval test test-cuda lint tools bundled-model
 
 eval: tools
+	@./tools/build.sh
 	cargo run --quiet -- eval --model gguf/reels-mini.gguf
 
 test: tools
