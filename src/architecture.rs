@@ -60,11 +60,11 @@ pub struct Architecture {
     pub embedding: Names,
     /// What the names in a layer begin with, before its number.
     pub layers: Names,
-    /// Of a layer.
+    /// Norm before attention, in a layer.
     pub input_norm: Names,
-    /// Of a layer, before its feed-forward part.
+    /// Norm before the feed-forward part, in a layer.
     pub post_attention_norm: Names,
-    /// Of a layer: queries, keys, values, output, gate, up and down.
+    /// Linear maps of a layer: queries, keys, values, output, gate, up and down.
     pub linears: [Linear; 7],
     /// Behind the last layer.
     pub norm: Names,
@@ -75,7 +75,7 @@ pub struct Architecture {
     pub neighbours: bool,
 }
 
-/// Of a tensor or a part of a model, without `.weight`.
+/// Names of a tensor or a part of a model, without `.weight`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Names {
     /// As Hugging Face's.
@@ -129,7 +129,7 @@ pub struct TensorInfo {
     pub gguf: String,
     /// `[out, in]` of a matrix; llama.cpp counts the other way round.
     pub shape: Vec<usize>,
-    /// Of which linear map of a layer it is the matrix; only these are quantised in training, and adapted.
+    /// The linear map of a layer whose matrix it is; only these are quantised in training, and adapted.
     pub target: Option<&'static str>,
     /// Size of the heads within which rows change places in a GGUF.
     pub swapped: Option<usize>,

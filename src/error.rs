@@ -11,14 +11,14 @@ use anyhow::{Error, Result, anyhow};
 /// Whose an error is, which decides how the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Of what the user gave: files, settings, the command line.
+    /// The fault of what the user gave: files, settings, the command line.
     Input,
-    /// Of disk, memory or engine.
+    /// The fault of disk, memory or engine.
     Environment,
 }
 
 impl Kind {
-    /// Of an error; one that says nothing of it is the input's.
+    /// The kind of an error; one that says nothing of it is the input's.
     pub fn of(error: &Error) -> Kind {
         let environment = error.chain().any(|cause| {
             let kind = cause.downcast_ref().map(|failure: &Failure| failure.kind);

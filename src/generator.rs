@@ -181,7 +181,7 @@ pub enum Event {
     Answer {
         /// [`Job::id`].
         job: JobId,
-        /// It.
+        /// What was answered.
         outcome: Outcome,
         /// What it took.
         cost: Cost,

@@ -3,25 +3,29 @@
 //! The pipeline, each stage handing over by files:
 //!
 //! ```text
-//!     records (JSONL) ──► train ──► runs/NAME/
-//!            │              ▲
-//!            │       prompts/*.jinja
-//!            ▼              ▼
-//!         predict ──► score ──► report · compare
+//!     records (JSONL) ──► train ──► runs/NAME/ ──► export ──► F.gguf
+//!            │              ▲                                   │
+//!            │       prompts/*.jinja                            │
+//!            ▼              ▼                                   │
+//!         predict ◄──────  ask  ◄───────────────────────────────┘
+//!            │
+//!            └──► score ──► report · compare
 //! ```
 //!
+//! * [`error`] is what an error knows beside its message, [`stop`] the wish to stop, [`lines`] reads files of any size.
 //! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
-//!   [`gguf`] reads the header of a model file, [`lines`] files of any size.
-//! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs;
-//!   [`indonesian`] knows words and sentences; [`generator`] is what every engine does, [`learner`] what one that
-//!   trains does.
-//! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` trains Qwen2 models.
+//!   [`gguf`] reads and writes model files; [`architecture`] is the table of what families of models are known by.
+//! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs,
+//!   [`publish`] writes whole files or nothing; [`indonesian`] knows words and sentences; [`generator`] is what every
+//!   engine does (a session that takes jobs one by one), [`learner`] what one that trains does.
+//! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` trains.
+//! * [`ask`]: what answers and with which prompts, a record and a task as a job, what came of it as a prediction.
 //! * Stages: [`data`] (what must not be learned from), [`predict`] (records × tasks → predictions), [`mod@score`]
 //!   (predictions → rows and scores), [`report`] (scores → a table and a page), `train` (records → an adapter), `export` (an
 //!   adapter and its base → a model file, proved to answer the same), [`doctor`] (will this work here).
 //! * [`commands`] has one file a command; [`cli`] is what can be typed.
 //!
-//! Imports point down this list's reverse: commands → stages → engines → shared → nouns. A test holds that.
+//! Imports point down this list's reverse: commands → stages → ask → engines → shared → nouns. A test holds that.
 
 pub mod cli;
 pub mod commands;

@@ -151,7 +151,7 @@ impl Driver<'_> {
     /// Does the work.
     ///
     /// # Errors
-    /// Of the engine and of writing; what was appended stays.
+    /// When the engine or writing fails; what was appended stays.
     pub fn run(&mut self, mut pending: Pending, generator: &mut dyn Generator) -> Result<Summary> {
         let started = Instant::now();
         let mut summary = Summary::default();

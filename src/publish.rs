@@ -34,7 +34,7 @@ impl Draft {
     /// away for a moment.
     ///
     /// # Errors
-    /// Of the environment, and names the target.
+    /// A failure of the environment that names the target.
     pub fn publish(self) -> Result<()> {
         self.rename().map_err(|error| cannot_write(&self.target, &error))
     }
@@ -94,7 +94,7 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
 /// Writes a file as `write` makes it. Where that fails, what was there before stays.
 ///
 /// # Errors
-/// Of the environment, and names the file when it can't be written; and whatever else `write` says.
+/// A failure of the environment that names the file when it can't be written; and whatever else `write` says.
 pub fn publish(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let draft = Draft::of(path);
     let failed = |error: std::io::Error| cannot_write(path, &error);
@@ -122,7 +122,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// [`publish`] of a copy, which may be of any size.
 ///
 /// # Errors
-/// Of the environment, and names both files.
+/// A failure of the environment that names both files.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let draft = Draft::of(to);
     fs::copy(from, &draft.path)

@@ -15,7 +15,7 @@ pub struct Manifest {
     /// `predict`, `eval` or `score`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// Of this program.
+    /// Version of this program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crate_version: Option<String>,
     /// ISO 8601, UTC.
@@ -39,7 +39,7 @@ pub struct Manifest {
     #[expect(missing_docs, reason = "the type says it")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineFacts>,
-    /// Of everything random.
+    /// Seed of sampling and resampling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     #[expect(missing_docs, reason = "the type says it")]
@@ -78,10 +78,10 @@ pub struct ModelFacts {
     /// Such as `qwen2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
-    /// How many it has.
+    /// Weights, counted one by one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
-    /// Of the file.
+    /// SHA-256 of the file.
     pub sha256: String,
 }
 
@@ -91,7 +91,7 @@ pub struct ModelFacts {
 pub struct AdapterFacts {
     /// File name.
     pub name: String,
-    /// Of the file.
+    /// SHA-256 of the file.
     pub sha256: String,
 }
 
@@ -101,7 +101,7 @@ pub struct AdapterFacts {
 pub struct PromptFacts {
     /// Where they came from, for people.
     pub source: String,
-    /// Over names and texts of all files.
+    /// SHA-256 over names and texts of all files.
     pub sha256: String,
 }
 
@@ -111,7 +111,7 @@ pub struct PromptFacts {
 pub struct DataFacts {
     /// The file.
     pub path: String,
-    /// Of the whole file.
+    /// SHA-256 of the whole file.
     pub sha256: String,
     /// Records asked about.
     pub reels: usize,
@@ -125,11 +125,11 @@ pub struct EngineFacts {
     pub width: Option<usize>,
     /// Tokens computed at once.
     pub ubatch: usize,
-    /// Threads.
+    /// For prefill and decoding both.
     pub threads: usize,
 }
 
-/// How fast the answers came, of those made in the last run.
+/// How fast the answers came that were made in the last run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Speed {
@@ -153,8 +153,8 @@ pub struct Speed {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resampling {
-    /// How many.
+    /// Resamples drawn.
     pub resamples: usize,
-    /// Of the draws.
+    /// Seed of the draws.
     pub seed: u64,
 }

@@ -65,7 +65,7 @@ impl<'a> Asker<'a> {
     /// Asks `tasks`, which are indices into the set's.
     ///
     /// # Errors
-    /// Of the tokenizer.
+    /// When the tokenizer fails.
     pub fn new(
         prompts: &'a PromptSet,
         tasks: &'a [usize],

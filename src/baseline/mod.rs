@@ -20,7 +20,7 @@ use crate::task::{Task, TaskKind};
 /// Words after which a text without an end of sentence is cut: speech recognisers often write no punctuation.
 const MAX_SENTENCE_WORDS: usize = 40;
 
-/// Of every baseline: one that learned labels gives their probabilities unasked.
+/// What every baseline can do; one that learned labels gives their probabilities unasked.
 pub const CAPABILITIES: Capabilities =
     Capabilities { tokens: false, label_scores: false, most_labels: usize::MAX, seed: true, logprobs: false };
 

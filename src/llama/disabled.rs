@@ -9,7 +9,7 @@ use crate::generator::{Bounds, Capabilities, Generator, Session};
 use crate::gguf::Gguf;
 use crate::prompt::{ChatFormat, Tokenizer};
 
-/// Of nothing.
+/// What no model can do in this build.
 pub const CAPABILITIES: Capabilities =
     Capabilities { tokens: true, label_scores: false, most_labels: 0, seed: false, logprobs: false };
 

@@ -22,7 +22,7 @@ use crate::run::EnvironmentFailure;
 /// values to 16 bits for it, which costs two digits of the log-probabilities.
 pub(super) const FLASH_ATTENTION: [i32; 2] = [0, 1];
 
-/// Loaded weights.
+/// Loaded weights, and how the caches of their sessions are planned.
 pub struct Engine {
     model: Arc<LlamaModel>,
     adapter: Option<LlamaLoraAdapter>,

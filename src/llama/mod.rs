@@ -42,7 +42,7 @@ use crate::run::EnvironmentFailure;
 /// llama.cpp keeps sequence sets as bit sets of this size (LLAMA_MAX_SEQ).
 const MAX_SEQUENCES: usize = 256;
 
-/// Of every model file.
+/// What every model file can do.
 pub const CAPABILITIES: Capabilities =
     // The path that prompts share takes a sequence.
     Capabilities { tokens: true, label_scores: true, most_labels: MAX_SEQUENCES - 1, seed: true, logprobs: true };

@@ -42,7 +42,7 @@ impl CachePlan {
         }
     }
 
-    /// Of both contexts.
+    /// Cells of both contexts together.
     fn cells(&self) -> usize {
         self.prefill_cells + self.streams * self.stream_cells
     }

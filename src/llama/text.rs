@@ -11,7 +11,7 @@ use crate::generator::{Cost, Event, Job, JobId, Outcome, Reads, Text, TextWant, 
 /// A text being generated.
 pub(super) struct GrowingText {
     pub job: JobId,
-    /// Of the token that is decoded next.
+    /// Position of the token that is decoded next.
     pub position: usize,
     /// That token.
     pub next: LlamaToken,

@@ -16,7 +16,7 @@ impl Cuts {
     /// Looks at the prompts of made-up Reels that have nothing in common.
     ///
     /// # Errors
-    /// Of the tokenizer.
+    /// When the tokenizer fails.
     pub fn new(prompts: &PromptSet, chat: &ChatFormat, tokenizer: &dyn Tokenizer) -> Result<Cuts> {
         let reels = [filled("a", 1), filled("b", 2), Reel::default()];
         let lead = |task| {

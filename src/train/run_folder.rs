@@ -30,7 +30,7 @@ impl RunFolder {
     /// Opens the directory of a run that is at `step`; metrics of later steps are dropped.
     ///
     /// # Errors
-    /// Of the environment, and names the file.
+    /// A failure of the environment that names the file.
     pub fn open(path: &Path, step: usize) -> Result<RunFolder> {
         let metrics = path.join(METRICS);
         let done = |line: &&str| {
@@ -52,7 +52,7 @@ impl RunFolder {
     /// Appends a line to `metrics.jsonl`.
     ///
     /// # Errors
-    /// Of the environment, and names the file.
+    /// A failure of the environment that names the file.
     pub fn log(&mut self, line: &impl Serialize) -> Result<()> {
         self.metrics.append(line)
     }
@@ -60,7 +60,7 @@ impl RunFolder {
     /// Writes a checkpoint, then deletes all but this one, the one before, and the best.
     ///
     /// # Errors
-    /// Of the environment, and names the file; earlier checkpoints stay.
+    /// A failure of the environment that names the file; earlier checkpoints stay.
     pub fn save(&self, learner: &mut dyn Learner, state: &State) -> Result<()> {
         let folder = checkpoint(&self.path, state.step);
         let draft = Draft::of(&folder);
@@ -86,7 +86,7 @@ impl RunFolder {
     /// Deletes the checkpoint of a step that turned out to be of no use.
     ///
     /// # Errors
-    /// Of the environment, and names it.
+    /// A failure of the environment that names it.
     pub fn discard(&self, step: usize) -> Result<()> {
         let folder = checkpoint(&self.path, step);
         if folder.exists() { delete(&folder) } else { Ok(()) }
@@ -95,7 +95,7 @@ impl RunFolder {
     /// Copies what was trained by the best step, or the last one without dev data, into the run itself.
     ///
     /// # Errors
-    /// Of the environment, and names the file.
+    /// A failure of the environment that names the file.
     pub fn finish(&self, state: &State) -> Result<()> {
         let from = checkpoint(&self.path, state.best.map_or(state.step, |best| best.step));
         let entries =
