@@ -14,7 +14,7 @@ fn predict(folder: &Path) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_reels"));
     command
-        .args(["predict", "--reproducible", "--limit", "4", "--output"])
+        .args(["predict", "--reproducible", "--limit", "12", "--output"])
         .arg(folder)
         .arg("--model")
         .arg(root.join("gguf/reels-mini.gguf"))
@@ -46,7 +46,7 @@ fn killed_at_random_moments_and_resumed_it_ends_the_same() {
     assert!(predict(&whole).status().unwrap().success());
     let seconds = started.elapsed().as_secs_f64();
     let expected = predictions(&whole);
-    assert_eq!(expected.len(), 12);
+    assert_eq!(expected.len(), 36);
 
     let mut rng = ChaCha8Rng::seed_from_u64(42);
     let mut partial = 0;
