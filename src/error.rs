@@ -66,7 +66,12 @@ impl Failure {
 
 /// A failure of disk, memory or engine.
 pub fn environment(message: impl Into<String>) -> Error {
-    Failure { error: anyhow!(message.into()), kind: Kind::Environment, hints: vec![] }.into()
+    blame_environment(anyhow!(message.into()))
+}
+
+/// The same error, as a failure of disk, memory or engine: for what only its caller can tell apart.
+pub fn blame_environment(error: Error) -> Error {
+    Failure { kind: Kind::Environment, ..Failure::of(error) }.into()
 }
 
 /// Adds to an error what to do about it.
@@ -170,6 +175,9 @@ mod tests {
         assert_eq!(Kind::of(&full().hint("free some").context("run a").hint("or").context("b")), Kind::Environment);
         let old = Error::from(EnvironmentFailure("no memory".into())).context("a").hint("close something");
         assert_eq!(Kind::of(&old.context("b")), Kind::Environment);
+        let blamed = blame_environment(anyhow!("no memory").hint("close something").context("a"));
+        assert_eq!(Kind::of(&blamed), Kind::Environment);
+        assert_eq!(shown(blamed), "a: no memory\nhint: close something");
         assert_eq!(Kind::of(&anyhow!("a").hint("b").context("c")), Kind::Input);
     }
 
