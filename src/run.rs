@@ -1,4 +1,4 @@
-//! What every stage shares: hashes, manifests, append-only logs, and the kinds of failure.
+//! What every stage shares: hashes, manifests and append-only logs.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
