@@ -3,7 +3,9 @@
 //! All share one arithmetic (`qlora::layer`): rotary attention and a gated feed-forward part, each behind an RMS norm and
 //! beside its input. An architecture with this arithmetic is an entry in [`ALL`]; another is an entry and its code.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
+
+use crate::error::Hint;
 
 /// Those that can be trained, exported and looked at closely.
 pub const ALL: &[&Architecture] = &[&QWEN2];
@@ -226,10 +228,8 @@ impl Architecture {
         let found: Vec<String> = asked.iter().filter(|target| own.contains(&target.as_str())).cloned().collect();
         ensure!(
             !found.is_empty(),
-            "--targets {} is no linear map of {} models\nhint: these are: {}",
-            asked.join(","),
-            self.name,
-            own.join(", ")
+            anyhow!("--targets {} is no linear map of {} models", asked.join(","), self.name)
+                .hint(format!("these are: {}", own.join(", ")))
         );
         Ok(found)
     }

@@ -20,18 +20,10 @@ pub enum Kind {
 impl Kind {
     /// The kind of an error; one that says nothing of it is the input's.
     pub fn of(error: &Error) -> Kind {
-        let environment = error.chain().any(|cause| {
-            let kind = cause.downcast_ref().map(|failure: &Failure| failure.kind);
-            kind == Some(Kind::Environment) || cause.is::<EnvironmentFailure>()
-        });
-        if environment { Kind::Environment } else { Kind::Input }
+        let mut failures = error.chain().filter_map(|cause| cause.downcast_ref::<Failure>());
+        if failures.any(|failure| failure.kind == Kind::Environment) { Kind::Environment } else { Kind::Input }
     }
 }
-
-/// A failure of disk, memory or engine rather than of what the user gave: exit code 5.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct EnvironmentFailure(pub String);
 
 /// An error and what is known beside its message; reads as the error alone does.
 #[derive(Debug)]
@@ -66,7 +58,12 @@ impl Failure {
 
 /// A failure of disk, memory or engine.
 pub fn environment(message: impl Into<String>) -> Error {
-    Failure { error: anyhow!(message.into()), kind: Kind::Environment, hints: vec![] }.into()
+    blame_environment(anyhow!(message.into()))
+}
+
+/// The same error, as a failure of disk, memory or engine: for what only its caller can tell apart.
+pub fn blame_environment(error: Error) -> Error {
+    Failure { kind: Kind::Environment, ..Failure::of(error) }.into()
 }
 
 /// Adds to an error what to do about it.
@@ -115,12 +112,8 @@ impl Shown {
     pub fn of(error: &Error) -> Shown {
         let (mut messages, mut hints) = (vec![], vec![]);
         for cause in error.chain() {
-            // Some texts still end in their hints.
-            let text = cause.to_string();
-            let mut parts = text.split("\nhint: ").map(str::to_owned);
-            messages.extend(parts.next());
-            let own = cause.downcast_ref().map_or(&[][..], |failure: &Failure| &failure.hints);
-            hints.push(parts.chain(own.iter().cloned()).collect::<Vec<_>>());
+            messages.push(cause.to_string());
+            hints.push(cause.downcast_ref().map_or(&[][..], |failure: &Failure| &failure.hints));
         }
         hints.reverse();
         Shown { message: messages.join(": "), hints: hints.concat() }
@@ -158,18 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn hints_that_are_still_text_are_found_too() {
-        let old = anyhow!("b is wrong\nhint: correct it").context("a\nhint: look again").hint("and once more");
-        assert_eq!(shown(old), "a: b is wrong\nhint: correct it\nhint: look again\nhint: and once more");
-    }
-
-    #[test]
     fn the_kind_survives_context_and_hints() {
         let full = || environment("cannot write a: no space left");
         assert_eq!(Kind::of(&full()), Kind::Environment);
         assert_eq!(Kind::of(&full().hint("free some").context("run a").hint("or").context("b")), Kind::Environment);
-        let old = Error::from(EnvironmentFailure("no memory".into())).context("a").hint("close something");
-        assert_eq!(Kind::of(&old.context("b")), Kind::Environment);
+        let blamed = blame_environment(anyhow!("no memory").hint("close something").context("a"));
+        assert_eq!(Kind::of(&blamed), Kind::Environment);
+        assert_eq!(shown(blamed), "a: no memory\nhint: close something");
         assert_eq!(Kind::of(&anyhow!("a").hint("b").context("c")), Kind::Input);
     }
 

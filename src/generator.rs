@@ -16,7 +16,7 @@ pub trait Generator: Send {
     /// Makes room for work of a size; jobs then arrive and leave one by one.
     ///
     /// # Errors
-    /// [`crate::run::EnvironmentFailure`] when there isn't so much room.
+    /// Of the environment, when there isn't so much room.
     fn session(&mut self, bounds: &Bounds) -> Result<Box<dyn Session + '_>>;
 }
 

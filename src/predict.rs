@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::ask::{Asked, Asker, Identity, Question};
+use crate::error::{Hint, Shown};
 use crate::generator::{Bounds, Cost, Event, Generator, JobId, Reads, Session, Want};
 use crate::prediction::{Finish, Key, Prediction};
 use crate::prompt::FitError;
@@ -55,7 +56,7 @@ pub fn prepare(
         let questions = match asker.questions(reel) {
             Ok(questions) => questions,
             Err(error @ FitError::TooLong { .. }) => {
-                pending.unusable.push((index, error.to_string()));
+                pending.unusable.push((index, Shown::of(&error.into_error()).to_string()));
                 continue;
             }
             Err(FitError::Other(error)) => return Err(error),
@@ -249,8 +250,11 @@ pub fn select_tasks(tasks: &[Task], names: &[String]) -> Result<Vec<usize>> {
     for name in names {
         ensure!(
             tasks.iter().any(|task| task.name == *name),
-            "--task {name} is not among the tasks ({})\nhint: see `reels prompt list`",
-            tasks.iter().map(|task| task.name.as_str()).collect::<Vec<_>>().join(", ")
+            anyhow!(
+                "--task {name} is not among the tasks ({})",
+                tasks.iter().map(|task| task.name.as_str()).collect::<Vec<_>>().join(", ")
+            )
+            .hint("see `reels prompt list`")
         );
     }
     Ok((0..tasks.len()).filter(|&index| names.is_empty() || names.contains(&tasks[index].name)).collect())

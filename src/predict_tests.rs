@@ -179,5 +179,7 @@ fn a_record_that_does_not_fit_fails_alone() {
     assert_eq!((summary.made, summary.failed), (6, 3));
     assert_eq!(asked, ["r1 0", "r1 1", "r1 2"]);
     let predictions = fixture.predictions();
-    assert!(predictions[0].error.as_ref().unwrap().contains("more than 5000 tokens"));
+    let expected = "its prompt has more than 5000 tokens even without the transcript\n\
+                    hint: shorten the caption, or raise --max-prompt-tokens";
+    assert_eq!(predictions[0].error.as_deref(), Some(expected));
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Hint;
 use crate::lines::{Lines, Place};
 
 /// One line of `predictions.jsonl`.
@@ -128,9 +129,6 @@ pub(crate) fn warn_of_torn_line(lines: &Lines, place: Place) {
 }
 
 pub(crate) fn not_a_prediction(lines: &Lines, place: Place, error: &serde_json::Error) -> anyhow::Error {
-    anyhow::anyhow!(
-        "{}:{}: not a prediction: {error}\nhint: a predictions.jsonl is written by `reels predict`",
-        lines.name(),
-        place.number
-    )
+    anyhow!("{}:{}: not a prediction: {error}", lines.name(), place.number)
+        .hint("a predictions.jsonl is written by `reels predict`")
 }

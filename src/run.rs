@@ -1,4 +1,4 @@
-//! What every stage shares: hashes, manifests, append-only logs, and the kinds of failure.
+//! What every stage shares: hashes, manifests and append-only logs.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use crate::error::EnvironmentFailure;
+use crate::error::environment;
 
 /// Lowercase hexadecimal of a finished hash.
 pub fn hex(hash: Sha256) -> String {
@@ -81,7 +81,7 @@ impl Log {
     /// Opens or makes the file; a torn last line, left by a killed writer, is cut off.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] that names the file.
+    /// Of the environment, and names the file.
     pub fn append_to(path: &Path) -> Result<Log> {
         let name = path.display().to_string();
         let open = || -> std::io::Result<File> {
@@ -98,20 +98,18 @@ impl Log {
             }
             Ok(file)
         };
-        let file = open().map_err(|error| EnvironmentFailure(format!("cannot append to {name}: {error}")))?;
+        let file = open().map_err(|error| environment(format!("cannot append to {name}: {error}")))?;
         Ok(Log { file, name })
     }
 
     /// Appends one line in a single write.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] that names the file.
+    /// Of the environment, and names the file.
     pub fn append(&mut self, value: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
-        self.file
-            .write_all(&line)
-            .map_err(|error| EnvironmentFailure(format!("cannot append to {}: {error}", self.name)).into())
+        self.file.write_all(&line).map_err(|error| environment(format!("cannot append to {}: {error}", self.name)))
     }
 }
 

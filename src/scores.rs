@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Hint;
 use crate::lines::{Lines, Place};
 use crate::prediction::Finish;
 
@@ -36,13 +37,9 @@ pub fn row_at(rows: &Lines, place: Place) -> Result<Row> {
 }
 
 fn parse_row(bytes: &[u8], place: Place, rows: &Lines) -> Result<Row> {
-    serde_json::from_slice(bytes).with_context(|| {
-        format!(
-            "{}:{}: not a row\nhint: a rows.jsonl is written by `reels eval` and `reels score`",
-            rows.name(),
-            place.number
-        )
-    })
+    serde_json::from_slice(bytes)
+        .with_context(|| format!("{}:{}: not a row", rows.name(), place.number))
+        .hint("a rows.jsonl is written by `reels eval` and `reels score`")
 }
 
 /// The scores of one task.

@@ -6,6 +6,7 @@ mod tiny;
 use std::path::{Path, PathBuf};
 
 use reels::architecture::{Architecture, Linear, Names, QWEN2, Tokenizer, in_gguf, targets};
+use reels::error::Shown;
 use reels::export::metadata::{ModelParts, Provenance};
 use reels::export::proof::compare;
 use reels::export::vocabulary::Vocabulary;
@@ -240,9 +241,9 @@ fn llama_is_an_entry() {
         "{found}"
     );
     let json = json!({"model_type": "llama", "rope_theta": 5e5, "attention_bias": true});
-    let error = Config::parse(&json, &[&LLAMA]).unwrap_err().to_string();
+    let error = Shown::of(&Config::parse(&json, &[&LLAMA]).unwrap_err()).to_string();
     assert!(error.contains("attention_bias is true\nhint: only models without biases"), "{error}");
-    let error = Config::parse(&json!({"model_type": "llama"}), &[&LLAMA]).unwrap_err().to_string();
+    let error = Shown::of(&Config::parse(&json!({"model_type": "llama"}), &[&LLAMA]).unwrap_err()).to_string();
     assert!(error.contains("hint: Llama 3 has 500000; without it"), "{error}");
 }
 
@@ -267,7 +268,7 @@ fn other_names_are_an_entry() {
 #[test]
 fn messages_and_lookups_know_all_entries() {
     let (llama, exaone): (&[&Architecture], _) = (&[&QWEN2, &LLAMA], [&QWEN2, &EXAONE]);
-    let refused = Config::parse(&json!({"model_type": "gpt2"}), llama).unwrap_err().to_string();
+    let refused = Shown::of(&Config::parse(&json!({"model_type": "gpt2"}), llama).unwrap_err()).to_string();
     let known = "only Qwen2 models (Qwen2.5 is one) and Llama models (Llama 3 is one) can be trained";
     assert!(refused.contains(known), "{refused}");
     assert_eq!(targets(llama).len(), 7);

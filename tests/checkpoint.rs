@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use reels::architecture::TensorInfo;
+use reels::error::Shown;
 use reels::qlora::checkpoint::{Checkpoint, Weight};
 use reels::qlora::config::Config;
 use reels::run::sha256;
@@ -75,7 +76,7 @@ fn shards_are_read_as_one() {
     assert_eq!((norm.len(), norm[3]), (128, 3.0));
 
     std::fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
-    let message = format!("{:#}", Checkpoint::open(folder.path(), &config).unwrap_err());
+    let message = Shown::of(&Checkpoint::open(folder.path(), &config).unwrap_err()).to_string();
     assert!(message.contains("names model-00002-of-00002.safetensors, which is missing\nhint: "), "{message}");
 }
 
@@ -103,7 +104,7 @@ fn weights_that_bitsandbytes_stored_are_what_it_says() {
 
     tensors.remove(&format!("{GATE}.quant_state.bitsandbytes__nf4"));
     write(&file, &tensors);
-    let message = format!("{:#}", Checkpoint::open(folder.path(), &config).unwrap_err());
+    let message = Shown::of(&Checkpoint::open(folder.path(), &config).unwrap_err()).to_string();
     assert!(message.contains("is of 8-bit codes without quant_state.bitsandbytes__nf4\nhint: "), "{message}");
 }
 
@@ -114,7 +115,7 @@ fn what_is_wrong_with_a_checkpoint_is_named() {
     let file = folder.path().join("model.safetensors");
     let opened = |tensors: &Tensors| {
         write(&file, tensors);
-        Checkpoint::open(folder.path(), &config).map_err(|error| format!("{error:#}"))
+        Checkpoint::open(folder.path(), &config).map_err(|error| Shown::of(&error).to_string())
     };
     let message = Checkpoint::open(folder.path(), &config).unwrap_err().to_string();
     assert!(message.contains("has neither model.safetensors nor model.safetensors.index.json"), "{message}");
@@ -146,15 +147,15 @@ fn what_is_wrong_with_a_checkpoint_is_named() {
         let bytes = &mut tensors.get_mut(GATE).unwrap().2;
         bytes[200..202].copy_from_slice(&half::bf16::NAN.to_le_bytes());
     });
-    let message = damaged.unwrap().read(GATE).unwrap_err().to_string();
+    let message = Shown::of(&damaged.unwrap().read(GATE).unwrap_err()).to_string();
     assert!(message.contains(&format!("{GATE} holds NaN at 100\nhint: ")), "{message}");
 
     write(&file, &tensors);
     let whole = std::fs::read(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() - 9]).unwrap();
-    let message = format!("{:#}", Checkpoint::open(folder.path(), &config).unwrap_err());
+    let message = Shown::of(&Checkpoint::open(folder.path(), &config).unwrap_err()).to_string();
     assert!(message.contains("model.safetensors is not a whole safetensors file\nhint: "), "{message}");
-    let message = format!("{:#}", Config::read(Path::new("gguf/reels-mini.gguf")).unwrap_err());
+    let message = Shown::of(&Config::read(Path::new("gguf/reels-mini.gguf")).unwrap_err()).to_string();
     assert!(message.contains("is a GGUF file, which holds no weights to train\nhint: "), "{message}");
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use reels::error::Shown;
 use reels::learner::{Batch, Document};
 use reels::qlora::adapter;
 use reels::qlora::checkpoint::Checkpoint;
@@ -135,7 +136,7 @@ fn a_saved_adapter_is_read_again_and_others_are_refused() {
         (load(|shape| shape.rank = 8), "the adapter is of another rank or model"),
         (load(|shape| shape.targets = vec!["q_proj".into()]), "more parameters, one of them"),
     ] {
-        let message = format!("{:#}", result.unwrap_err());
+        let message = Shown::of(&result.unwrap_err()).to_string();
         assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");
     }
     let message = second.logits(&[99], &[Document::plain(1)]).unwrap_err().to_string();

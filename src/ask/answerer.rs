@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::identity::{Identity, settings_sha256};
@@ -12,6 +12,7 @@ use super::questions::Format;
 use super::records::Records;
 use crate::baseline::{self, Baseline};
 use crate::config::{BUNDLED_MODEL, ModelName, PredictSettings};
+use crate::error::Hint;
 use crate::generator::{Bounds, Capabilities, Generator};
 use crate::gguf;
 use crate::llama;
@@ -36,19 +37,18 @@ impl Answerer {
             ModelName::Gguf(path) => {
                 ensure!(
                     settings.train.is_none(),
-                    "--train is for baselines\nhint: leave it out with --model {}",
-                    path.display()
+                    anyhow!("--train is for baselines").hint(format!("leave it out with --model {}", path.display()))
                 );
                 ensure!(
                     path.exists(),
-                    "model {} does not exist\nhint: the bundled one is {BUNDLED_MODEL}: reels eval --model {BUNDLED_MODEL}",
-                    path.display()
+                    anyhow!("model {} does not exist", path.display())
+                        .hint(format!("the bundled one is {BUNDLED_MODEL}: reels eval --model {BUNDLED_MODEL}"))
                 );
                 if let Some(adapter) = &settings.adapter {
                     ensure!(
                         adapter.exists(),
-                        "adapter {} does not exist\nhint: `reels export RUN --adapter` writes one",
-                        adapter.display()
+                        anyhow!("adapter {} does not exist", adapter.display())
+                            .hint("`reels export RUN --adapter` writes one")
                     );
                 }
                 Ok(Answerer::Llama(Box::new(llama::Model::open(path, settings.adapter.as_deref())?)))
@@ -56,7 +56,7 @@ impl Answerer {
             ModelName::Baseline(name) => {
                 ensure!(
                     settings.adapter.is_none(),
-                    "--adapter is for model files\nhint: leave it out with baseline:{name}"
+                    anyhow!("--adapter is for model files").hint(format!("leave it out with baseline:{name}"))
                 );
                 let train = settings.train.as_deref().map(|path| Records::open(Some(path))?.read()).transpose()?;
                 Ok(Answerer::Baseline(Baseline::new(name, tasks, train.as_deref())?))
@@ -89,10 +89,13 @@ impl Answerer {
         let too_many = |task: &&Task| label_scores && task.kind == TaskKind::Label && task.labels.len() > most_labels;
         match tasks.into_iter().find(too_many) {
             None => Ok(()),
-            Some(task) => anyhow::bail!(
-                "task {} has {} labels; at most {most_labels} can be scored at once\nhint: use --label-mode generate",
-                task.name,
-                task.labels.len()
+            Some(task) => bail!(
+                anyhow!(
+                    "task {} has {} labels; at most {most_labels} can be scored at once",
+                    task.name,
+                    task.labels.len()
+                )
+                .hint("use --label-mode generate")
             ),
         }
     }
@@ -113,15 +116,19 @@ impl Answerer {
         let path = model.gguf().path.display();
         ensure!(
             most > 0,
-            "{path} was trained for {} positions, and an answer may take {answer}\nhint: lower max_tokens in tasks.toml",
-            model.context_length()
+            anyhow!("{path} was trained for {} positions, and an answer may take {answer}", model.context_length())
+                .hint("lower max_tokens in tasks.toml")
         );
         match settings.max_prompt_tokens {
             Some(wanted) => {
                 ensure!(
                     wanted <= most,
-                    "--max-prompt-tokens {wanted} and an answer of {answer} are more than the {} positions {path} was trained for\nhint: at most {most}",
-                    model.context_length()
+                    anyhow!(
+                        "--max-prompt-tokens {wanted} and an answer of {answer} are more than the {} positions {path} \
+                         was trained for",
+                        model.context_length()
+                    )
+                    .hint(format!("at most {most}"))
                 );
                 Ok(wanted)
             }
@@ -163,7 +170,7 @@ impl Answerer {
     /// Loads what it takes to answer work of a size.
     ///
     /// # Errors
-    /// [`crate::run::EnvironmentFailure`] when it doesn't fit into memory or can't be loaded.
+    /// Of the environment, when it doesn't fit into memory or can't be loaded.
     pub fn load(&self, settings: &PredictSettings, bounds: &Bounds) -> Result<Box<dyn Generator>> {
         Ok(match self {
             Answerer::Llama(model) => Box::new(model.load(&settings.engine, bounds)?),
@@ -179,9 +186,12 @@ fn check_manifest(path: &Path, found: &str) -> Result<()> {
     if let Some(expected) = stored.as_ref().and_then(|stored| stored["sha256"].as_str()) {
         ensure!(
             expected == found,
-            "{} was changed or damaged since it was exported: {} has another SHA-256\nhint: copy it again; or delete the manifest if you changed it on purpose",
-            path.display(),
-            beside.display()
+            anyhow!(
+                "{} was changed or damaged since it was exported: {} has another SHA-256",
+                path.display(),
+                beside.display()
+            )
+            .hint("copy it again; or delete the manifest if you changed it on purpose")
         );
     }
     Ok(())

@@ -1,10 +1,11 @@
 //! A record and a task as a job, and what came of it as a prediction.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::identity::Identity;
 use crate::baseline::Baseline;
 use crate::config::{LabelMode, Sampling};
+use crate::error::Hint;
 use crate::generator::{Cost, Job, JobId, LabelTokens, Outcome, Reads, TextWant, Want};
 use crate::prediction::{Finish, Key, Prediction, TokenCounts};
 use crate::prompt::{ChatFormat, Cuts, FitError, Prompt, PromptSet, Tokenizer, fit};
@@ -162,8 +163,7 @@ pub fn label_tokens(
 ) -> Result<Vec<LabelTokens>> {
     let end = chat.end_token(tokenizer)?;
     let label = |label: &String| {
-        let tokens = chat.answer_tokens(prompt, label, tokenizer);
-        let tokens = tokens.map_err(|error| anyhow!("{error:#}\nhint: use --label-mode generate"))?;
+        let tokens = chat.answer_tokens(prompt, label, tokenizer).hint("use --label-mode generate")?;
         Ok(LabelTokens { tokens, end })
     };
     task.labels.iter().map(label).collect()

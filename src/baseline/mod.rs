@@ -4,9 +4,10 @@ mod tfidf;
 
 use std::collections::{HashMap, VecDeque};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use self::tfidf::TfIdf;
+use crate::error::Hint;
 use crate::generator::{
     Bounds, Capabilities, Cost, Event, Generator, Job, JobId, Outcome, Reads, Refused, SavedPrefix, Session, Text,
     Usage,
@@ -57,9 +58,9 @@ impl Baseline {
             "lead-3" => Rule::Lead(3),
             "oracle" => Rule::Oracle,
             "majority" | "tfidf" => {
-                let train = train.with_context(|| {
-                    format!("baseline:{name} needs records to learn labels from\nhint: add --train F.jsonl")
-                })?;
+                let train = train
+                    .with_context(|| format!("baseline:{name} needs records to learn labels from"))
+                    .hint("add --train F.jsonl")?;
                 if name == "majority" {
                     Rule::Majority(majority(tasks, train)?)
                 } else {
@@ -68,7 +69,8 @@ impl Baseline {
             }
             other => {
                 bail!(
-                    "baseline:{other} is not known\nhint: baseline:lead-1, lead-3, oracle (texts), majority or tfidf (labels)"
+                    anyhow!("baseline:{other} is not known")
+                        .hint("baseline:lead-1, lead-3, oracle (texts), majority or tfidf (labels)")
                 )
             }
         };
@@ -198,7 +200,8 @@ fn majority(tasks: &[Task], train: &[Reel]) -> Result<HashMap<String, String>> {
     }
     ensure!(
         !labels.is_empty(),
-        "the --train records have no label for any task\nhint: baseline:majority needs reference.<task> in them"
+        anyhow!("the --train records have no label for any task")
+            .hint("baseline:majority needs reference.<task> in them")
     );
     Ok(labels)
 }
@@ -210,7 +213,8 @@ fn tfidf(tasks: &[Task], train: &[Reel]) -> Result<HashMap<String, TfIdf>> {
     }
     ensure!(
         !models.is_empty(),
-        "the --train records have no two labels of any task\nhint: baseline:tfidf needs reference.<task> in them"
+        anyhow!("the --train records have no two labels of any task")
+            .hint("baseline:tfidf needs reference.<task> in them")
     );
     Ok(models)
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{Code, folder};
 use crate::ask::Manifest;
 use crate::cli::CompareArgs;
 use crate::config::SettingsFile;
+use crate::error::{Hint, environment};
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
 use crate::publish::{write_bytes, write_json};
 use crate::report::{self, RunDifference};
-use crate::run::EnvironmentFailure;
 use crate::score::Table;
 use crate::score::compare::{Run, compare};
 use crate::score::significance::{smallest_accuracy_difference, smallest_difference};
@@ -32,7 +32,7 @@ pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
     }
     if let Some(directory) = settings.output {
         std::fs::create_dir_all(&directory)
-            .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", directory.display())))?;
+            .map_err(|error| environment(format!("cannot make {}: {error}", directory.display())))?;
         let page = report::comparison_html(&comparison, &differing)?;
         write_bytes(&directory.join("comparison.html"), page.as_bytes())?;
         let text = report::comparison_markdown(&comparison, &differing);
@@ -52,8 +52,8 @@ pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunDif
         let rows = directory.join("rows.jsonl");
         ensure!(
             rows.is_file(),
-            "{} is not a result directory: it has no rows.jsonl\nhint: `reels eval` and `reels score` write one",
-            directory.display()
+            anyhow!("{} is not a result directory: it has no rows.jsonl", directory.display())
+                .hint("`reels eval` and `reels score` write one")
         );
         let tasks = PromptSet::find(Some(&directory.join("prompts")))?.tasks;
         runs.push(Run { name, table: Table::read(&Lines::open(&rows, "rows")?, &tasks)? });
@@ -65,9 +65,10 @@ pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunDif
 /// Names for result directories: the last part of each path, or whole paths where two are alike.
 fn names(directories: &[PathBuf]) -> Result<Vec<String>> {
     let short = |path: &PathBuf| -> Result<String> {
-        let path = path.canonicalize().with_context(|| {
-            format!("{} does not exist\nhint: name result directories of `reels eval` or `reels score`", path.display())
-        })?;
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("{} does not exist", path.display()))
+            .hint("name result directories of `reels eval` or `reels score`")?;
         Ok(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
     };
     let names: Vec<String> = directories.iter().map(short).collect::<Result<_>>()?;
@@ -103,7 +104,7 @@ fn differences(manifests: &[Manifest]) -> Vec<RunDifference> {
 
 /// What a test set of a size can show, before any token is spent.
 fn plan(args: &CompareArgs) -> Result<Code> {
-    let rows = args.rows.context("--plan needs --rows\nhint: for example --plan --rows 655 --discordance 0.1")?;
+    let rows = args.rows.context("--plan needs --rows").hint("for example --plan --rows 655 --discordance 0.1")?;
     ensure!(rows > 0, "--rows 0 shows nothing");
     let points = |difference: f64| format!("{:.1} points", 100.0 * difference);
     println!("{rows} rows show, at 5 % error and 80 % power, with the rows independent of each other:");
@@ -111,7 +112,8 @@ fn plan(args: &CompareArgs) -> Result<Code> {
     for discordance in discordances {
         ensure!(
             discordance > 0.0 && discordance <= 1.0,
-            "--discordance {discordance} is not above 0 and at most 1\nhint: it is the share of rows that one run alone gets right"
+            anyhow!("--discordance {discordance} is not above 0 and at most 1")
+                .hint("it is the share of rows that one run alone gets right")
         );
         let least = smallest_accuracy_difference(rows, discordance);
         println!(

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ use self::source::Source;
 use super::Code;
 use crate::ask::Records;
 use crate::config::{ExportFormat, ExportSettings, Quant};
+use crate::error::{Hint, environment};
 use crate::export::imatrix;
 use crate::export::metadata::float_type;
 use crate::export::proof::Proof;
@@ -27,7 +28,7 @@ use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
 use crate::qlora::directory::{copy_texts, write_config};
 use crate::qlora::stream::{Rounded, Streamed};
-use crate::run::{EnvironmentFailure, free_bytes, machine, sha256_file, size, timestamp};
+use crate::run::{free_bytes, machine, sha256_file, size, timestamp};
 use crate::stop::Stop;
 
 pub(super) fn run(settings: ExportSettings, stop: &Stop) -> Result<Code> {
@@ -84,18 +85,18 @@ impl Export<'_> {
         }
         let folder = settings.output.parent().filter(|folder| !folder.as_os_str().is_empty());
         std::fs::create_dir_all(folder.unwrap_or(Path::new("."))).map_err(|error| {
-            EnvironmentFailure(format!("cannot make the folder of {}: {error}", settings.output.display()))
+            environment(format!("cannot make the folder of {}: {error}", settings.output.display()))
         })?;
         let needed = self.disk_bytes()?;
         let free = free_bytes(folder.unwrap_or(Path::new(".")));
         if let Some(free) = free.filter(|free| *free < needed) {
-            return Err(EnvironmentFailure(format!(
-                "writing {} takes {} of disk, and {} is free there\nhint: free some space, or name another --output",
+            return Err(environment(format!(
+                "writing {} takes {} of disk, and {} is free there",
                 settings.output.display(),
                 size(needed),
                 size(free)
             ))
-            .into());
+            .hint("free some space, or name another --output"));
         }
         Ok(())
     }
@@ -194,11 +195,14 @@ impl Export<'_> {
     fn safetensors(&self) -> Result<Code> {
         let Export { settings, source, .. } = self;
         let output = &settings.output;
-        ensure!(!output.exists(), "{} is there already\nhint: name another --output, or delete it", output.display());
+        ensure!(
+            !output.exists(),
+            anyhow!("{} is there already", output.display()).hint("name another --output, or delete it")
+        );
         let stored = self.stored()?;
         let folder = Draft::of(output);
         std::fs::create_dir_all(folder.path()).map_err(|error| {
-            EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", folder.path().display()))
+            environment(format!("cannot make {}: {error}", folder.path().display())).hint("name another --output")
         })?;
         let bar = bytes_bar("writing", self.float_bytes(stored));
         let merge = source.merge(settings.merge_base);

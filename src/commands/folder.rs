@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::ask::{Inputs, Manifest};
+use crate::error::{Hint, environment};
 use crate::publish::Draft;
-use crate::run::{EnvironmentFailure, timestamp};
+use crate::run::timestamp;
 
 const RUNS: &str = "eval/runs";
 const LATEST: &str = "eval/latest";
@@ -33,26 +34,29 @@ pub(super) fn choose(inputs: &Inputs) -> Result<PathBuf> {
 /// Makes the directory, and refuses it when it holds results of other inputs.
 pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| {
-        EnvironmentFailure(format!(
-            "cannot make the result directory {}: {error}\nhint: name another with --output",
-            folder.display()
-        ))
+        environment(format!("cannot make the result directory {}: {error}", folder.display()))
+            .hint("name another with --output")
     })?;
     let predictions = crate::predict::predictions_path(folder);
     let Some(manifest) = manifest(folder)? else {
         if predictions.exists() {
-            bail!("{} holds predictions without a manifest.json\nhint: name another --output", folder.display());
+            bail!(
+                anyhow!("{} holds predictions without a manifest.json", folder.display()).hint("name another --output")
+            );
         }
         return Ok(());
     };
     let earlier = |key: &str| manifest.inputs.get(key).cloned().flatten();
     if let Some((key, value)) = inputs.iter().find(|(key, value)| earlier(key) != **value) {
         bail!(
-            "{} holds results of another {}: {} there, {} now\nhint: name another --output, or delete the directory",
-            folder.display(),
-            key.trim_end_matches("_sha256"),
-            short(earlier(key)),
-            short(value.clone())
+            anyhow!(
+                "{} holds results of another {}: {} there, {} now",
+                folder.display(),
+                key.trim_end_matches("_sha256"),
+                short(earlier(key)),
+                short(value.clone())
+            )
+            .hint("name another --output, or delete the directory")
         );
     }
     Ok(())
@@ -64,7 +68,8 @@ pub(super) fn manifest(folder: &Path) -> Result<Option<Manifest>> {
     let manifest = serde_json::from_value(value);
     manifest
         .map(Some)
-        .with_context(|| format!("{}\nhint: name another --output", folder.join("manifest.json").display()))
+        .with_context(|| format!("{}", folder.join("manifest.json").display()))
+        .hint("name another --output")
 }
 
 /// The manifest of a directory of any kind, if it has one.
@@ -75,7 +80,7 @@ pub(super) fn manifest_json(folder: &Path) -> Result<Option<Value>> {
     }
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let value =
-        serde_json::from_str(&text).with_context(|| format!("{}\nhint: name another --output", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{}", path.display())).hint("name another --output")?;
     Ok(Some(value))
 }
 
@@ -84,7 +89,7 @@ pub(super) fn point_latest_at(folder: &Path) -> Result<()> {
     let Ok(below) = folder.strip_prefix("eval") else { return Ok(()) };
     let link = Draft::of(Path::new(LATEST));
     std::os::unix::fs::symlink(below, link.path())
-        .map_err(|error| EnvironmentFailure(format!("cannot point {LATEST} at {}: {error}", folder.display())))?;
+        .map_err(|error| environment(format!("cannot point {LATEST} at {}: {error}", folder.display())))?;
     link.publish()
 }
 

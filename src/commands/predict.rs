@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder};
@@ -11,6 +11,7 @@ use crate::ask::{
     Prompts, Records, Speed, settings_json,
 };
 use crate::config::{LabelMode, ModelName, PredictSettings};
+use crate::error::Hint;
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
 use crate::prediction::{Prediction, read_predictions};
 use crate::prompt::PromptSet;
@@ -32,7 +33,8 @@ pub(super) fn run(settings: PredictSettings, stop: &Stop) -> Result<Code> {
     let folder = settings
         .output
         .clone()
-        .context("--output is missing\nhint: name a directory for the predictions, e.g. --output out/a")?;
+        .context("--output is missing")
+        .hint("name a directory for the predictions, e.g. --output out/a")?;
     let prompts = Prompts::find(&settings)?;
     let mut predicted = predict(&settings, prompts, "predict", Some(folder), stop)?;
     if predicted.code != Code::Interrupted {
@@ -126,7 +128,10 @@ fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tas
     let names =
         |tasks: &[usize]| tasks.iter().map(|&task| prompts.tasks[task].name.as_str()).collect::<Vec<_>>().join(", ");
     let name = answerer.describe().name;
-    ensure!(!can.is_empty(), "{name} can't answer {}\nhint: it answers tasks of the other kind", names(&cannot));
+    ensure!(
+        !can.is_empty(),
+        anyhow!("{name} can't answer {}", names(&cannot)).hint("it answers tasks of the other kind")
+    );
     if !cannot.is_empty() {
         eprintln!("{name} can't answer {}: left out", names(&cannot));
     }

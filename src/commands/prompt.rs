@@ -10,7 +10,7 @@ use crate::cli::{PromptCommand, RenderArgs};
 use crate::config::{PromptOverrides, SettingsFile};
 use crate::error::Hint;
 use crate::predict::select_tasks;
-use crate::prompt::{PromptSet, fit};
+use crate::prompt::{FitError, PromptSet, fit};
 
 pub(super) fn run(command: PromptCommand, file: &SettingsFile) -> Result<Code> {
     match command {
@@ -64,7 +64,9 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
     let Format::Chat { chat, tokenizer, budget } = answerer.format(answerer.budget(&settings, &found)?) else {
         bail!(anyhow!("a baseline reads no prompt").hint("name a .gguf file with --model"));
     };
-    let rendered = fit(reel, prompts, chat, tokenizer, budget).with_context(|| format!("record {:?}", reel.id))?;
+    let rendered = fit(reel, prompts, chat, tokenizer, budget)
+        .map_err(FitError::into_error)
+        .with_context(|| format!("record {:?}", reel.id))?;
     for index in tasks {
         let prompt = &rendered[index];
         println!(

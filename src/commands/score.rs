@@ -11,12 +11,13 @@ use super::report::{ResultFiles, write};
 use super::{Code, folder, threshold};
 use crate::ask::{DataFacts, Inputs, Manifest, Records, Resampling};
 use crate::config::{ReportFormat, ScoreRun, ScoringSettings};
+use crate::error::environment;
 use crate::lines::Lines;
 use crate::predict::predictions_path;
 use crate::prompt::PromptSet;
 use crate::publish::{self, write_json};
 use crate::report;
-use crate::run::{EnvironmentFailure, sha256_file, timestamp};
+use crate::run::{sha256_file, timestamp};
 use crate::score::{self, Join, Table};
 use crate::scores::Scores;
 use crate::task::Task;
@@ -47,7 +48,7 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     });
     if !in_place {
         std::fs::create_dir_all(&run.output)
-            .map_err(|error| EnvironmentFailure(format!("cannot make {}: {error}", run.output.display())))?;
+            .map_err(|error| environment(format!("cannot make {}: {error}", run.output.display())))?;
         publish::copy(&run.predictions, &target)?;
         prompts.write_to(&run.output.join("prompts"))?;
         let (path, sha256) = (records.lines.name().to_owned(), records.sha256.clone());

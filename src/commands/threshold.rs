@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{Code, folder};
 use crate::ask::{Manifest, Records};
 use crate::config::{ScoringSettings, Threshold};
+use crate::error::Hint;
 use crate::lines::Lines;
 use crate::reel::each_reel;
 use crate::score::metric::{Direction, direction};
@@ -21,22 +22,26 @@ pub(super) fn check(settings: &ScoringSettings, tasks: &[Task]) -> Result<()> {
     if let Some(dev) = &settings.threshold_from {
         ensure!(
             dev.join("rows.jsonl").is_file(),
-            "--threshold-from {}: not a result directory, it has no rows.jsonl\nhint: `reels eval` on dev data writes one",
-            dev.display()
+            anyhow!("--threshold-from {}: not a result directory, it has no rows.jsonl", dev.display())
+                .hint("`reels eval` on dev data writes one")
         );
     }
     for Threshold { task: name, metric, .. } in &settings.fail_under {
-        let task = tasks.iter().find(|task| task.name == *name).with_context(|| {
-            let known: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
-            format!("--fail-under names an unknown task {name:?}\nhint: tasks are {}", known.join(", "))
-        })?;
+        let task = tasks
+            .iter()
+            .find(|task| task.name == *name)
+            .with_context(|| format!("--fail-under names an unknown task {name:?}"))
+            .with_hint(|| {
+                let known: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+                format!("tasks are {}", known.join(", "))
+            })?;
         let mut keys = score::metric_keys(task, &settings.metrics);
         keys.retain(|key| direction(key) == Direction::Higher);
         let why = if direction(metric) == Direction::Lower { "one of which less is better" } else { "unknown" };
         ensure!(
             keys.contains(metric),
-            "--fail-under {name}.{metric}: the metric is {why}\nhint: metrics of {name} are {}",
-            keys.join(", ")
+            anyhow!("--fail-under {name}.{metric}: the metric is {why}")
+                .hint(format!("metrics of {name} are {}", keys.join(", ")))
         );
     }
     Ok(())
@@ -61,17 +66,24 @@ pub(super) fn chosen(
     for ((what, theirs), (_, ours)) in of(&dev_manifest).into_iter().zip(of(manifest)) {
         ensure!(
             theirs == ours,
-            "--threshold-from {}: it is of another {what}, whose probabilities mean something else\nhint: evaluate the same model with the same prompts on dev data",
-            dev.display()
+            anyhow!(
+                "--threshold-from {}: it is of another {what}, whose probabilities mean something else",
+                dev.display()
+            )
+            .hint("evaluate the same model with the same prompts on dev data")
         );
     }
     let table = Table::read(&Lines::open(&dev.join("rows.jsonl"), "rows")?, tasks)?;
     each_reel(&records.lines, |reel, _| {
         if table.has_reel(&reel.id) {
             bail!(
-                "--threshold-from {}: Reel {:?} is in both, so the threshold would be chosen on the data it is judged on\nhint: choose it on other data",
-                dev.display(),
-                reel.id
+                anyhow!(
+                    "--threshold-from {}: Reel {:?} is in both, so the threshold would be chosen on the data it is \
+                     judged on",
+                    dev.display(),
+                    reel.id
+                )
+                .hint("choose it on other data")
             );
         }
         Ok(())
@@ -79,8 +91,12 @@ pub(super) fn chosen(
     let thresholds = score::best_thresholds(&table);
     ensure!(
         !thresholds.is_empty(),
-        "--threshold-from {}: no task in it has a positive label, label probabilities and both labels among its references\nhint: `positive` in tasks.toml names the positive label; --label-mode score gives probabilities",
-        dev.display()
+        anyhow!(
+            "--threshold-from {}: no task in it has a positive label, label probabilities and both labels among its \
+             references",
+            dev.display()
+        )
+        .hint("`positive` in tasks.toml names the positive label; --label-mode score gives probabilities")
     );
     let of = |threshold: &f64| {
         json!({

@@ -11,7 +11,7 @@ mod show;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::{Value, json};
 
 use self::base::Base;
@@ -20,13 +20,14 @@ use self::device::Device;
 use self::inherit::{Stored, inputs, manifest};
 use super::Code;
 use crate::config::{SettingsFile, TrainMethod, TrainOverrides, TrainSettings};
+use crate::error::{Hint, blame_environment, environment};
 use crate::gguf::FloatType;
 use crate::learner::Learner;
 use crate::prompt::PromptSet;
 use crate::publish::write_json;
 use crate::qlora::directory::{copy_texts, write_config};
 use crate::qlora::memory::Largest;
-use crate::run::{EnvironmentFailure, timestamp};
+use crate::run::timestamp;
 use crate::stop::Stop;
 use crate::train::preview;
 use crate::train::run_folder::{RunFolder, last_checkpoint};
@@ -51,8 +52,7 @@ pub(super) fn run(flags: TrainOverrides, file: &SettingsFile, stop: &Stop) -> Re
     let output = &settings.output;
     ensure!(
         stored.is_some() || !output.join("manifest.json").exists(),
-        "{} holds a run already\nhint: --resume goes on with it; or name another --output",
-        output.display()
+        anyhow!("{} holds a run already", output.display()).hint("--resume goes on with it; or name another --output")
     );
     let same = |other: &PathBuf| {
         std::fs::canonicalize(other)
@@ -60,8 +60,8 @@ pub(super) fn run(flags: TrainOverrides, file: &SettingsFile, stop: &Stop) -> Re
     };
     ensure!(
         !std::iter::once(&settings.base).chain(&settings.adapter.init).any(same),
-        "{} is what training starts from, and would be overwritten\nhint: name another --output",
-        output.display()
+        anyhow!("{} is what training starts from, and would be overwritten", output.display())
+            .hint("name another --output")
     );
     let (prepared, device) = PreparedRun::prepare(&settings)?;
     let inputs = inputs(
@@ -80,7 +80,7 @@ pub(super) fn run(flags: TrainOverrides, file: &SettingsFile, stop: &Stop) -> Re
     prepared.announce(&settings, &device);
 
     std::fs::create_dir_all(output).map_err(|error| {
-        EnvironmentFailure(format!("cannot make {}: {error}\nhint: name another --output", output.display()))
+        environment(format!("cannot make {}: {error}", output.display())).hint("name another --output")
     })?;
     let mut state = going_on.as_ref().map_or_else(State::default, |(_, state)| state.clone());
     let run = RunFolder::open(output, state.step)?;
@@ -152,9 +152,7 @@ impl PreparedRun {
             write_config(&settings.base, &settings.output, FloatType::F32)?;
         }
         let prompts = settings.output.join("prompts");
-        self.prompts
-            .write_to(&prompts)
-            .map_err(|error| EnvironmentFailure(format!("{error:#}\nhint: name another --output")))?;
+        self.prompts.write_to(&prompts).map_err(|error| blame_environment(error).hint("name another --output"))?;
         write_probe(&settings.output, self.dev.as_ref().unwrap_or(&self.data))?;
         manifest(settings, overrides, inputs, &self.prompts, self.data.max_prompt_tokens)
     }

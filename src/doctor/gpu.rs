@@ -7,6 +7,6 @@ use crate::qlora::cuda::driver::describe;
 pub fn gpu() -> Finding {
     match describe() {
         Ok(name) => Finding::ok("gpu", format!("{name}; training uses it")),
-        Err(error) => Finding::ok("gpu", format!("none: {error:#}").split('\n').next().unwrap_or_default().to_owned()),
+        Err(error) => Finding::ok("gpu", format!("none: {error:#}")),
     }
 }

@@ -1,9 +1,10 @@
 //! How much each column of a matrix counts while quantising: mean squares of what it is multiplied with, over prompts of
 //! calibration records.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use crate::architecture::TensorInfo;
+use crate::error::Hint;
 use crate::llama::ImportanceMatrix;
 use crate::prompt::{ChatFormat, FitError, PromptSet, Tokenizer, fit};
 use crate::qlora::config::Config;
@@ -32,7 +33,7 @@ pub fn texts(
             Err(FitError::Other(error)) => return Err(error),
         }
     }
-    ensure!(!texts.is_empty(), "no record has a prompt of at most {budget} tokens\nhint: name other records");
+    ensure!(!texts.is_empty(), anyhow!("no record has a prompt of at most {budget} tokens").hint("name other records"));
     Ok(texts)
 }
 

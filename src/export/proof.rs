@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ask::label_tokens;
 use crate::config::{EngineSettings, Quant, Sampling};
+use crate::error::Hint;
 use crate::generator::{Bounds, Event, Generator, Job, LabelTokens, Outcome, Reads, Want};
 use crate::gguf::FloatType;
 use crate::lines::Lines;
@@ -74,7 +75,7 @@ impl Probes {
             Ok(())
         })?;
         let probes = Probes::new(probes);
-        ensure!(!probes.probes.is_empty(), "{} holds no prompts\nhint: use --no-verify", path.display());
+        ensure!(!probes.probes.is_empty(), anyhow!("{} holds no prompts", path.display()).hint("use --no-verify"));
         Ok(probes)
     }
 }
@@ -239,11 +240,14 @@ pub fn same_tokens(file: &Path, texts: &[String], chat: &ChatFormat, tokenizer: 
         let (ours, theirs) = (tokenizer.encode(text)?, model.vocabulary().encode(text)?);
         if let Some(at) = (0..ours.len().max(theirs.len())).find(|at| ours.get(*at) != theirs.get(*at)) {
             bail!(
-                "{}: llama.cpp makes other tokens of {:?} than tokenizer.json, from token {at} on ({:?} and {:?})\nhint: please report this; --no-verify writes the file anyway",
-                file.display(),
-                shorten(text),
-                theirs.get(at),
-                ours.get(at)
+                anyhow!(
+                    "{}: llama.cpp makes other tokens of {:?} than tokenizer.json, from token {at} on ({:?} and {:?})",
+                    file.display(),
+                    shorten(text),
+                    theirs.get(at),
+                    ours.get(at)
+                )
+                .hint("please report this; --no-verify writes the file anyway")
             );
         }
     }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use crate::architecture::Architecture;
+use crate::error::Hint;
 use crate::qlora::config::Config;
 
 /// llama.cpp's token types.
@@ -46,8 +47,11 @@ impl Vocabulary {
         let mut tokens: Vec<Option<(String, TokenType)>> = vec![None; rows];
         let mut put = |id: Option<u64>, text: &str, kind: TokenType| {
             let slot = id.and_then(|id| tokens.get_mut(id as usize));
-            *slot.with_context(|| format!("{}: the id of {text:?} is beyond the {rows} rows of the embedding\nhint: the tokenizer is of another model", path.display()))? =
-                Some((text.to_owned(), kind));
+            *slot
+                .with_context(|| {
+                    format!("{}: the id of {text:?} is beyond the {rows} rows of the embedding", path.display())
+                })
+                .hint("the tokenizer is of another model")? = Some((text.to_owned(), kind));
             anyhow::Ok(())
         };
         for (text, id) in model {
@@ -89,9 +93,12 @@ fn check_splitting(json: &Value, architecture: &Architecture) -> Result<()> {
             && regex == architecture.tokenizer.split
             && steps[1]["type"] == "ByteLevel"
             && steps[1]["use_regex"] == false,
-        "the text is not split as {} does (pre_tokenizer has {regex:?}), so llama.cpp would make other tokens of it\nhint: use the tokenizer.json of a {} model",
-        architecture.name,
-        architecture.example
+        anyhow!(
+            "the text is not split as {} does (pre_tokenizer has {regex:?}), so llama.cpp would make other tokens of \
+             it",
+            architecture.name
+        )
+        .hint(format!("use the tokenizer.json of a {} model", architecture.example))
     );
     Ok(())
 }

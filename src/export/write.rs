@@ -7,16 +7,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result, ensure};
 use serde_json::{Map, json};
 
 use super::metadata::{self, ModelParts, Provenance};
 use crate::architecture::TensorInfo;
+use crate::error::{Hint, environment};
 use crate::gguf::{FloatType, Layout};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::config::Config;
 use crate::qlora::merge::{Change, Merge};
-use crate::run::EnvironmentFailure;
 use crate::stop::Stop;
 
 /// How far an adapter moved each tensor, by the checkpoint's names.
@@ -28,7 +28,7 @@ pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 /// Writes a model with matrices as `stored`, and norms and biases in 32 bits.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file; as [`Merge::tensor`]; and when it was stopped.
+/// Of the environment, and names the file; as [`Merge::tensor`]; and when it was stopped.
 pub fn model(
     path: &Path,
     merge: &Merge,
@@ -49,7 +49,7 @@ pub fn model(
 /// Writes an adapter alone, in 32 bits, with its scale folded into the second halves.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file.
+/// Of the environment, and names the file.
 pub fn adapter(path: &Path, weights: &AdapterWeights, config: &Config, provenance: &Provenance) -> Result<()> {
     let by_name = |tensor: TensorInfo| (tensor.name.clone(), tensor);
     let matrices: HashMap<String, TensorInfo> = config.tensors().into_iter().map(by_name).collect();
@@ -150,7 +150,7 @@ impl Placed<'_> {
     fn write(&self, tensor: usize, at: u64, bytes: &[u8]) -> Result<()> {
         let (start, len) = self.layout.tensors[tensor];
         ensure!(at + bytes.len() as u64 <= len, "a tensor has more bytes than its place");
-        self.file.write_all_at(bytes, start + at).map_err(|error| cannot_write(self.path, &error).into())
+        self.file.write_all_at(bytes, start + at).map_err(|error| cannot_write(self.path, &error))
     }
 
     /// The same, but each row where it is in a GGUF.
@@ -189,22 +189,21 @@ impl Placed<'_> {
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> EnvironmentFailure {
-    EnvironmentFailure(format!(
-        "cannot write {}: {error}\nhint: free some space, or name another --output",
-        path.display()
-    ))
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    environment(format!("cannot write {}: {error}", path.display())).hint("free some space, or name another --output")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn what_cannot_be_written_is_a_failure_of_the_environment() {
         let layout = Layout { header: vec![0; 8], tensors: vec![(8, 4)], bytes: 12 };
         let error = Placed::create(Path::new("/nowhere/a.gguf"), &layout).err().unwrap();
-        assert!(error.is::<EnvironmentFailure>() && error.to_string().contains("cannot write /nowhere/a.gguf"));
+        assert_eq!(Kind::of(&error), Kind::Environment);
+        assert!(error.to_string().contains("cannot write /nowhere/a.gguf"));
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("a");
         let file = Placed::create(&path, &layout).unwrap();

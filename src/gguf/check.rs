@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::{Gguf, Value};
 use crate::architecture::{Architecture, Sizes, head_size};
+use crate::error::Hint;
 
 /// Something about a file that keeps it from working, or makes its answers wrong without any message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,9 @@ const MAX_BLOCKS: u64 = 512;
 pub fn check_language_model(gguf: &Gguf) -> Result<()> {
     match problems(gguf).into_iter().find(|problem| !problem.runs) {
         None => Ok(()),
-        Some(Problem { what, why, hint, .. }) => bail!("{}: {what}: {why}\nhint: {hint}", gguf.path.display()),
+        Some(Problem { what, why, hint, .. }) => {
+            bail!(anyhow!("{}: {what}: {why}", gguf.path.display()).hint(hint))
+        }
     }
 }
 
@@ -260,22 +263,27 @@ pub fn check_adapter(adapter: &Gguf, model: &Gguf) -> Result<()> {
     let (path, base) = (adapter.path.display(), model.path.display());
     ensure!(
         adapter.text("general.type") == Some("adapter"),
-        "{path} is not an adapter (general.type is {:?})\nhint: `reels export RUN --adapter` writes one",
-        adapter.text("general.type").unwrap_or("missing")
+        anyhow!("{path} is not an adapter (general.type is {:?})", adapter.text("general.type").unwrap_or("missing"))
+            .hint("`reels export RUN --adapter` writes one")
     );
     ensure!(
         adapter.architecture() == model.architecture(),
-        "{path} is for {:?}, {base} is {:?}\nhint: name the base model that the adapter was trained on",
-        adapter.architecture().unwrap_or("?"),
-        model.architecture().unwrap_or("?")
+        anyhow!(
+            "{path} is for {:?}, {base} is {:?}",
+            adapter.architecture().unwrap_or("?"),
+            model.architecture().unwrap_or("?")
+        )
+        .hint("name the base model that the adapter was trained on")
     );
     let mut sides = 0;
     for (name, tensor) in &adapter.tensors {
         let Some((target, side)) = name.rsplit_once(".lora_") else { continue };
         sides += 1;
-        let weight = model.tensors.get(target).with_context(|| {
-            format!("{path} adapts {target}, which {base} doesn't have\nhint: name the base model that the adapter was trained on")
-        })?;
+        let weight = model
+            .tensors
+            .get(target)
+            .with_context(|| format!("{path} adapts {target}, which {base} doesn't have"))
+            .hint("name the base model that the adapter was trained on")?;
         // token_embd's A is transposed by convention; its B side is enough to tell a wrong base.
         let (expected, found) = match side {
             "a" if target != "token_embd.weight" => (weight.shape[0], tensor.shape[0]),
@@ -286,12 +294,13 @@ pub fn check_adapter(adapter: &Gguf, model: &Gguf) -> Result<()> {
         };
         ensure!(
             expected == found,
-            "{path}: {name} is for a size of {found}, {base} has {expected}\nhint: name the base model that the adapter was trained on"
+            anyhow!("{path}: {name} is for a size of {found}, {base} has {expected}")
+                .hint("name the base model that the adapter was trained on")
         );
     }
     ensure!(
         sides > 0,
-        "{path} changes nothing: it has no lora_a and lora_b\nhint: `reels export RUN --adapter` writes one"
+        anyhow!("{path} changes nothing: it has no lora_a and lora_b").hint("`reels export RUN --adapter` writes one")
     );
     Ok(())
 }

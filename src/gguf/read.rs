@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use indexmap::IndexMap;
 
 use super::{Array, Gguf, Tensor, Value, block};
+use crate::error::Hint;
 
 /// llama.cpp refuses longer tensor names (GGML_MAX_NAME).
 const MAX_TENSOR_NAME: usize = 63;
@@ -23,7 +24,7 @@ const MAX_ENTRIES: u64 = 1 << 16;
 pub fn read_header(path: &Path) -> Result<Gguf> {
     let file = File::open(path).with_context(|| format!("cannot open model {}", path.display()))?;
     let meta = file.metadata()?;
-    ensure!(meta.is_file(), "{} is not a file\nhint: name a .gguf file", path.display());
+    ensure!(meta.is_file(), anyhow!("{} is not a file", path.display()).hint("name a .gguf file"));
     let mut source = Source { reader: BufReader::with_capacity(1 << 16, file), at: 0, len: meta.len() };
     source.header(path).with_context(|| format!("{}", path.display()))
 }
@@ -39,11 +40,14 @@ impl<R: Read> Source<R> {
         let magic = self.take(4).unwrap_or_default();
         ensure!(
             magic == b"GGUF",
-            "not a GGUF file (it starts with {:?})\nhint: llama.cpp's convert_hf_to_gguf.py makes one from a Hugging Face checkpoint",
-            String::from_utf8_lossy(&magic)
+            anyhow!("not a GGUF file (it starts with {:?})", String::from_utf8_lossy(&magic))
+                .hint("llama.cpp's convert_hf_to_gguf.py makes one from a Hugging Face checkpoint")
         );
         let version = self.u32()?;
-        ensure!(matches!(version, 2 | 3), "GGUF version {version}, expected 2 or 3\nhint: convert the model anew");
+        ensure!(
+            matches!(version, 2 | 3),
+            anyhow!("GGUF version {version}, expected 2 or 3").hint("convert the model anew")
+        );
         let n_tensors = self.u64()?;
         let n_metadata = self.u64()?;
         // The smallest entries take 24 and 13 bytes, which bounds both counts by the file's size.
@@ -51,7 +55,8 @@ impl<R: Read> Source<R> {
         self.expect_at_most(n_metadata, 13, "metadata entries")?;
         ensure!(
             n_tensors.max(n_metadata) <= MAX_ENTRIES,
-            "{n_metadata} metadata entries and {n_tensors} tensors, at most {MAX_ENTRIES} are read\nhint: the file is damaged, or no model"
+            anyhow!("{n_metadata} metadata entries and {n_tensors} tensors, at most {MAX_ENTRIES} are read")
+                .hint("the file is damaged, or no model")
         );
 
         let mut metadata = IndexMap::new();
@@ -91,8 +96,8 @@ impl<R: Read> Source<R> {
             let Some((start, end)) = start.zip(end) else { bail!("tensor {name:?} has offset {}", tensor.offset) };
             ensure!(
                 end <= self.len,
-                "truncated: tensor {name:?} ends at byte {end}, the file has {}\nhint: copy or download it again",
-                self.len
+                anyhow!("truncated: tensor {name:?} ends at byte {end}, the file has {}", self.len)
+                    .hint("copy or download it again")
             );
             tensor.offset = start;
         }
@@ -161,7 +166,8 @@ impl<R: Read> Source<R> {
         let left = self.len - self.at;
         ensure!(
             count <= left / bytes_each,
-            "truncated or corrupt: {count} {what} announced, {left} bytes left\nhint: copy or download it again"
+            anyhow!("truncated or corrupt: {count} {what} announced, {left} bytes left")
+                .hint("copy or download it again")
         );
         Ok(())
     }
@@ -197,8 +203,8 @@ fn scalar_bytes(dtype: u32) -> Result<u64> {
         2 | 3 => 2,
         4..=6 => 4,
         10..=12 => 8,
-        9 => bail!("an array of arrays\nhint: no model needs one; the file is damaged"),
-        other => bail!("unknown value type {other}\nhint: the file is damaged, or newer than this program"),
+        9 => bail!(anyhow!("an array of arrays").hint("no model needs one; the file is damaged")),
+        other => bail!(anyhow!("unknown value type {other}").hint("the file is damaged, or newer than this program")),
     })
 }
 
@@ -217,7 +223,7 @@ pub(super) fn scalar(dtype: u32, bytes: &[u8]) -> Value {
 }
 
 fn truncated(at: u64) -> anyhow::Error {
-    anyhow::anyhow!("truncated: the header ends at byte {at}\nhint: copy or download it again")
+    anyhow!("truncated: the header ends at byte {at}").hint("copy or download it again")
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 
 use crate::config::EngineSettings;
+use crate::error::Hint;
 use crate::generator::{Bounds, Capabilities, Generator, Session};
 use crate::gguf::Gguf;
 use crate::prompt::{ChatFormat, Tokenizer};
@@ -25,10 +26,8 @@ impl Model {
     /// # Errors
     /// Always: names the build that can.
     pub fn open(path: &Path, _adapter: Option<&Path>) -> Result<Model> {
-        bail!(
-            "{}: this build has no llama.cpp\nhint: build with the feature `infer`, which is on by default",
-            path.display()
-        )
+        Err(anyhow!("{}: this build has no llama.cpp", path.display())
+            .hint("build with the feature `infer`, which is on by default"))
     }
 
     /// Never called.

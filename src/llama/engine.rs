@@ -15,8 +15,8 @@ use super::prefill::Prefill;
 use super::session::LlamaSession;
 use super::{CAPABILITIES, backend};
 use crate::config::KvType;
+use crate::error::{Hint, environment};
 use crate::generator::{Bounds, Capabilities, Generator, Session};
-use crate::run::EnvironmentFailure;
 
 /// `llama_flash_attn_type`: disabled and enabled. Quantised caches need it; on a 32-bit cache llama.cpp rounds keys and
 /// values to 16 bits for it, which costs two digits of the log-probabilities.
@@ -63,12 +63,11 @@ fn context<'run>(
     plan: &CachePlan,
 ) -> Result<LlamaContext<'run>> {
     let mut context = model.new_context(backend()?, params).map_err(|error| {
-        EnvironmentFailure(format!(
-            "llama.cpp can't make a context for {plan:?}: {error}\nhint: lower --width or --max-prompt-tokens"
-        ))
+        environment(format!("llama.cpp can't make a context for {plan:?}: {error}"))
+            .hint("lower --width or --max-prompt-tokens")
     })?;
     if let Some(adapter) = adapter {
-        context.lora_adapter_set(adapter, 1.0).map_err(|error| EnvironmentFailure(error.to_string()))?;
+        context.lora_adapter_set(adapter, 1.0).map_err(|error| environment(error.to_string()))?;
     }
     Ok(context)
 }

@@ -11,8 +11,8 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::engine::FLASH_ATTENTION;
 use super::{backend, load_file};
+use crate::error::environment;
 use crate::gguf;
-use crate::run::EnvironmentFailure;
 use crate::stop::Stop;
 
 /// Tokens computed at once.
@@ -21,7 +21,7 @@ const BATCH: usize = 512;
 /// Logits behind some positions of each prompt, with a 32-bit cache: a row of the vocabulary each, prompt by prompt.
 ///
 /// # Errors
-/// Names the file and what is wrong with it; [`EnvironmentFailure`] with llama.cpp's reason.
+/// Names the file and what is wrong with it; or of the environment, with llama.cpp's reason.
 pub fn logits(
     path: &Path,
     adapter: Option<&Path>,
@@ -35,7 +35,7 @@ pub fn logits(
     if let Some(adapter) = adapter {
         gguf::check_adapter(&gguf::read_header(adapter)?, &header)?;
     }
-    let failed = |error: &dyn std::fmt::Display| EnvironmentFailure(format!("{}: llama.cpp: {error}", path.display()));
+    let failed = |error: &dyn std::fmt::Display| environment(format!("{}: llama.cpp: {error}", path.display()));
     let mut model = load_file(path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
     let lora = adapter.map(|adapter| model.lora_adapter_init(adapter)).transpose();
     let mut lora = lora.map_err(|error| failed(&error))?;

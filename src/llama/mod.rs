@@ -21,7 +21,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
@@ -34,10 +34,10 @@ pub use quantise::{ImportanceMatrix, quantise};
 
 use self::plan::Planner;
 use crate::config::EngineSettings;
+use crate::error::{Hint, environment};
 use crate::generator::{Bounds, Capabilities};
 use crate::gguf::{self, Gguf};
 use crate::prompt::{ChatFormat, Tokenizer, chat_problems};
-use crate::run::EnvironmentFailure;
 
 /// llama.cpp keeps sequence sets as bit sets of this size (LLAMA_MAX_SEQ).
 const MAX_SEQUENCES: usize = 256;
@@ -72,7 +72,7 @@ impl Model {
         let mut gguf = gguf::read_header(path)?;
         gguf::check_language_model(&gguf)?;
         if let Some(problem) = chat_problems(&gguf).into_iter().find(|problem| !problem.runs) {
-            bail!("{}: {}: {}\nhint: {}", path.display(), problem.what, problem.why, problem.hint);
+            bail!(anyhow!("{}: {}: {}", path.display(), problem.what, problem.why).hint(problem.hint));
         }
         if let Some(adapter) = adapter {
             gguf::check_adapter(&gguf::read_header(adapter)?, &gguf)?;
@@ -110,16 +110,16 @@ impl Model {
     /// Plans memory for a session, then loads the weights.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] with the numbers when it doesn't fit, or with llama.cpp's reason.
+    /// Of the environment, with the numbers when it doesn't fit, or with llama.cpp's reason.
     pub fn load(&self, settings: &EngineSettings, bounds: &Bounds) -> Result<Engine> {
         let adapter_bytes = self.adapter.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
         let planner = Planner::new(&self.gguf, adapter_bytes, settings, crate::run::available_memory());
         planner.plan(bounds)?;
         let mut model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
         let adapter = self.adapter.as_ref().map(|path| {
-            model.lora_adapter_init(path).map_err(|error| {
-                EnvironmentFailure(format!("{}: llama.cpp can't load this adapter: {error}", path.display()))
-            })
+            model
+                .lora_adapter_init(path)
+                .map_err(|error| environment(format!("{}: llama.cpp can't load this adapter: {error}", path.display())))
         });
         let adapter = adapter.transpose()?;
         let model = Arc::new(model);
@@ -139,11 +139,8 @@ impl Tokenizer for Vocabulary {
 
 fn load_file(path: &Path, params: &LlamaModelParams) -> Result<LlamaModel> {
     LlamaModel::load_from_file(backend()?, path, params).map_err(|error| {
-        EnvironmentFailure(format!(
-            "{}: llama.cpp can't load it: {error}\nhint: RUST_LOG=llama-cpp-2=warn shows its own messages",
-            path.display()
-        ))
-        .into()
+        environment(format!("{}: llama.cpp can't load it: {error}", path.display()))
+            .hint("RUST_LOG=llama-cpp-2=warn shows its own messages")
     })
 }
 
@@ -160,5 +157,5 @@ pub fn backend() -> Result<&'static LlamaBackend> {
         kernels::install();
         Ok(backend)
     });
-    backend.as_ref().map_err(|error| EnvironmentFailure(format!("llama.cpp doesn't start: {error}")).into())
+    backend.as_ref().map_err(|error| environment(format!("llama.cpp doesn't start: {error}")))
 }

@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::MAX_SEQUENCES;
 use crate::config::{EngineSettings, KvType};
+use crate::error::{Hint, environment};
 use crate::generator::Bounds;
 use crate::gguf::Gguf;
-use crate::run::EnvironmentFailure;
 
 /// Reels answered at once where the user names no width. A step reads all weights once, so more texts share that
 /// cost: 16 made a tenth more than 8 (benches/RESULTS.md). Wider was not measured with a stream a text.
@@ -70,7 +70,7 @@ impl Planner {
     /// Chooses the width and the sizes of the caches.
     ///
     /// # Errors
-    /// [`EnvironmentFailure`] with the numbers when memory doesn't suffice.
+    /// Of the environment, with the numbers when memory doesn't suffice.
     pub fn plan(&self, bounds: &Bounds) -> Result<CachePlan> {
         let Planner { settings, memory, available, .. } = self;
         let most = if settings.reproducible { 1 } else { MAX_SEQUENCES / bounds.text_tasks.max(1) };
@@ -88,8 +88,9 @@ impl Planner {
             }
         }
         let plan = CachePlan::of(least, bounds);
-        Err(EnvironmentFailure(format!(
-            "{} doesn't fit into memory: weights {} + cache {} ({} cells for {} Reels at once) + buffers {} = {}, available {}\nhint: {}",
+        let error = format!(
+            "{} doesn't fit into memory: weights {} + cache {} ({} cells for {} Reels at once) + buffers {} = {}, \
+             available {}",
             self.path.display(),
             mib(memory.weights),
             mib(memory.cell * plan.cells() as u64),
@@ -97,10 +98,13 @@ impl Planner {
             plan.width,
             mib(memory.compute),
             mib(memory.total(plan.cells())),
-            mib(available.unwrap_or_default()),
-            if least > 1 { "lower --width, use --kv-type q8_0, or a smaller quantisation" } else { "use --kv-type q8_0, lower --max-prompt-tokens, or a smaller quantisation" },
-        ))
-        .into())
+            mib(available.unwrap_or_default())
+        );
+        Err(environment(error).hint(if least > 1 {
+            "lower --width, use --kv-type q8_0, or a smaller quantisation"
+        } else {
+            "use --kv-type q8_0, lower --max-prompt-tokens, or a smaller quantisation"
+        }))
     }
 }
 
@@ -159,6 +163,7 @@ fn mib(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Kind, Shown};
     use crate::gguf::{Tensor, Value};
 
     /// The shape of Qwen2.5-0.5B with 500 MiB of weights.
@@ -220,8 +225,8 @@ mod tests {
     fn what_does_not_fit_is_refused_with_the_numbers() {
         let plan = |width| plan(width, &BOUNDS, Some(900 * MIB));
         let error = plan(Some(64)).unwrap_err();
-        assert!(error.is::<EnvironmentFailure>());
-        let message = error.to_string();
+        assert_eq!(Kind::of(&error), Kind::Environment);
+        let message = Shown::of(&error).to_string();
         for part in ["weights 500 MiB", "51200 cells for 64 Reels at once", "available 900 MiB", "hint: lower --width"]
         {
             assert!(message.contains(part), "{message}");

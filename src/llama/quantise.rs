@@ -10,7 +10,7 @@ use llama_cpp_sys_2 as sys;
 
 use super::backend;
 use crate::config::Quant;
-use crate::run::EnvironmentFailure;
+use crate::error::{Hint, environment};
 
 /// Bytes of tensor rows in memory at once; llama.cpp's default is 8 GiB.
 const BUFFER: usize = 256 << 20;
@@ -21,7 +21,7 @@ pub type ImportanceMatrix = BTreeMap<String, Vec<f32>>;
 /// Quantises `from`, a file in 16 or 32 bits, into `to`.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file.
+/// Of the environment, and names the file.
 pub fn quantise(
     from: &Path,
     to: &Path,
@@ -60,12 +60,8 @@ pub fn quantise(
     if failed == 0 {
         return Ok(());
     }
-    Err(EnvironmentFailure(format!(
-        "llama.cpp can't quantise {} into {}\nhint: is the disk full? RUST_LOG=llama-cpp-2=warn shows its own messages",
-        from.display(),
-        to.display()
-    ))
-    .into())
+    Err(environment(format!("llama.cpp can't quantise {} into {}", from.display(), to.display()))
+        .hint("is the disk full? RUST_LOG=llama-cpp-2=warn shows its own messages"))
 }
 
 fn file_type(quant: Quant) -> sys::llama_ftype {

@@ -1,8 +1,9 @@
 //! Making the prompts of one Reel fit their budget, the same way for training and inference.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use super::{ChatFormat, Prompt, PromptSet, Tokenizer};
+use crate::error::Hint;
 use crate::reel::Reel;
 use crate::task::Task;
 
@@ -12,16 +13,25 @@ const CUT: &str = " […] ";
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
     /// The prompt of this record doesn't fit; others may.
-    #[error(
-        "its prompt has more than {budget} tokens even without the transcript\nhint: shorten the caption, or raise --max-prompt-tokens"
-    )]
+    #[error("its prompt has more than {budget} tokens even without the transcript")]
     TooLong {
         /// Tokens that a prompt may have.
         budget: usize,
     },
     /// A template doesn't render, or the tokeniser fails: no record can be answered.
     #[error(transparent)]
-    Other(#[from] anyhow::Error),
+    Other(#[from] Error),
+}
+
+impl FitError {
+    /// With what to do about it, for who can't go on without the prompts or tells the user why they are missing.
+    pub fn into_error(self) -> Error {
+        match self {
+            FitError::TooLong { .. } => Error::from(self).hint("shorten the caption, or raise --max-prompt-tokens"),
+            // Wrapped once more, what it knows beside its message would be lost.
+            FitError::Other(error) => error,
+        }
+    }
 }
 
 /// The prompts of one Reel, one for each task, each of at most `budget` tokens.

@@ -5,7 +5,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 
@@ -13,8 +13,8 @@ use super::config::Config;
 use super::linear::{Adapter, Linear};
 pub use super::model::AdapterShape;
 use super::model::Model;
+use crate::error::{Hint, environment};
 use crate::publish::{Draft, write_json};
-use crate::run::EnvironmentFailure;
 
 /// What PEFT puts before a parameter's name.
 const PREFIX: &str = "base_model.model.";
@@ -25,7 +25,7 @@ const WAY_OUT: &str = "plain LoRA of one rank and alpha on linear maps can be re
 /// Writes an adapter; `base` is what its configuration names as the base model.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file.
+/// Of the environment, and names the file.
 pub fn save(
     parameters: impl IntoIterator<Item = (String, Tensor)>,
     shape: &AdapterShape,
@@ -59,7 +59,7 @@ pub fn save(
 /// Writes tensors into a safetensors file, as a whole or not at all.
 ///
 /// # Errors
-/// [`EnvironmentFailure`] that names the file.
+/// Of the environment, and names the file.
 pub fn save_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>, path: &Path) -> Result<()> {
     let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
     let draft = Draft::of(path);
@@ -67,7 +67,7 @@ pub fn save_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>, path: &
         .map_err(anyhow::Error::from)
         // It is written as a temporary file, which only its owner may read.
         .and_then(|()| Ok(std::fs::set_permissions(draft.path(), Permissions::from_mode(0o644))?))
-        .map_err(|error| EnvironmentFailure(format!("cannot write {}: {error}", path.display())))?;
+        .map_err(|error| environment(format!("cannot write {}: {error}", path.display())))?;
     draft.publish()
 }
 
@@ -78,26 +78,27 @@ pub fn save_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>, path: &
 pub fn shape(directory: &Path) -> Result<AdapterShape> {
     let path = directory.join(CONFIG);
     let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display()))?;
+        .with_context(|| format!("cannot read {}", path.display()))
+        .hint("an adapter is a directory as PEFT has it")?;
     let json: Value = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
     let file = path.display();
-    ensure!(json["peft_type"] == "LORA", "{file}: peft_type is {}\nhint: {WAY_OUT}", json["peft_type"]);
+    ensure!(json["peft_type"] == "LORA", anyhow!("{file}: peft_type is {}", json["peft_type"]).hint(WAY_OUT));
     for key in ["use_dora", "fan_in_fan_out", "lora_bias"] {
-        ensure!(json[key] != true, "{file}: {key} is true\nhint: {WAY_OUT}");
+        ensure!(json[key] != true, anyhow!("{file}: {key} is true").hint(WAY_OUT));
     }
     for key in ["rank_pattern", "alpha_pattern"] {
         let is_empty = json[key].as_object().is_none_or(|pattern| pattern.is_empty());
-        ensure!(is_empty, "{file}: {key} is set\nhint: {WAY_OUT}");
+        ensure!(is_empty, anyhow!("{file}: {key} is set").hint(WAY_OUT));
     }
     for key in ["modules_to_save", "trainable_token_indices", "target_parameters", "layer_replication"] {
         let value = &json[key];
         let is_empty = value.is_null()
             || value.as_array().is_some_and(|list| list.is_empty())
             || value.as_object().is_some_and(|map| map.is_empty());
-        ensure!(is_empty, "{file}: {key} is set\nhint: {WAY_OUT}");
+        ensure!(is_empty, anyhow!("{file}: {key} is set").hint(WAY_OUT));
     }
     let bias = json["bias"].as_str().unwrap_or("none");
-    ensure!(bias == "none", "{file}: bias is {bias:?}\nhint: {WAY_OUT}");
+    ensure!(bias == "none", anyhow!("{file}: bias is {bias:?}").hint(WAY_OUT));
     let targets = json["target_modules"].as_array().with_context(|| format!("{file}: target_modules is not a list"))?;
     Ok(AdapterShape {
         rank: json["r"].as_u64().with_context(|| format!("{file}: r is missing"))? as usize,
@@ -127,26 +128,30 @@ pub fn load(model: &mut Model, directory: &Path) -> Result<()> {
 pub fn read<'a>(directory: &Path, shapes: impl Iterator<Item = (&'a str, Vec<usize>)>) -> Result<Vec<Tensor>> {
     let path = directory.join(WEIGHTS);
     let mut stored = candle_core::safetensors::load(&path, &Device::Cpu)
-        .with_context(|| format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display()))?;
+        .with_context(|| format!("cannot read {}", path.display()))
+        .hint("an adapter is a directory as PEFT has it")?;
     let mut found = Vec::new();
     for (name, shape) in shapes {
-        let tensor = stored.remove(&format!("{PREFIX}{name}")).with_context(|| {
-            format!("{} lacks {PREFIX}{name}\nhint: it has other targets, or is of another model", path.display())
-        })?;
+        let tensor = stored
+            .remove(&format!("{PREFIX}{name}"))
+            .with_context(|| format!("{} lacks {PREFIX}{name}", path.display()))
+            .hint("it has other targets, or is of another model")?;
         ensure!(
             tensor.dims() == shape,
-            "{}: {name} has the shape {:?}, and this model's {shape:?}\nhint: the adapter is of another rank or model",
-            path.display(),
-            tensor.dims()
+            anyhow!("{}: {name} has the shape {:?}, and this model's {shape:?}", path.display(), tensor.dims())
+                .hint("the adapter is of another rank or model")
         );
         found.push(tensor.to_dtype(DType::F32)?);
     }
     ensure!(
         stored.is_empty(),
-        "{}: {} more parameters, one of them {}\nhint: it has other targets, or is of another model",
-        path.display(),
-        stored.len(),
-        stored.keys().next().map_or("", String::as_str)
+        anyhow!(
+            "{}: {} more parameters, one of them {}",
+            path.display(),
+            stored.len(),
+            stored.keys().next().map_or("", String::as_str)
+        )
+        .hint("it has other targets, or is of another model")
     );
     Ok(found)
 }
@@ -169,9 +174,9 @@ impl AdapterWeights {
     pub fn read(directory: &Path, config: &Config) -> Result<AdapterWeights> {
         let shape = shape(directory)?;
         let path = directory.join(WEIGHTS);
-        let mut stored = candle_core::safetensors::load(&path, &Device::Cpu).with_context(|| {
-            format!("cannot read {}\nhint: an adapter is a directory as PEFT has it", path.display())
-        })?;
+        let mut stored = candle_core::safetensors::load(&path, &Device::Cpu)
+            .with_context(|| format!("cannot read {}", path.display()))
+            .hint("an adapter is a directory as PEFT has it")?;
         let file = path.display();
         let mut of = BTreeMap::new();
         for (name, _, [out, into]) in (0..config.layers).flat_map(|layer| config.linears(layer)) {
@@ -180,12 +185,15 @@ impl AdapterWeights {
                 let Some(tensor) = stored.remove(&name) else { return Ok(None) };
                 ensure!(
                     tensor.dims() == dims,
-                    "{file}: {name} has the shape {:?}, not {dims:?}\nhint: the adapter is of another model or rank",
-                    tensor.dims()
+                    anyhow!("{file}: {name} has the shape {:?}, not {dims:?}", tensor.dims())
+                        .hint("the adapter is of another model or rank")
                 );
                 let tensor = tensor.to_dtype(DType::F32)?;
                 let finite = super::cpu::values(&tensor)?.slice::<f32>()?.iter().all(|value| value.is_finite());
-                ensure!(finite, "{file}: {name} holds a value that is not finite\nhint: export an earlier checkpoint");
+                ensure!(
+                    finite,
+                    anyhow!("{file}: {name} holds a value that is not finite").hint("export an earlier checkpoint")
+                );
                 Ok(Some(tensor))
             };
             let halves = (half("lora_A", [shape.rank, into])?, half("lora_B", [out, shape.rank])?);
@@ -194,13 +202,13 @@ impl AdapterWeights {
                     of.insert(name, Adapter { a, b, scale: shape.scale() });
                 }
                 (None, None) => {}
-                _ => anyhow::bail!("{file} has only one half of {name}\nhint: the file is damaged; copy it again"),
+                _ => bail!(anyhow!("{file} has only one half of {name}").hint("the file is damaged; copy it again")),
             }
         }
         if let Some(other) = stored.keys().min() {
-            anyhow::bail!("{file}: {other} is no low-rank change of a linear map of this model\nhint: {WAY_OUT}");
+            bail!(anyhow!("{file}: {other} is no low-rank change of a linear map of this model").hint(WAY_OUT));
         }
-        ensure!(!of.is_empty(), "{file} is empty\nhint: train it first");
+        ensure!(!of.is_empty(), anyhow!("{file} is empty").hint("train it first"));
         Ok(AdapterWeights { shape, of })
     }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use half::f16;
 use memmap2::Mmap;
 use safetensors::tensor::TensorView;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::config::Config;
 use super::nf4::{Absmax, BLOCK, NESTED_BLOCK, Nested, Nf4};
+use crate::error::Hint;
 use crate::gguf::FloatType;
 
 /// What bitsandbytes writes beside a weight of four bits.
@@ -88,7 +89,7 @@ impl Checkpoint {
 
     fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
         let Some(shard) = self.shard_of.get(name) else {
-            bail!("the checkpoint lacks the tensor {name}\nhint: download it again, or correct config.json")
+            bail!(anyhow!("the checkpoint lacks the tensor {name}").hint("download it again, or correct config.json"))
         };
         let tensor = &self.shards[*shard].tensors[name];
         let (found, count) = match tensor.dtype {
@@ -98,18 +99,20 @@ impl Checkpoint {
                 let packed: usize = tensor.shape.iter().product();
                 ensure!(
                     packed == state.shape.iter().product::<usize>().div_ceil(2),
-                    "{name} holds {packed} bytes for the shape {:?}\nhint: the file is damaged; download it again",
-                    state.shape
+                    anyhow!("{name} holds {packed} bytes for the shape {:?}", state.shape)
+                        .hint("the file is damaged; download it again")
                 );
                 (state.shape, shape.iter().product::<usize>())
             }
             other => bail!(
-                "{name} is of type {other:?}\nhint: weights of 16 or 32 bits can be read, and those of 4 bits by bitsandbytes (NF4)"
+                anyhow!("{name} is of type {other:?}")
+                    .hint("weights of 16 or 32 bits can be read, and those of 4 bits by bitsandbytes (NF4)")
             ),
         };
         ensure!(
             found == shape && found.iter().product::<usize>() == count,
-            "{name} has the shape {found:?}, and config.json says {shape:?}\nhint: the two are of different models"
+            anyhow!("{name} has the shape {found:?}, and config.json says {shape:?}")
+                .hint("the two are of different models")
         );
         Ok(())
     }
@@ -169,9 +172,8 @@ impl Checkpoint {
         widen(bytes, float, &mut values);
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
             bail!(
-                "{}: {name} holds {} at {index}\nhint: the file is damaged; download it again",
-                self.file(name),
-                values[index]
+                anyhow!("{}: {name} holds {} at {index}", self.file(name), values[index])
+                    .hint("the file is damaged; download it again")
             );
         }
         Ok(values)
@@ -179,20 +181,20 @@ impl Checkpoint {
 
     fn quant_state(&self, name: &str) -> Result<QuantState> {
         let state = format!("{name}.{QUANT_STATE}");
-        let (_, bytes) = self.raw(&state).with_context(|| {
-            format!("{name} is of 8-bit codes without {QUANT_STATE}\nhint: of quantised checkpoints, bitsandbytes' NF4 can be read")
-        })?;
+        let (_, bytes) = self
+            .raw(&state)
+            .with_context(|| format!("{name} is of 8-bit codes without {QUANT_STATE}"))
+            .hint("of quantised checkpoints, bitsandbytes' NF4 can be read")?;
         let parsed: QuantState = serde_json::from_slice(bytes).with_context(|| state.clone())?;
         ensure!(
             parsed.quant_type == "nf4" && parsed.blocksize == BLOCK,
-            "{state}: {} in blocks of {}\nhint: NF4 in blocks of {BLOCK} can be read",
-            parsed.quant_type,
-            parsed.blocksize
+            anyhow!("{state}: {} in blocks of {}", parsed.quant_type, parsed.blocksize)
+                .hint(format!("NF4 in blocks of {BLOCK} can be read"))
         );
         ensure!(
             parsed.nested_blocksize.is_none_or(|size| size == NESTED_BLOCK),
-            "{state}: nested blocks of {:?}\nhint: those of {NESTED_BLOCK} can be read",
-            parsed.nested_blocksize
+            anyhow!("{state}: nested blocks of {:?}", parsed.nested_blocksize)
+                .hint(format!("those of {NESTED_BLOCK} can be read"))
         );
         Ok(parsed)
     }
@@ -210,8 +212,7 @@ impl Checkpoint {
         let code = self.floats(&part("quant_map"))?;
         ensure!(
             code == super::nf4::CODE,
-            "{} is not NF4's\nhint: the checkpoint was quantised in a format of its own",
-            part("quant_map")
+            anyhow!("{} is not NF4's", part("quant_map")).hint("the checkpoint was quantised in a format of its own")
         );
         let blocks = len.div_ceil(BLOCK);
         let absmax = match state.nested_offset {
@@ -228,7 +229,10 @@ impl Checkpoint {
             Absmax::Nested(nested) => (nested.codes.len(), nested.absmax.len(), nested.map.len()),
         };
         let fits = found == blocks && map == 256 && (nested == 0 || nested == blocks.div_ceil(NESTED_BLOCK));
-        ensure!(fits, "{name}: its absmax is not that of {len} values\nhint: the file is damaged; download it again");
+        ensure!(
+            fits,
+            anyhow!("{name}: its absmax is not that of {len} values").hint("the file is damaged; download it again")
+        );
         Ok(Nf4 { len, packed: packed.to_vec(), absmax })
     }
 }
@@ -258,7 +262,8 @@ impl Shard {
         // error, as it does every program that maps its weights.
         let bytes = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot read {}", path.display()))?;
         let whole = SafeTensors::deserialize(&bytes)
-            .with_context(|| format!("{} is not a whole safetensors file\nhint: download it again", path.display()))?;
+            .with_context(|| format!("{} is not a whole safetensors file", path.display()))
+            .hint("download it again")?;
         let stored = |(name, tensor): (String, TensorView)| {
             let start = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;
             let range = start..start + tensor.data().len();
@@ -275,8 +280,8 @@ fn shard_paths(directory: &Path) -> Result<Vec<PathBuf>> {
         let single = directory.join("model.safetensors");
         ensure!(
             single.exists(),
-            "{} has neither model.safetensors nor model.safetensors.index.json\nhint: a base is a directory as Hugging Face has it, with weights in safetensors",
-            directory.display()
+            anyhow!("{} has neither model.safetensors nor model.safetensors.index.json", directory.display())
+                .hint("a base is a directory as Hugging Face has it, with weights in safetensors")
         );
         return Ok(vec![single]);
     }
@@ -289,9 +294,8 @@ fn shard_paths(directory: &Path) -> Result<Vec<PathBuf>> {
         let path = directory.join(&name);
         ensure!(
             path.exists(),
-            "{} names {name}, which is missing\nhint: download it into {}",
-            index.display(),
-            directory.display()
+            anyhow!("{} names {name}, which is missing", index.display())
+                .hint(format!("download it into {}", directory.display()))
         );
         Ok(path)
     };

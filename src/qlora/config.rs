@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use crate::architecture::{ALL, Architecture, Linear, Sizes, TensorInfo, head_size, list};
+use crate::error::Hint;
 
 /// A model's shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,12 +46,12 @@ impl Config {
         let path = directory.join("config.json");
         ensure!(
             directory.extension().is_none_or(|extension| extension != "gguf"),
-            "{} is a GGUF file, which holds no weights to train\nhint: --base takes the Hugging Face directory the GGUF was made from",
-            directory.display()
+            anyhow!("{} is a GGUF file, which holds no weights to train", directory.display())
+                .hint("--base takes the Hugging Face directory the GGUF was made from")
         );
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!("cannot read {}\nhint: a base is a directory as Hugging Face has it", path.display())
-        })?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))
+            .hint("a base is a directory as Hugging Face has it")?;
         let json: Value = serde_json::from_str(&text).with_context(|| format!("{}: not JSON", path.display()))?;
         Config::parse(&json, ALL).with_context(|| format!("{}", path.display()))
     }
@@ -64,7 +65,8 @@ impl Config {
         let architecture = *known
             .iter()
             .find(|architecture| architecture.model_type == kind)
-            .with_context(|| format!("model_type is {kind:?}\nhint: only {} can be trained", list(known)))?;
+            .with_context(|| format!("model_type is {kind:?}"))
+            .with_hint(|| format!("only {} can be trained", list(known)))?;
         let number = |key: &str| {
             json[key]
                 .as_u64()
@@ -75,33 +77,33 @@ impl Config {
         // transformers 5 moved the base of the rotary positions.
         let theta = [&json["rope_theta"], &json["rope_parameters"]["rope_theta"]];
         let Some(rope_theta) = theta.into_iter().find_map(Value::as_f64) else {
-            bail!(
-                "neither rope_theta nor rope_parameters.rope_theta is a number\nhint: {} has {}; without it every position would be wrong",
-                architecture.example,
-                architecture.rope_theta
-            )
+            bail!(anyhow!("neither rope_theta nor rope_parameters.rope_theta is a number").hint(format!(
+                "{} has {}; without it every position would be wrong",
+                architecture.example, architecture.rope_theta
+            )))
         };
         for (key, scaling) in [("rope_scaling", &json["rope_scaling"]), ("rope_parameters", &json["rope_parameters"])] {
             let kind = scaling.get("rope_type").or(scaling.get("type")).and_then(Value::as_str).unwrap_or("default");
-            ensure!(kind == "default", "{key} is of type {kind:?}\nhint: only unscaled positions can be trained");
+            ensure!(
+                kind == "default",
+                anyhow!("{key} is of type {kind:?}").hint("only unscaled positions can be trained")
+            );
         }
         for (key, instead) in architecture.unsupported {
             let value = &json[*key];
-            ensure!(value.is_null() || *value == false, "{key} is {value}\nhint: {instead}");
+            ensure!(value.is_null() || *value == false, anyhow!("{key} is {value}").hint(*instead));
         }
         ensure!(
             json["hidden_act"].as_str().is_none_or(|act| act == "silu"),
-            "hidden_act is {}\nhint: {} has \"silu\"",
-            json["hidden_act"],
-            architecture.name
+            anyhow!("hidden_act is {}", json["hidden_act"]).hint(format!("{} has \"silu\"", architecture.name))
         );
         let (hidden, heads) = (number("hidden_size")?, number("num_attention_heads")?);
         let kv_heads = if json["num_key_value_heads"].is_null() { heads } else { number("num_key_value_heads")? };
         let said = if json["head_dim"].is_null() { None } else { Some(number("head_dim")?) };
         ensure!(
             said.is_none_or(|size| size.is_multiple_of(2) && heads.saturating_mul(size) <= 1 << 24),
-            "head_dim is {}\nhint: {heads} heads of that size can't be computed; correct it",
-            json["head_dim"]
+            anyhow!("head_dim is {}", json["head_dim"])
+                .hint(format!("{heads} heads of that size can't be computed; correct it"))
         );
         let head_size = head_size(said, hidden, [heads, kv_heads]).with_context(|| {
             format!(
@@ -156,6 +158,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::error::Shown;
 
     fn qwen() -> Value {
         json!({
@@ -192,7 +195,7 @@ mod tests {
         ] {
             let mut json = qwen();
             json[key] = value;
-            let message = Config::parse(&json, ALL).unwrap_err().to_string();
+            let message = Shown::of(&Config::parse(&json, ALL).unwrap_err()).to_string();
             assert!(message.contains(expected), "{message}");
         }
     }

@@ -13,7 +13,7 @@ const CONFIG: &str = "config.json";
 /// Copies configuration, tokenizer and chat template, as far as they are there.
 ///
 /// # Errors
-/// [`crate::run::EnvironmentFailure`] that names the file.
+/// Of the environment, and names the file.
 pub fn copy_texts(from: &Path, to: &Path) -> Result<()> {
     const FILES: [&str; 9] = [
         CONFIG,

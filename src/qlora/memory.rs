@@ -1,10 +1,11 @@
 //! How much memory training takes, by part, and how many layers must be computed twice for it to fit.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::config::Config;
 use super::model::Method;
 use super::nf4::{BLOCK, NESTED_BLOCK};
+use crate::error::Hint;
 use crate::run::size;
 
 /// Bytes of a value while computing.
@@ -45,12 +46,17 @@ impl MemoryPlan {
         let needed: u64 = fixed.iter().map(|(_, bytes)| bytes).sum::<u64>() + layer;
         let Some(free) = available.checked_sub(needed) else {
             bail!(
-                "training needs {} of memory, and {} may be used: {}, a layer {}\nhint: lower --batch-size or --max-seq-tokens{}",
-                size(needed),
-                size(available),
-                list(&fixed),
-                size(layer),
-                if matches!(method, Method::Qlora(_)) { "" } else { ", or use --method qlora" }
+                anyhow!(
+                    "training needs {} of memory, and {} may be used: {}, a layer {}",
+                    size(needed),
+                    size(available),
+                    list(&fixed),
+                    size(layer)
+                )
+                .hint(format!(
+                    "lower --batch-size or --max-seq-tokens{}",
+                    if matches!(method, Method::Qlora(_)) { "" } else { ", or use --method qlora" }
+                ))
             );
         };
         // `needed` has room for one already.

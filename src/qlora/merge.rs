@@ -1,6 +1,6 @@
 //! A base's weights with an adapter merged in, a piece at a time, so that no tensor is held as a whole.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -12,6 +12,7 @@ use super::cpu::values;
 use super::linear::Adapter;
 use super::nf4::Nf4;
 use crate::architecture::TensorInfo;
+use crate::error::Hint;
 use crate::gguf::FloatType;
 
 /// Values that a thread works on at once: they stay in its cache until the system has copied them.
@@ -151,7 +152,8 @@ fn part(
         };
         ensure!(
             largest.is_finite(),
-            "a value that is not finite, or too large for 16-bit floats\nhint: the file is damaged; or use --quant bf16"
+            anyhow!("a value that is not finite, or too large for 16-bit floats")
+                .hint("the file is damaged; or use --quant bf16")
         );
     }
     Ok(change)

@@ -1,6 +1,6 @@
 //! A model: loaded tensor by tensor, run and differentiated layer by layer.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,6 +14,7 @@ use super::loss::{Loss, cross_entropy, rows_at_once};
 use super::nf4::Nf4;
 use super::ops::{Rotary, rms_norm, rms_norm_backward, rms_norm_weight_gradient};
 use crate::architecture::{self, Names};
+use crate::error::Hint;
 use crate::learner::{Batch, Document};
 
 /// How the weights are kept and what of them is trained.
@@ -210,8 +211,8 @@ impl Model {
     fn embedded(&self, tokens: &[u32]) -> Result<Tensor> {
         if let Some(token) = tokens.iter().find(|token| **token as usize >= self.config.vocabulary) {
             bail!(
-                "token {token} is beyond the {} rows of the embedding\nhint: the tokenizer is of another model",
-                self.config.vocabulary
+                anyhow!("token {token} is beyond the {} rows of the embedding", self.config.vocabulary)
+                    .hint("the tokenizer is of another model")
             );
         }
         let tokens = Tensor::from_slice(tokens, tokens.len(), self.embedding.device())?;
@@ -292,7 +293,10 @@ impl Loader<'_> {
             (Weight::Nf4(weight), Method::Qlora(_)) => nf4(weight),
             (Weight::Dense(values), _) => Matrix::Dense(self.tensor(values, &[out, into])?),
             (Weight::Nf4(_), _) => {
-                bail!("{name}.weight is quantised to four bits already\nhint: use --method qlora, or a base in 16 bits")
+                bail!(
+                    anyhow!("{name}.weight is quantised to four bits already")
+                        .hint("use --method qlora, or a base in 16 bits")
+                )
             }
         };
         let target = fact.target();

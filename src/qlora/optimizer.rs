@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::adapter::save_tensors;
 use super::linear::Gradients;
+use crate::error::Hint;
 
 /// How much of the first and second moment a step keeps: torch's defaults.
 pub const BETAS: [f64; 2] = [0.9, 0.999];
@@ -50,9 +51,9 @@ pub fn read_moments<'a>(
 /// # Errors
 /// Names the file.
 pub fn read_stored(path: &Path) -> Result<HashMap<String, Tensor>> {
-    candle_core::safetensors::load(path, &Device::Cpu).with_context(|| {
-        format!("cannot read {}\nhint: delete this checkpoint, and go on from another", path.display())
-    })
+    candle_core::safetensors::load(path, &Device::Cpu)
+        .with_context(|| format!("cannot read {}", path.display()))
+        .hint("delete this checkpoint, and go on from another")
 }
 
 /// One of these tensors, taken out.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 
@@ -14,6 +14,7 @@ use super::cpu::values;
 use super::layer::{Pass, Trace};
 use super::model::{AdapterShape, Loader, Method};
 use super::ops::{Rotary, rms_norm};
+use crate::error::Hint;
 use crate::gguf::FloatType;
 use crate::learner::Document;
 use crate::stop::Stop;
@@ -186,8 +187,8 @@ impl Streamed<'_> {
         for (token, state) in tokens.iter().zip(states.chunks_mut(hidden)) {
             ensure!(
                 (*token as usize) < self.config.vocabulary,
-                "token {token} is beyond the {} rows of the embedding\nhint: the tokenizer is of another model",
-                self.config.vocabulary
+                anyhow!("token {token} is beyond the {} rows of the embedding", self.config.vocabulary)
+                    .hint("the tokenizer is of another model")
             );
             self.rows_of(&embedding, *token as usize, state)?;
         }
@@ -197,7 +198,7 @@ impl Streamed<'_> {
     /// Reads rows from `first` on of a matrix that is as wide as the hidden states; as many as `values` has room for.
     fn rows_of(&self, name: &str, first: usize, values: &mut [f32]) -> Result<()> {
         let stored = self.checkpoint.float_type(name)?;
-        let stored = stored.with_context(|| format!("{name} is in four bits\nhint: use a base in 16 bits"))?;
+        let stored = stored.with_context(|| format!("{name} is in four bits")).hint("use a base in 16 bits")?;
         let bytes = self.checkpoint.bytes(name)?;
         super::checkpoint::widen(&bytes[first * self.config.hidden * stored.bytes()..], stored, values);
         self.rounded.iter().for_each(|rounded| rounded.values(values));

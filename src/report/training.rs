@@ -1,6 +1,6 @@
 //! `report.html` of a training run: its curves, alone or beside those of other runs.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use minijinja::value::Value;
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use super::facts::{Fact, training_facts};
 use super::metrics::{count, decimal};
 use super::page::{css, render};
 use super::svg::{DataTable, Figure, Look, Series, lines};
+use crate::error::Hint;
 
 /// What `metrics.jsonl` of a run says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,7 +49,9 @@ impl Curves {
                 Ok(line) => line,
                 // A run that was killed may leave half a line.
                 Err(_) if index + 1 == text.lines().count() && !text.ends_with('\n') => break,
-                Err(error) => bail!("{}: metrics.jsonl:{}: {error}\nhint: remove the line", curves.name, index + 1),
+                Err(error) => {
+                    bail!(anyhow!("{}: metrics.jsonl:{}: {error}", curves.name, index + 1).hint("remove the line"))
+                }
             };
             let Some(step) = line["step"].as_f64() else { continue };
             let number = |key: &str| line[key].as_f64();

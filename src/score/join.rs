@@ -8,13 +8,14 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use indexmap::IndexSet;
 use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::row::{RowScorer, Thresholds};
 use crate::config::MetricSettings;
+use crate::error::Hint;
 use crate::lines::{Lines, Place};
 use crate::prediction::{Prediction, not_a_prediction};
 use crate::publish::publish;
@@ -181,7 +182,10 @@ fn entries(predictions: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) ->
         }
         Ok(())
     })?;
-    ensure!(!settings.is_empty(), "{} holds no predictions\nhint: `reels predict` writes them", predictions.name());
+    ensure!(
+        !settings.is_empty(),
+        anyhow!("{} holds no predictions", predictions.name()).hint("`reels predict` writes them")
+    );
     refuse_mixed("settings_sha256", &settings)?;
     refuse_mixed("model_sha256", &models)?;
     refuse_mixed("adapter_sha256", &adapters)?;
@@ -201,10 +205,13 @@ fn last_of_each(mut entries: Vec<Entry>, predictions: &Lines) -> Result<Vec<Entr
         let prediction: Prediction = serde_json::from_slice(&predictions.at(pair[1].place)?)
             .map_err(|error| not_a_prediction(predictions, pair[1].place, &error))?;
         bail!(
-            "id {:?}, task {:?}, repeat {} was answered twice, to different prompts\nhint: the template or the data changed in between; predict into a new folder",
-            prediction.reel_id,
-            prediction.task,
-            prediction.repeat
+            anyhow!(
+                "id {:?}, task {:?}, repeat {} was answered twice, to different prompts",
+                prediction.reel_id,
+                prediction.task,
+                prediction.repeat
+            )
+            .hint("the template or the data changed in between; predict into a new folder")
         );
     }
     entries.reverse();
@@ -222,9 +229,8 @@ impl Entry {
 fn refuse_mixed(name: &str, values: &[String]) -> Result<()> {
     ensure!(
         values.len() <= 1,
-        "the predictions mix {} values of {name}: {}\nhint: score one run at a time; give each run its own predictions file",
-        values.len(),
-        listed(values.iter())
+        anyhow!("the predictions mix {} values of {name}: {}", values.len(), listed(values.iter()))
+            .hint("score one run at a time; give each run its own predictions file")
     );
     Ok(())
 }
@@ -232,9 +238,7 @@ fn refuse_mixed(name: &str, values: &[String]) -> Result<()> {
 fn refuse_unknown(what: &str, unknown: &IndexSet<String>, hint: &str) -> Result<()> {
     ensure!(
         unknown.is_empty(),
-        "the predictions name {} unknown {what}(s): {}\nhint: {hint}",
-        unknown.len(),
-        listed(unknown.iter())
+        anyhow!("the predictions name {} unknown {what}(s): {}", unknown.len(), listed(unknown.iter())).hint(hint)
     );
     Ok(())
 }
@@ -253,6 +257,7 @@ fn listed<'a>(values: impl ExactSizeIterator<Item = &'a String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Shown;
     use crate::prediction::Finish;
     use crate::score::fixture::{prediction, reel, tasks};
     use crate::scores::Row;
@@ -332,7 +337,8 @@ mod tests {
                 "id \"a\", task \"ad\", repeat 0 was answered twice",
             ),
         ] {
-            let message = rows(&[good.clone(), second], &[reel("a", None)], &tasks()).unwrap_err().to_string();
+            let error = rows(&[good.clone(), second], &[reel("a", None)], &tasks()).unwrap_err();
+            let message = Shown::of(&error).to_string();
             assert!(message.contains(expected), "{message}");
         }
         assert!(rows(&[], &[reel("a", None)], &tasks()).unwrap_err().to_string().contains("holds no predictions"));

@@ -2,12 +2,13 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use indexmap::{IndexMap, IndexSet};
 
 use super::calibration::Judged;
 use super::classification;
 use super::metric::main_metric;
+use crate::error::Hint;
 use crate::lines::Lines;
 use crate::scores::{Row, each_row};
 use crate::task::{Task, TaskKind};
@@ -123,19 +124,24 @@ impl Table {
                 }
                 ensure!(
                     !keys.is_empty() && row.metrics.keys().eq(keys.iter()),
-                    "Reel {:?}, task {:?} has other metrics than the rows before it\nhint: the rows are of different versions; run `reels score` again",
-                    row.reel_id,
-                    row.task
+                    anyhow!("Reel {:?}, task {:?} has other metrics than the rows before it", row.reel_id, row.task)
+                        .hint("the rows are of different versions; run `reels score` again")
                 );
                 values.extend(row.metrics.values());
             }
             Answers::Labels(answers) => {
-                let index = table.task.labels.iter().position(|label| label == reference).with_context(|| {
-                    format!(
-                        "Reel {:?}: reference {reference:?} is not among the labels of task {:?}\nhint: the prompts beside the rows are not those they were made with; run `reels score` again",
-                        row.reel_id, row.task
-                    )
-                })?;
+                let index = table
+                    .task
+                    .labels
+                    .iter()
+                    .position(|label| label == reference)
+                    .with_context(|| {
+                        format!(
+                            "Reel {:?}: reference {reference:?} is not among the labels of task {:?}",
+                            row.reel_id, row.task
+                        )
+                    })
+                    .hint("the prompts beside the rows are not those they were made with; run `reels score` again")?;
                 let answer = classification::answer(&table.task, &row.output, row.finish);
                 answers.push(LabelAnswer {
                     reference: index as u16,

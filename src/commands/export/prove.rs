@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use super::source::Source;
 use super::{Export, spinner};
 use crate::ask::Records;
 use crate::commands::Code;
 use crate::config::{EngineSettings, KvType, MergeBase, Quant};
+use crate::error::Hint;
 use crate::export::proof::{
     LabelProbes, Probes, Proof, compare, float_limit, quantised_limits, rounding_limit, same_tokens,
 };
@@ -25,12 +26,15 @@ impl Export<'_> {
         let none = moved.iter().filter(|share| **share == 0.0).count();
         ensure!(
             none < moved.len(),
-            "the adapter changes nothing: {}\nhint: was it trained? its second halves (lora_B) start at zero",
-            if adapter.of.values().all(|adapter| adapter.scale == 0.0) {
-                "alpha is 0"
-            } else {
-                "every merged weight is the base's"
-            }
+            anyhow!(
+                "the adapter changes nothing: {}",
+                if adapter.of.values().all(|adapter| adapter.scale == 0.0) {
+                    "alpha is 0"
+                } else {
+                    "every merged weight is the base's"
+                }
+            )
+            .hint("was it trained? its second halves (lora_B) start at zero")
         );
         if none > 0 {
             eprintln!("warning: {none} of {} matrices with an adapter are as in the base", moved.len());

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::super::folder;
 use crate::ask::Records;
 use crate::config::{ExportSettings, MergeBase};
+use crate::error::Hint;
 use crate::export::metadata::{ModelParts, Provenance};
 use crate::export::proof::{Probe, Probes};
 use crate::export::vocabulary::Vocabulary;
@@ -21,6 +22,7 @@ use crate::qlora::stream::Streamed;
 use crate::run::sha256_directory;
 
 const ADAPTER: &str = "adapter_config.json";
+const NAME_ONE: &str = "name a run of `reels train`, an adapter, or the Hugging Face directory of a model";
 
 /// What is exported; weights are checked, not read.
 pub struct Source {
@@ -47,41 +49,32 @@ pub struct Source {
 impl Source {
     pub fn open(settings: &ExportSettings) -> Result<Source> {
         let directory = &settings.directory;
-        ensure!(
-            directory.is_dir(),
-            "{} is not a directory\nhint: name a run of `reels train`, an adapter, or the Hugging Face directory of a model",
-            directory.display()
-        );
+        ensure!(directory.is_dir(), anyhow!("{} is not a directory", directory.display()).hint(NAME_ONE));
         let run = run_of(directory);
         let manifest = run.as_deref().map(folder::manifest_json).transpose()?.flatten();
         let is_adapter = directory.join(ADAPTER).exists();
         ensure!(
             is_adapter || directory.join("config.json").exists() && has_weights(directory),
-            "{} holds neither a finished adapter nor a model{}",
-            directory.display(),
-            match &manifest {
+            anyhow!("{} holds neither a finished adapter nor a model", directory.display()).hint(match &manifest {
                 Some(_) => format!(
-                    "\nhint: the run isn't finished: reels train --resume --output {}; or name one of its checkpoints",
+                    "the run isn't finished: reels train --resume --output {}; or name one of its checkpoints",
                     directory.display()
                 ),
-                None =>
-                    "\nhint: name a run of `reels train`, an adapter, or the Hugging Face directory of a model".into(),
-            }
+                None => NAME_ONE.to_owned(),
+            })
         );
         ensure!(
             is_adapter || !settings.adapter_only,
-            "{} has no adapter: all of its weights were trained\nhint: leave out --adapter",
-            directory.display()
+            anyhow!("{} has no adapter: all of its weights were trained", directory.display())
+                .hint("leave out --adapter")
         );
         ensure!(
             is_adapter || settings.base.is_none(),
-            "--base is for adapters, and {} is a whole model\nhint: leave it out",
-            directory.display()
+            anyhow!("--base is for adapters, and {} is a whole model", directory.display()).hint("leave it out")
         );
         ensure!(
             is_adapter || settings.merge_base == MergeBase::Original,
-            "--merge-base is for adapters, and {} is a whole model\nhint: leave it out",
-            directory.display()
+            anyhow!("--merge-base is for adapters, and {} is a whole model", directory.display()).hint("leave it out")
         );
         let weights = if is_adapter { base_of(settings, manifest.as_ref())? } else { directory.clone() };
         let config = Config::read(&weights)?;
@@ -100,10 +93,13 @@ impl Source {
         if let (true, Some(trained_on)) = (is_adapter, &trained_on) {
             ensure!(
                 *trained_on == found,
-                "{} is not what the adapter was trained on: it has changed since (SHA-256 {}, then {})\nhint: name the directory it was trained on with --base",
-                weights.display(),
-                &found[..12],
-                &trained_on[..12.min(trained_on.len())]
+                anyhow!(
+                    "{} is not what the adapter was trained on: it has changed since (SHA-256 {}, then {})",
+                    weights.display(),
+                    &found[..12],
+                    &trained_on[..12.min(trained_on.len())]
+                )
+                .hint("name the directory it was trained on with --base")
             );
         }
         // A run that trained all weights names its base in the manifest.
@@ -223,8 +219,11 @@ impl Source {
         }
         ensure!(
             !probes.is_empty(),
-            "no prompt fits the {} positions of the model, so there is nothing to compare on\nhint: use --no-verify",
-            self.config.max_positions
+            anyhow!(
+                "no prompt fits the {} positions of the model, so there is nothing to compare on",
+                self.config.max_positions
+            )
+            .hint("use --no-verify")
         );
         Ok(Probes::new(probes))
     }
@@ -255,12 +254,12 @@ fn base_of(settings: &ExportSettings, manifest: Option<&Value>) -> Result<PathBu
     let config: Value = serde_json::from_str(&text).with_context(|| format!("{}: not JSON", path.display()))?;
     let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
     let Some(base) = named.or(config["base_model_name_or_path"].as_str()).map(PathBuf::from) else {
-        bail!("{} names no base model\nhint: name its directory with --base", path.display())
+        bail!(anyhow!("{} names no base model", path.display()).hint("name its directory with --base"))
     };
     ensure!(
         base.is_dir(),
-        "the base {} is not a directory here\nhint: name the directory of the base model with --base",
-        base.display()
+        anyhow!("the base {} is not a directory here", base.display())
+            .hint("name the directory of the base model with --base")
     );
     Ok(base)
 }

@@ -1,9 +1,10 @@
 //! What training starts from: checked before anything expensive, loaded when all else is known to be right.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::architecture::Architecture;
 use crate::config::{TrainMethod, TrainSettings};
+use crate::error::Hint;
 use crate::prompt::{ChatFormat, HubTokenizer};
 use crate::qlora::adapter::{self, AdapterShape};
 use crate::qlora::checkpoint::Checkpoint;
@@ -28,8 +29,8 @@ impl Base {
         // Embeddings are padded to a round number of rows, never by a tenth.
         ensure!(
             tokens <= rows && tokens * 10 >= rows * 9,
-            "{}: tokenizer.json has {tokens} tokens, and the embedding {rows} rows\nhint: the tokenizer is of another model; take both from the same one",
-            directory.display()
+            anyhow!("{}: tokenizer.json has {tokens} tokens, and the embedding {rows} rows", directory.display())
+                .hint("the tokenizer is of another model; take both from the same one")
         );
         let chat = tokenizer.chat(directory)?;
         chat.end_token(&tokenizer).with_context(|| format!("{}", directory.display()))?;
@@ -37,10 +38,13 @@ impl Base {
         let checkpoint = Checkpoint::open(directory, &config)?;
         ensure!(
             settings.max_seq_tokens <= config.max_positions,
-            "--max-seq-tokens {} is more than the {} positions of {}\nhint: lower it",
-            settings.max_seq_tokens,
-            config.max_positions,
-            directory.display()
+            anyhow!(
+                "--max-seq-tokens {} is more than the {} positions of {}",
+                settings.max_seq_tokens,
+                config.max_positions,
+                directory.display()
+            )
+            .hint("lower it")
         );
         Ok(Base { config, checkpoint, tokenizer, chat, method })
     }
@@ -88,8 +92,8 @@ fn method(settings: &TrainSettings, architecture: &Architecture) -> Result<Metho
         ] {
             ensure!(
                 asked == has,
-                "{flag} is {asked}, and that of the adapter {} is {has}\nhint: give --{flag}={has}",
-                init.display()
+                anyhow!("{flag} is {asked}, and that of the adapter {} is {has}", init.display())
+                    .hint(format!("give --{flag}={has}"))
             );
         }
     }

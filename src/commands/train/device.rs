@@ -5,11 +5,12 @@ use anyhow::Result;
 use super::base::Base;
 use super::gpu::Gpu;
 use crate::config::{TrainDevice, TrainSettings};
+use crate::error::blame_environment;
 use crate::learner::Learner;
 use crate::qlora::adapter;
 use crate::qlora::learner::CandleLearner;
 use crate::qlora::memory::{Largest, MemoryPlan};
-use crate::run::{EnvironmentFailure, available_memory};
+use crate::run::available_memory;
 
 /// What a run trains on, with how its memory is used.
 pub enum Device {
@@ -33,7 +34,7 @@ impl Device {
         // A tenth is left to other programs and to what the plan doesn't count.
         let available = available_memory().map_or(u64::MAX, |free| free / 10 * 9);
         let plan = MemoryPlan::new(&base.config, &base.method, largest, available);
-        Ok(Device::Cpu(plan.map_err(|error| EnvironmentFailure(format!("{error:#}")))?))
+        Ok(Device::Cpu(plan.map_err(blame_environment)?))
     }
 
     pub fn announce(&self, layers: usize) {

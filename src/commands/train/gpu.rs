@@ -4,13 +4,13 @@ use anyhow::Result;
 
 use super::base::Base;
 use crate::config::TrainSettings;
+use crate::error::blame_environment;
 use crate::learner::Learner;
 use crate::qlora::cuda::driver::{Driver, describe};
 use crate::qlora::cuda::gpu::Gpu as _;
 use crate::qlora::cuda::learner::GpuLearner;
 use crate::qlora::cuda::memory::{GpuMemoryPlan, TrainingSetup};
 use crate::qlora::memory::Largest;
-use crate::run::EnvironmentFailure;
 
 /// The GPU, and how its memory is used.
 pub struct Gpu {
@@ -31,13 +31,12 @@ impl Gpu {
 
     pub fn open(settings: &TrainSettings, base: &Base, largest: Largest) -> Result<Gpu> {
         let setup = setup(settings, base, largest);
-        let environment = |error: anyhow::Error| EnvironmentFailure(format!("{error:#}"));
-        let name = describe().map_err(environment)?;
+        let name = describe().map_err(blame_environment)?;
         setup.adapters()?;
-        let driver = Driver::open().map_err(environment)?;
+        let driver = Driver::open().map_err(blame_environment)?;
         let plan = match settings.max_memory {
             Some(most) => GpuMemoryPlan::new(&setup, most)?,
-            None => GpuMemoryPlan::new(&setup, driver.free()?).map_err(environment)?,
+            None => GpuMemoryPlan::new(&setup, driver.free()?).map_err(blame_environment)?,
         };
         Ok(Gpu { driver, plan, name })
     }

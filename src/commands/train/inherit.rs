@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use super::super::folder;
 use crate::config::{TrainOverrides, TrainSettings};
+use crate::error::Hint;
 use crate::prompt::PromptSet;
 use crate::run::{machine, sha256_directory, sha256_file, timestamp};
 
@@ -23,22 +24,26 @@ pub struct Stored {
 
 impl Stored {
     pub fn read(output: Option<PathBuf>) -> Result<Stored> {
-        let path = output.context("--resume needs --output\nhint: name the run directory to go on in")?;
-        let manifest = folder::manifest_json(&path)?.with_context(|| {
-            format!("{} holds no run: it has no manifest.json\nhint: start one without --resume", path.display())
-        })?;
+        let path = output.context("--resume needs --output").hint("name the run directory to go on in")?;
+        let manifest = folder::manifest_json(&path)?
+            .with_context(|| format!("{} holds no run: it has no manifest.json", path.display()))
+            .hint("start one without --resume")?;
         ensure!(
             manifest["command"] == "train",
-            "{} is of `reels {}`, not a training run\nhint: name another --output",
-            path.display(),
-            manifest["command"].as_str().unwrap_or("?")
+            anyhow!(
+                "{} is of `reels {}`, not a training run",
+                path.display(),
+                manifest["command"].as_str().unwrap_or("?")
+            )
+            .hint("name another --output")
         );
         ensure!(
             manifest["finished_at"].is_null(),
-            "{} is finished\nhint: to train further, start a run with {} {}",
-            path.display(),
-            if manifest["settings"]["method"] == "full" { "--base" } else { "--init-adapter" },
-            path.display()
+            anyhow!("{} is finished", path.display()).hint(format!(
+                "to train further, start a run with {} {}",
+                if manifest["settings"]["method"] == "full" { "--base" } else { "--init-adapter" },
+                path.display()
+            ))
         );
         Ok(Stored { manifest, path })
     }
@@ -51,10 +56,13 @@ impl Stored {
         for (key, value) in given.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             if !FREE.contains(&key.as_str()) && stored.get(key) != Some(value) {
                 bail!(
-                    "--{} {value}, and {} was started with {}\nhint: leave it out, or start another run with another --output",
-                    key.replace('_', "-"),
-                    self.path.display(),
-                    stored.get(key).unwrap_or(&Value::Null)
+                    anyhow!(
+                        "--{} {value}, and {} was started with {}",
+                        key.replace('_', "-"),
+                        self.path.display(),
+                        stored.get(key).unwrap_or(&Value::Null)
+                    )
+                    .hint("leave it out, or start another run with another --output")
                 );
             }
             merged.insert(key.clone(), value.clone());
@@ -68,9 +76,8 @@ impl Stored {
         let differs = inputs.as_object().into_iter().flatten().find(|(key, value)| earlier[key.as_str()] != **value);
         if let Some((key, _)) = differs {
             bail!(
-                "{} was started with another {}\nhint: name the same files again, or start another run with another --output",
-                self.path.display(),
-                key.trim_end_matches("_sha256")
+                anyhow!("{} was started with another {}", self.path.display(), key.trim_end_matches("_sha256"))
+                    .hint("name the same files again, or start another run with another --output")
             );
         }
         Ok(())

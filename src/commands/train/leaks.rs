@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use rayon::prelude::*;
 
 use crate::ask::Records;
 use crate::data::dedup::{Collection, Likeness, NearDuplicate, text};
+use crate::error::Hint;
 use crate::train::conversations;
 
 /// # Errors
@@ -20,11 +21,14 @@ pub fn refuse(data: &Path, held_out: &Path) -> Result<()> {
     let mut named: Vec<String> = copied.iter().take(SHOWN).map(ToString::to_string).collect();
     named.extend((copied.len() > SHOWN).then(|| format!("and {} more", copied.len() - SHOWN)));
     bail!(
-        "{}: there are copies in it of {} texts of {}: {}\nhint: take them out, or the scores on what is held out mean nothing",
-        data.display(),
-        copied.len(),
-        held_out.display(),
-        named.join("; ")
+        anyhow!(
+            "{}: there are copies in it of {} texts of {}: {}",
+            data.display(),
+            copied.len(),
+            held_out.display(),
+            named.join("; ")
+        )
+        .hint("take them out, or the scores on what is held out mean nothing")
     )
 }
 

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use cudarc::cublas::{CudaBlas, result as blas, sys as blas_sys};
 use cudarc::driver::{CudaContext, CudaStream, result, sys};
 
 use super::gpu::{Address, Argument, Factor, Gpu, Launch, Product};
+use crate::error::Hint;
 
 /// PTX for compute capability 8.0, which build.rs makes of `kernels/kernels.cu` and the driver compiles for the GPU
 /// there is. Only the zero byte where `REELS_NO_PTX=1` left the kernels out.
@@ -41,15 +42,17 @@ pub fn describe() -> Result<String> {
 fn context() -> Result<Arc<CudaContext>> {
     if KERNELS == "\0" {
         bail!(
-            "this build's kernels were left out (REELS_NO_PTX=1)\nhint: build it with nvcc and without that variable, or use --device cpu"
+            anyhow!("this build's kernels were left out (REELS_NO_PTX=1)")
+                .hint("build it with nvcc and without that variable, or use --device cpu")
         )
     }
     // SAFETY: only looks whether the library can be opened.
     if !unsafe { sys::is_culib_present() } {
-        bail!("there is no NVIDIA driver (libcuda.so.1)\nhint: install it, or use --device cpu")
+        bail!(anyhow!("there is no NVIDIA driver (libcuda.so.1)").hint("install it, or use --device cpu"))
     }
     CudaContext::new(0)
-        .context("the NVIDIA driver gives no GPU\nhint: nvidia-smi shows what is wrong; or use --device cpu")
+        .context("the NVIDIA driver gives no GPU")
+        .hint("nvidia-smi shows what is wrong; or use --device cpu")
 }
 
 impl Driver {
@@ -62,23 +65,23 @@ impl Driver {
         let (major, minor) = context.compute_capability()?;
         if major < 8 {
             bail!(
-                "{} has compute capability {major}.{minor}, and bf16 needs 8.0\nhint: use --device cpu",
-                context.name()?
+                anyhow!("{} has compute capability {major}.{minor}, and bf16 needs 8.0", context.name()?)
+                    .hint("use --device cpu")
             )
         }
         // SAFETY: as above.
         if !unsafe { blas_sys::is_culib_present() } {
             bail!(
-                "there is no cuBLAS (libcublas.so)\nhint: install the CUDA toolkit, or put the library's directory on LD_LIBRARY_PATH"
+                anyhow!("there is no cuBLAS (libcublas.so)")
+                    .hint("install the CUDA toolkit, or put the library's directory on LD_LIBRARY_PATH")
             )
         }
         let stream = context.new_stream()?;
         let blas = CudaBlas::new(stream.clone())?;
         // SAFETY: the text ends with a zero byte.
-        let module =
-            unsafe { result::module::load_data(KERNELS.as_ptr().cast()) }.context(
-            "the driver can't load our kernels\nhint: it is older than the CUDA toolkit of this build; update it, or use --device cpu",
-        )?;
+        let module = unsafe { result::module::load_data(KERNELS.as_ptr().cast()) }
+            .context("the driver can't load our kernels")
+            .hint("it is older than the CUDA toolkit of this build; update it, or use --device cpu")?;
         Ok(Driver { context, stream, blas, module, kernels: RefCell::default(), taken: RefCell::default() })
     }
 
@@ -106,9 +109,9 @@ impl Gpu for Driver {
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
         // SAFETY: what is read before it is written is the caller's business; it is freed when this is dropped.
-        let at = unsafe { result::malloc_sync(bytes.max(1)) }.with_context(|| {
-            format!("the GPU has no {bytes} bytes free\nhint: lower --batch-size or --max-seq-tokens")
-        })?;
+        let at = unsafe { result::malloc_sync(bytes.max(1)) }
+            .with_context(|| format!("the GPU has no {bytes} bytes free"))
+            .hint("lower --batch-size or --max-seq-tokens")?;
         self.taken.borrow_mut().push(at);
         Ok(Address(at))
     }

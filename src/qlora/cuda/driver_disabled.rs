@@ -1,10 +1,14 @@
 //! A build without CUDA.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow};
 
 use super::gpu::{Address, Gpu, Launch, Product};
+use crate::error::Hint;
 
-const MISSING: &str = "this build can't compute on a GPU\nhint: build it with --features cuda, on a machine with the CUDA toolkit; or use --device cpu";
+fn missing() -> Error {
+    anyhow!("this build can't compute on a GPU")
+        .hint("build it with --features cuda, on a machine with the CUDA toolkit; or use --device cpu")
+}
 
 /// A GPU that this build can't have: there is no value of this type.
 #[derive(Debug)]
@@ -15,7 +19,7 @@ pub enum Driver {}
 /// # Errors
 /// Always.
 pub fn describe() -> Result<String> {
-    bail!(MISSING)
+    Err(missing())
 }
 
 impl Driver {
@@ -24,7 +28,7 @@ impl Driver {
     /// # Errors
     /// Always.
     pub fn open() -> Result<Driver> {
-        bail!(MISSING)
+        Err(missing())
     }
 }
 

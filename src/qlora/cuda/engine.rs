@@ -1,7 +1,7 @@
 //! The passes over a batch: forward, and back to the gradients of the adapters. As `qlora::layer` on the CPU, but in
 //! bf16, with the products of a group of linear maps and their adapters as one.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use super::batch::Lists;
 use super::dense_group::DenseGroup;
@@ -9,6 +9,7 @@ use super::gpu::{Address, FLOAT, Gpu, Product, Rows, read_floats, write_floats, 
 use super::ops::{Attention, Heads, Norm, Ops, Tiles, Turning};
 use super::room::{Room, TILE_NUMBERS, Trace};
 use super::weights::{Layer, Trained};
+use crate::error::Hint;
 use crate::learner::Batch;
 use crate::qlora::config::Config;
 use crate::qlora::dropout::Dropout;
@@ -76,9 +77,9 @@ impl<G: Gpu> Engine<G> {
     fn begin(&self, batch: &Batch, dropout: Option<Dropout>) -> Result<Pass> {
         ensure!(!batch.rows.is_empty(), "a batch has nothing to learn");
         if let Some(token) = batch.tokens.iter().find(|token| **token as usize >= self.config.vocabulary) {
-            anyhow::bail!(
-                "token {token} is beyond the {} rows of the embedding\nhint: the tokenizer is of another model",
-                self.config.vocabulary
+            bail!(
+                anyhow!("token {token} is beyond the {} rows of the embedding", self.config.vocabulary)
+                    .hint("the tokenizer is of another model")
             );
         }
         let Largest { tokens, rows, parts } = self.largest;

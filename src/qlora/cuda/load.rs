@@ -10,6 +10,7 @@ use super::gpu::{Address, Arena, FLOAT, Gpu, HALF, Rows, read_floats, write_floa
 use super::ops::{Ops, Packed};
 use super::weights::{Group, Groups, Layer, Panel, Parameter};
 use crate::architecture::{Linear, Names};
+use crate::error::Hint;
 use crate::gguf::FloatType;
 use crate::qlora::checkpoint::{Checkpoint, Weight, widen};
 use crate::qlora::config::Config;
@@ -183,7 +184,7 @@ impl<G: Gpu> Loader<'_, G> {
 
     fn write_rows(&self, name: &str, columns: usize, to: Rows) -> Result<()> {
         if self.checkpoint.float_type(name)?.is_none() {
-            bail!("{name} is quantised to four bits already\nhint: use --method qlora, or a base in 16 bits")
+            bail!(anyhow!("{name} is quantised to four bits already").hint("use --method qlora, or a base in 16 bits"))
         }
         for (row, halves) in self.halves(name)?.chunks(columns * HALF).enumerate() {
             self.gpu.write(to.from(row, 0).at, halves)?;

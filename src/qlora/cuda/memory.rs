@@ -1,10 +1,11 @@
 //! How a GPU's memory is used: what doesn't fit is an error before anything is loaded; what is free buys speed.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::gpu::{FLOAT, HALF};
 use super::room::{Needs, Room};
 use super::weights::{Groups, Parameter};
+use crate::error::Hint;
 use crate::qlora::config::Config;
 use crate::qlora::memory::Largest;
 use crate::qlora::model::{AdapterShape, Method};
@@ -47,19 +48,21 @@ impl TrainingSetup<'_> {
     pub fn adapters(&self) -> Result<(&AdapterShape, bool)> {
         let size = self.config.head_size;
         if ![64, 128].contains(&size) {
-            bail!("heads have {size} values, and the GPU kernels are for 64 and 128\nhint: use --device cpu")
+            bail!(anyhow!("heads have {size} values, and the GPU kernels are for 64 and 128").hint("use --device cpu"))
         }
         if !self.config.hidden.is_multiple_of(8) || !self.config.intermediate.is_multiple_of(8) {
-            bail!("hidden_size and intermediate_size must be multiples of 8 on a GPU\nhint: use --device cpu")
+            bail!(anyhow!("hidden_size and intermediate_size must be multiples of 8 on a GPU").hint("use --device cpu"))
         }
         if self.config.architecture.linears[3..].iter().any(|linear| linear.bias) {
-            bail!("the GPU kernels add biases to queries, keys and values only\nhint: use --device cpu")
+            bail!(anyhow!("the GPU kernels add biases to queries, keys and values only").hint("use --device cpu"))
         }
         match self.method {
             Method::Qlora(shape) => Ok((shape, true)),
             Method::Lora(shape) => Ok((shape, false)),
             Method::Full => {
-                bail!("--method full trains on the CPU only\nhint: use --method qlora or lora, or --device cpu")
+                bail!(
+                    anyhow!("--method full trains on the CPU only").hint("use --method qlora or lora, or --device cpu")
+                )
             }
         }
     }
@@ -97,11 +100,13 @@ impl GpuMemoryPlan {
         let least = make(1, !four_bits);
         if least.bytes() > available {
             bail!(
-                "training needs {} of GPU memory, and {} may be used: {}\nhint: {}",
-                size(least.bytes()),
-                size(available),
-                list(&least.parts),
-                what_fits(setup, (shape, four_bits), available)
+                anyhow!(
+                    "training needs {} of GPU memory, and {} may be used: {}",
+                    size(least.bytes()),
+                    size(available),
+                    list(&least.parts)
+                )
+                .hint(what_fits(setup, (shape, four_bits), available))
             );
         }
         if layers > 1 {
@@ -184,6 +189,7 @@ fn parts(
 mod tests {
     use super::*;
     use crate::architecture::QWEN2;
+    use crate::error::Shown;
 
     /// Qwen2.5-7B, rank 16 on all linear maps.
     fn plan(sequences: usize, available: u64) -> Result<GpuMemoryPlan> {
@@ -223,12 +229,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_says_what_would() {
-        let error = plan(8, 9_000_000_000).unwrap_err().to_string();
+        let error = Shown::of(&plan(8, 9_000_000_000).unwrap_err()).to_string();
         let tokens = error.split("hint: ").nth(1).and_then(|hint| hint.split(' ').next()?.parse::<usize>().ok());
         let tokens = tokens.unwrap_or_else(|| panic!("{error}"));
         assert!(error.contains("of the 8192 tokens of a batch would fit; lower --batch-size"), "{error}");
         assert!((1024..8192).contains(&tokens), "{error}");
-        let error = plan(8, 5_000_000_000).unwrap_err().to_string();
+        let error = Shown::of(&plan(8, 5_000_000_000).unwrap_err()).to_string();
         assert!(error.contains("hint: the weights alone don't fit"), "{error}");
     }
 }

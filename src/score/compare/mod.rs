@@ -14,7 +14,7 @@ mod same_data;
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use indexmap::{IndexMap, IndexSet};
 
 use self::best::tied_with_best;
@@ -29,6 +29,7 @@ use super::metric::{self, Aggregate, Direction, main_metric};
 use super::statistic::Statistic;
 use super::{Clusters, Sheet, Table, sampling};
 use crate::config::ScoreSettings;
+use crate::error::Hint;
 use crate::task::{Task, TaskKind};
 
 /// A run to compare.
@@ -45,7 +46,7 @@ pub struct Run {
 /// # Errors
 /// When the runs don't answer the same tasks on the same data, with what differs.
 pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
-    ensure!(runs.len() > 1, "one run can't be compared\nhint: name two result directories or more");
+    ensure!(runs.len() > 1, anyhow!("one run can't be compared").hint("name two result directories or more"));
     let tasks = common_tasks(runs)?;
     let tables: Vec<Table> = runs.iter().map(|run| run.table.restricted(&tasks)).collect();
     for (run, table) in runs.iter().zip(&tables).skip(1) {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use super::Run;
+use crate::error::Hint;
 use crate::score::Table;
 use crate::task::Task;
 
@@ -17,7 +18,7 @@ pub(super) fn scored(table: &Table) -> impl Iterator<Item = &Task> {
 pub(super) fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
     ensure!(
         runs.iter().any(|run| scored(&run.table).next().is_some()),
-        "no row of these runs has a reference\nhint: score them with labelled --data"
+        anyhow!("no row of these runs has a reference").hint("score them with labelled --data")
     );
     let mut common = Vec::new();
     for task in scored(&runs[0].table) {
@@ -29,10 +30,8 @@ pub(super) fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
         for (run, other) in runs[1..].iter().zip(others) {
             ensure!(
                 other.is_some_and(|other| other.labels == task.labels && other.positive == task.positive),
-                "task {:?} has other labels in {} than in {}\nhint: compare runs with the same tasks.toml",
-                task.name,
-                run.name,
-                runs[0].name
+                anyhow!("task {:?} has other labels in {} than in {}", task.name, run.name, runs[0].name)
+                    .hint("compare runs with the same tasks.toml")
             );
         }
         common.push(task.clone());
@@ -47,8 +46,8 @@ pub(super) fn common_tasks(runs: &[Run]) -> Result<Vec<Task>> {
             )
         };
         bail!(
-            "the runs have no task in common: {}\nhint: predict the same tasks",
-            runs.iter().map(answers).collect::<Vec<_>>().join("; ")
+            anyhow!("the runs have no task in common: {}", runs.iter().map(answers).collect::<Vec<_>>().join("; "))
+                .hint("predict the same tasks")
         );
     }
     Ok(common)
@@ -68,8 +67,15 @@ pub(super) fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -
                 let missing: Vec<_> = has.difference(lacks).collect();
                 if let Some((reel, repeat)) = missing.first() {
                     bail!(
-                        "{other} lacks {} of the rows of {name}, the first of them Reel {reel:?}, task {task_name:?}, repeat {repeat}\nhint: both runs must answer the same data; give the same --data (and --repeats) to both, or finish the interrupted one",
-                        missing.len()
+                        anyhow!(
+                            "{other} lacks {} of the rows of {name}, the first of them Reel {reel:?}, task \
+                             {task_name:?}, repeat {repeat}",
+                            missing.len()
+                        )
+                        .hint(
+                            "both runs must answer the same data; give the same --data (and --repeats) to both, or \
+                             finish the interrupted one"
+                        )
                     );
                 }
             }
@@ -78,7 +84,8 @@ pub(super) fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -
             if reference != other_reference || account != other_account {
                 let what = if reference == other_reference { "account" } else { "reference" };
                 bail!(
-                    "Reel {reel:?}, task {task_name:?} has another {what} in {second} than in {first}\nhint: the runs were scored with different data; score both again with the same --data"
+                    anyhow!("Reel {reel:?}, task {task_name:?} has another {what} in {second} than in {first}")
+                        .hint("the runs were scored with different data; score both again with the same --data")
                 );
             }
         }
@@ -89,6 +96,7 @@ pub(super) fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Rows, SETTINGS, compare, run};
+    use crate::error::Shown;
 
     #[test]
     fn other_data_are_refused_with_what_differs() {
@@ -96,7 +104,7 @@ mod tests {
         let changed = |change: fn(&mut Rows)| {
             let mut other = run("b", |_| true);
             change(&mut other);
-            compare(&[first.clone(), other], &SETTINGS).unwrap_err().to_string()
+            Shown::of(&compare(&[first.clone(), other], &SETTINGS).unwrap_err()).to_string()
         };
         for (message, expected) in [
             (changed(|run| drop(run.rows.remove(4))), "b lacks 1 of the rows of a, the first of them Reel \"r4\""),
@@ -111,7 +119,10 @@ mod tests {
                 changed(|run| run.rows.iter_mut().for_each(|row| row.task = "mood".into())),
                 "the runs have no task in common: a answers ad; b answers nothing with a reference",
             ),
-            (compare(&[run("a", |_| true)], &SETTINGS).unwrap_err().to_string(), "one run can't be compared"),
+            (
+                Shown::of(&compare(&[run("a", |_| true)], &SETTINGS).unwrap_err()).to_string(),
+                "one run can't be compared",
+            ),
         ] {
             assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");
         }
