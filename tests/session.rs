@@ -338,7 +338,7 @@ fn a_constraint_decides_and_log_probabilities_are_the_models() {
     // Against llama.cpp's logits of the whole text, with a 32-bit cache.
     let all: Vec<u32> = spec.tokens.iter().copied().chain([token; 5]).collect();
     let positions = (0..all.len() - 1).collect();
-    let rows = logits(&file(), None, &[all.clone()], &[positions], 2, &Stop::default()).unwrap();
+    let rows = logits(&file(), None, std::slice::from_ref(&all), &[positions], 2, &Stop::default()).unwrap();
     let expected = rows.iter().zip(&all[1..]).map(|(row, token)| {
         let sum = row.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
         f64::from(row[*token as usize]) - sum

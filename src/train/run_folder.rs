@@ -138,8 +138,8 @@ fn delete(folder: &Path) -> Result<()> {
 /// Deletes checkpoints that a killed run was writing. Nobody else writes here.
 fn delete_halves(checkpoints: &Path) -> Result<()> {
     let entries = fs::read_dir(checkpoints).into_iter().flatten().flatten().map(|entry| entry.path());
-    let halves = entries.filter(|path| path.extension().is_some_and(|extension| extension == "part"));
-    halves.map(|folder| delete(&folder)).collect()
+    let mut halves = entries.filter(|path| path.extension().is_some_and(|extension| extension == "part"));
+    halves.try_for_each(|folder| delete(&folder))
 }
 
 fn checkpoint(run: &Path, step: usize) -> PathBuf {
