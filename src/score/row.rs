@@ -82,7 +82,7 @@ pub(super) struct TextPair<'a> {
     pub reference: &'a str,
     /// Empty where there is no answer.
     pub output: &'a str,
-    /// What [`checks`] says.
+    /// What [`checks()`] says.
     pub checked: &'a [f64; checks::METRICS.len()],
     pub settings: &'a MetricSettings,
     pub rouge: &'a mut rouge::Scorer,
