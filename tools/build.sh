@@ -2,7 +2,7 @@
 # Builds reels and shows how far that is: cargo's bar on a terminal, its lines elsewhere. Says nothing where all is built.
 set -euo pipefail
 if [ ! -e "${CARGO_TARGET_DIR:-target}/debug/reels" ]; then
-    echo "the first build takes about 11 minutes on two cores, half of them for llama.cpp" >&2
+    echo "the first build takes about 6 minutes on two cores, most of them for llama.cpp" >&2
 fi
 if [ -t 2 ]; then
     # With --quiet only what cargo always says goes: the bar stays where it is asked for.
