@@ -3,7 +3,7 @@
 //! All share one arithmetic (`qlora::layer`): rotary attention and a gated feed-forward part, each behind an RMS norm and
 //! beside its input. An architecture with this arithmetic is an entry in [`ALL`]; another is an entry and its code.
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
 
 use crate::error::Hint;
 
@@ -222,16 +222,18 @@ impl Architecture {
     /// Those of some targets that are linear maps here: "all" of every architecture may be more.
     ///
     /// # Errors
-    /// When none is.
+    /// Names the one that isn't.
     pub fn own_targets(&self, asked: &[String]) -> Result<Vec<String>> {
         let own = targets(&[self]);
-        let found: Vec<String> = asked.iter().filter(|target| own.contains(&target.as_str())).cloned().collect();
-        ensure!(
-            !found.is_empty(),
-            anyhow!("--targets {} is no linear map of {} models", asked.join(","), self.name)
-                .hint(format!("these are: {}", own.join(", ")))
-        );
-        Ok(found)
+        // All there are means all of this one.
+        if asked.iter().map(String::as_str).eq(targets(ALL)) {
+            return Ok(own.iter().map(|target| (*target).to_owned()).collect());
+        }
+        if let Some(other) = asked.iter().find(|target| !own.contains(&target.as_str())) {
+            return Err(anyhow!("--targets {other} is no linear map of {} models", self.name)
+                .hint(format!("these are: {}", own.join(", "))));
+        }
+        Ok(asked.to_vec())
     }
 
     /// What names in a layer of a checkpoint begin with.

@@ -1,10 +1,12 @@
 //! What every engine does: jobs in; text or label scores out, as they come. No tensor and no engine type crosses this line.
 
+use std::fmt::{Display, Formatter};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Error, Result, anyhow};
 
-use crate::config::Sampling;
+use crate::config::{EngineSettings, Sampling};
+use crate::error::Hint;
 use crate::prompt::Message;
 use crate::task::{Task, TaskKind};
 
@@ -22,7 +24,7 @@ pub trait Generator: Send {
 
 /// Work in progress. Jobs may be admitted and cancelled between any two steps.
 pub trait Session: Send {
-    /// Takes a job on; it is answered by later steps, after those that were admitted before.
+    /// Takes a job on. It is answered by later steps: when its turn comes, or beside an earlier job with the same start.
     ///
     /// # Errors
     /// When the job can't be done here. It alone is refused.
@@ -43,7 +45,7 @@ pub trait Session: Send {
     /// Nothing is left to do.
     fn is_idle(&self) -> bool;
 
-    /// Another job wouldn't only wait: a driver with more work than that keeps it to itself meanwhile.
+    /// Few jobs wait: a driver with more work admits some, and otherwise keeps them to itself.
     fn has_room(&self) -> bool;
 
     /// What is held and was done.
@@ -84,7 +86,7 @@ pub struct Job {
     pub sampling: Sampling,
     /// Names the answer, so that its draws don't depend on what else is generated.
     pub randomness: String,
-    /// The start of the prompt, computed before.
+    /// The first part of the prompt, computed before by another session of the same engine; one of another is left alone.
     pub prefix: Option<SavedPrefix>,
 }
 
@@ -95,8 +97,10 @@ pub enum Reads {
     Tokens {
         /// The whole prompt.
         tokens: Arc<[u32]>,
-        /// Ascending positions below the prompt's length at which a part ends that other prompts have too: behind the
-        /// system prompt, behind the Reel. Computing stops there, cached or not, so that a cached part changes no bits.
+        /// Tokens that prompts to come are likely to begin with too, such as the system prompt: 0, or the first of `cuts`.
+        lead: usize,
+        /// Ascending positions within the prompt at which a part ends that other prompts have too: behind the lead,
+        /// behind the Reel. Computing stops there, cached or not, so that a cached part changes no bits.
         cuts: Vec<usize>,
     },
     /// A conversation, for the others.
@@ -110,6 +114,16 @@ pub enum Want {
     Text(TextWant),
     /// The log-probability of each label.
     LabelScores(Vec<LabelTokens>),
+}
+
+impl Want {
+    /// Tokens of the labels, the end tokens not counted.
+    pub fn label_tokens(&self) -> usize {
+        match self {
+            Want::Text(_) => 0,
+            Want::LabelScores(labels) => labels.iter().map(|label| label.tokens.len()).sum(),
+        }
+    }
 }
 
 /// What a text may be.
@@ -158,14 +172,54 @@ pub struct LabelTokens {
 pub struct SavedPrefix {
     /// What was computed.
     pub tokens: Arc<[u32]>,
-    /// The engine's.
+    /// The engine's form of it.
     pub state: Arc<[u8]>,
+    /// Engine and way of computing; another one computes the prefix anew.
+    pub origin: u64,
+}
+
+/// Why a job has no answer. Reads as it stands in predictions: with the hint on a line of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What is wrong.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<&'static str>,
+}
+
+impl Reason {
+    /// A reason with a next step.
+    pub fn hinted(text: impl Into<String>, hint: &'static str) -> Reason {
+        Reason { text: text.into(), hint: Some(hint) }
+    }
+
+    /// As an error about what it is about.
+    pub fn into_error(self, about: impl Display) -> Error {
+        let error = anyhow!("{about}: {}", self.text);
+        match self.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Reason {
+        Reason { text, hint: None }
+    }
+}
+
+impl Display for Reason {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.text)?;
+        self.hint.map_or(Ok(()), |hint| write!(formatter, "\nhint: {hint}"))
+    }
 }
 
 /// Why a job wasn't taken on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refused(pub String);
+pub struct Refused(pub Reason);
 
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -190,8 +244,8 @@ pub enum Event {
     Failed {
         /// [`Job::id`].
         job: JobId,
-        /// For people.
-        reason: String,
+        #[expect(missing_docs, reason = "the type says it")]
+        reason: Reason,
         /// What was done for it.
         cost: Cost,
     },
@@ -257,23 +311,19 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Tokens a step where nobody waits for the next one.
-    pub const STEP_TOKENS: usize = 512;
-
-    /// What any records may need: prompts of at most `budget` tokens, `width` Reels at once.
+    /// What any records may need, labels scored or generated: prompts of at most `budget` tokens, `width` Reels at once.
     pub fn of(tasks: &[Task], budget: usize, width: usize) -> Bounds {
         let of_kind = |kind: TaskKind| tasks.iter().filter(move |task| task.kind == kind);
         let labels = || of_kind(TaskKind::Label).flat_map(|task| &task.labels);
-        let longest_text = of_kind(TaskKind::Text).map(|task| task.max_tokens).max();
         Bounds {
             reels: width,
             // A token is a byte at least. What tasks don't share of their prompts is short; where it isn't, a session
             // answers a Reel's tasks one after the other.
             max_cells: budget + budget / 2 + labels().map(String::len).sum::<usize>(),
-            max_text_tokens: longest_text.map_or(1, |tokens| budget + tokens),
+            max_text_tokens: budget + tasks.iter().map(|task| task.max_tokens).max().unwrap_or(0),
             text_tasks: of_kind(TaskKind::Text).count(),
             labels: labels().count(),
-            step_tokens: Self::STEP_TOKENS,
+            step_tokens: EngineSettings::UBATCH,
         }
     }
 }

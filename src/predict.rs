@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::ask::{Asked, Asker, Identity, Question};
 use crate::error::{Hint, Shown};
-use crate::generator::{Bounds, Cost, Event, Generator, JobId, Reads, Session, Want};
+use crate::generator::{Bounds, Cost, Event, Generator, Job, JobId, Reads, Session, Want};
 use crate::prediction::{Finish, Key, Prediction};
 use crate::prompt::FitError;
 use crate::reel::Reel;
@@ -76,27 +76,27 @@ pub fn prepare(
 /// Makes room for one more Reel.
 fn widen(bounds: &mut Bounds, questions: &[Question]) {
     let most = |current: &mut usize, value: usize| *current = value.max(*current);
-    let is_text = |question: &&Question| matches!(question.want(), Want::Text(_));
+    let is_text = |question: &&Question| matches!(question.job.want, Want::Text(_));
     bounds.reels += 1;
     most(&mut bounds.max_cells, cells(questions));
     most(&mut bounds.text_tasks, questions.iter().filter(is_text).count());
     most(&mut bounds.labels, questions.iter().map(labels).sum());
     for question in questions {
-        if let Want::Text(text) = question.want() {
+        if let Want::Text(text) = &question.job.want {
             most(&mut bounds.max_text_tokens, tokens(question).len() + text.max_tokens);
         }
     }
 }
 
 fn tokens(question: &Question) -> &[u32] {
-    match question.reads() {
+    match &question.job.reads {
         Reads::Tokens { tokens, .. } => tokens,
         Reads::Messages(_) => &[],
     }
 }
 
 fn labels(question: &Question) -> usize {
-    if let Want::LabelScores(labels) = question.want() { labels.len() } else { 0 }
+    if let Want::LabelScores(labels) = &question.job.want { labels.len() } else { 0 }
 }
 
 /// Cache cells to prefill one Reel, at most: what its prompts don't share with the first one counts once each.
@@ -104,11 +104,7 @@ fn cells(questions: &[Question]) -> usize {
     let Some(first) = questions.first().map(tokens) else { return 0 };
     let own = |question: &Question| {
         let shared = first.iter().zip(tokens(question)).take_while(|(a, b)| a == b).count();
-        let labels = match question.want() {
-            Want::Text(_) => 0,
-            Want::LabelScores(labels) => labels.iter().map(|label| label.tokens.len()).sum(),
-        };
-        tokens(question).len() - shared + labels
+        tokens(question).len() - shared + question.job.want.label_tokens()
     };
     first.len() + questions.iter().map(own).sum::<usize>()
 }
@@ -187,13 +183,12 @@ impl Driver<'_> {
                 && let Some((reel, questions)) = left.pop_front()
             {
                 // All of a Reel, so that what its prompts share is computed once.
-                for (question, id) in questions.into_iter().zip(&mut ids) {
-                    let (job, asked) = question.into_job(id);
-                    match session.admit(job) {
+                for (Question { asked, job }, id) in questions.into_iter().zip(&mut ids) {
+                    match session.admit(Job { id, ..job }) {
                         Ok(()) => {
                             waiting.insert(id, (reel, asked));
                         }
-                        Err(refused) => self.fail(&(reel, asked), refused.0, Cost::default(), summary)?,
+                        Err(refused) => self.fail(&(reel, asked), refused.0.to_string(), Cost::default(), summary)?,
                     }
                 }
             }
@@ -203,7 +198,7 @@ impl Driver<'_> {
                     Event::Token { .. } => {}
                     Event::Failed { job, reason, cost } => {
                         let mut asked = asked;
-                        self.fail(&asked(job)?, reason, cost, summary)?;
+                        self.fail(&asked(job)?, reason.to_string(), cost, summary)?;
                     }
                     Event::Answer { job, outcome, cost } => {
                         let mut asked = asked;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ask::Format;
-use crate::config::{LabelMode, Sampling};
+use crate::config::{EngineSettings, LabelMode, Sampling};
 use crate::generator::{Capabilities, Job, Outcome, Refused, SavedPrefix, Text, Usage};
 use crate::prediction::read_predictions;
 use crate::prompt::{ChatFormat, PromptSet, Tokenizer};
@@ -49,7 +49,7 @@ impl Session for ScriptedSession<'_> {
         self.0.asked.push(randomness.replace('\n', " "));
         Ok(vec![match outcome {
             Ok(outcome) => Event::Answer { job, outcome, cost },
-            Err(reason) => Event::Failed { job, reason, cost },
+            Err(reason) => Event::Failed { job, reason: reason.into(), cost },
         }])
     }
 
@@ -112,7 +112,7 @@ impl Fixture {
         let path = predictions_path(self.folder.path());
         let mut log = Log::append_to(&path).unwrap();
         let earlier = read_predictions(&path).unwrap();
-        let pending = prepare(&self.reels, &asker, &self.identity, &earlier, Bounds::STEP_TOKENS).unwrap();
+        let pending = prepare(&self.reels, &asker, &self.identity, &earlier, EngineSettings::UBATCH).unwrap();
         let mut engine = Scripted { outcomes: outcomes.into_iter(), asked: vec![], queue: VecDeque::new() };
         let mut driver = Driver {
             reels: &self.reels,

@@ -4,8 +4,11 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Error, Result};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::error::environment;
@@ -19,10 +22,16 @@ pub struct Draft {
 
 impl Draft {
     /// Beside `target`, under a name that no other writer has, on this machine or another one; nothing is there yet.
+    /// What killed writers of the same target left there is deleted.
     pub fn of(target: &Path) -> Draft {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        delete_leftovers(target);
         let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{:016x}.part", rand::random::<u64>()));
-        Draft { path: target.with_file_name(name), target: target.to_owned() }
+        name.push(format!(".{}-{}-{}.part", host(), std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        let path = target.with_file_name(name);
+        // An earlier process of this number was killed.
+        delete(&path);
+        Draft { path, target: target.to_owned() }
     }
 
     /// Where to write.
@@ -30,8 +39,7 @@ impl Draft {
         &self.path
     }
 
-    /// Gives what was written its name. A file takes the place of another at once; a folder that has to make room is
-    /// away for a moment.
+    /// Gives what was written its name; it takes the place of another file or folder at once.
     ///
     /// # Errors
     /// A failure of the environment that names the target.
@@ -42,23 +50,63 @@ impl Draft {
     fn rename(&self) -> std::io::Result<()> {
         // On disk before it has its name: the name of a file may survive a power failure that its bytes don't.
         sync(&self.path)?;
-        let makes_room = is_folder(&self.path) && is_folder(&self.target);
-        let earlier = makes_room.then(|| Draft::of(&self.target));
-        if let Some(earlier) = &earlier {
-            fs::rename(&self.target, &earlier.path)?;
+        if is_folder(&self.path) && is_folder(&self.target) {
+            self.exchange()?;
+        } else {
+            fs::rename(&self.path, &self.target)?;
         }
-        fs::rename(&self.path, &self.target).inspect_err(|_| {
-            // Back in its place; where that fails too, the first reason is the one to be told.
-            let _ = earlier.as_ref().map(|earlier| fs::rename(&earlier.path, &self.target));
-        })?;
         let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty());
-        sync_folder(folder.unwrap_or(Path::new(".")))
+        // It is written whatever comes now: not every file system lets a folder be opened or waited for.
+        if let Err(error) = sync_folder(folder.unwrap_or(Path::new("."))) {
+            tracing::debug!(%error, target = %self.target.display(), "sync");
+        }
+        Ok(())
     }
+
+    /// Changes places with the folder that is there, which is then deleted with the draft.
+    fn exchange(&self) -> std::io::Result<()> {
+        match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            exchanged => return Ok(exchanged?),
+        }
+        // A file system that can't: the folder is away for a moment.
+        let earlier = Draft::of(&self.target);
+        fs::rename(&self.target, &earlier.path)?;
+        fs::rename(&self.path, &self.target).inspect_err(|_| {
+            if fs::rename(&earlier.path, &self.target).is_err() {
+                // Better under another name than gone.
+                std::mem::forget(earlier);
+            }
+        })
+    }
+}
+
+/// The machine's name.
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().replace(|char: char| !char.is_ascii_alphanumeric(), "_")
+}
+
+/// Deletes drafts of processes of this machine that are no more.
+fn delete_leftovers(target: &Path) {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let start = format!("{}.{}-", target.file_name().unwrap_or_default().to_string_lossy(), host());
+    let is_gone = |name: &str| {
+        let process = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".part")?.split('-').next());
+        process.is_some_and(|process| Path::new("/proc/self").exists() && !Path::new("/proc").join(process).exists())
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| is_gone(&entry.file_name().to_string_lossy())).for_each(|entry| delete(&entry.path()));
+}
+
+/// Deletes what is there, if anything is.
+fn delete(path: &Path) {
+    let _ = if is_folder(path) { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        let _ = if is_folder(&self.path) { fs::remove_dir_all(&self.path) } else { fs::remove_file(&self.path) };
+        delete(&self.path);
     }
 }
 
@@ -74,17 +122,15 @@ fn sync(path: &Path) -> std::io::Result<()> {
     }
     if is_folder(path) {
         fs::read_dir(path)?.try_for_each(|entry| sync(&entry?.path()))?;
-        return sync_folder(path);
+        let _ = sync_folder(path);
+        return Ok(());
     }
     File::open(path)?.sync_all()
 }
 
-/// Waits until the names in a folder are on disk, on file systems that can.
+/// Waits until the names in a folder are on disk.
 fn sync_folder(path: &Path) -> std::io::Result<()> {
-    match File::open(path)?.sync_all() {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
-        synced => synced,
-    }
+    File::open(path)?.sync_all()
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
@@ -223,6 +269,22 @@ mod tests {
         fs::create_dir(draft.path()).unwrap();
         drop(draft);
         assert_eq!(names(folder.path()), ["step-1"]);
+    }
+
+    #[test]
+    fn what_killed_writers_left_is_deleted_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.gguf");
+        let draft = |host: &str, process: u32| format!("a.gguf.{host}-{process}-0.part");
+        // No process has a number as high.
+        let (left, alive, elsewhere) = (draft(&host(), 1 << 30), draft(&host(), 1), draft("elsewhere", 1 << 30));
+        for name in [&left, &alive, &elsewhere, "b.gguf.part"] {
+            fs::write(folder.path().join(name), "half").unwrap();
+        }
+        write_bytes(&path, b"whole").unwrap();
+        let mut expected = vec!["a.gguf", &alive, &elsewhere, "b.gguf.part"];
+        expected.sort_unstable();
+        assert_eq!(names(folder.path()), expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What every stage shares: hashes, manifests and append-only logs.
+//! What every stage shares: hashes, append-only logs, and what the machine has.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -70,7 +70,7 @@ pub fn timestamp() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A file of JSON lines that only grows: each line is on disk before the next piece of work starts.
+/// A file of JSON lines that only grows: each line is written before the next piece of work starts.
 #[derive(Debug)]
 pub struct Log {
     file: File,

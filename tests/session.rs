@@ -45,16 +45,21 @@ struct Spec {
     labels: Vec<LabelTokens>,
     /// Of a text job.
     max_tokens: usize,
+    prompt_logprobs: bool,
 }
 
 impl Spec {
     fn job(&self, id: u64) -> Job {
         let want = if self.labels.is_empty() {
-            Want::Text(TextWant::of(self.max_tokens))
+            Want::Text(TextWant { prompt_logprobs: self.prompt_logprobs, ..TextWant::of(self.max_tokens) })
         } else {
             Want::LabelScores(self.labels.clone())
         };
-        let reads = Reads::Tokens { tokens: Arc::clone(&self.tokens), cuts: self.cuts.clone() };
+        let reads = Reads::Tokens {
+            tokens: Arc::clone(&self.tokens),
+            lead: self.cuts.first().copied().unwrap_or(0),
+            cuts: self.cuts.clone(),
+        };
         Job { id, reads, want, sampling: Sampling::GREEDY, randomness: String::new(), prefix: None }
     }
 }
@@ -82,9 +87,17 @@ fn specs(tokenizer: &dyn Tokenizer, rng: &mut ChaCha8Rng) -> Vec<Spec> {
                 cuts: vec![system.len(), system.len() + reel.len()],
                 labels: (0..labels).map(label).collect(),
                 max_tokens: rng.random_range(1..12),
+                prompt_logprobs: false,
             });
         }
     }
+    // And what finds nothing computed before.
+    let odd = |spec: &Spec| match spec.labels.len() {
+        0 => Spec { prompt_logprobs: true, ..spec.clone() },
+        _ => Spec { cuts: vec![], ..spec.clone() },
+    };
+    let odd: Vec<Spec> = specs.iter().step_by(3).map(odd).collect();
+    specs.extend(odd);
     specs
 }
 
@@ -120,8 +133,8 @@ fn log_softmax(scores: &[f64]) -> Vec<f64> {
 struct Agreement {
     answers: usize,
     cancelled: usize,
-    /// Of the log-probability of the label that is answered, and of all labels.
-    largest_difference: [f64; 2],
+    /// Of the log-probability of the label that is answered, of all labels, and of tokens of prompts.
+    largest_difference: [f64; 3],
     texts: usize,
     equal_texts: usize,
 }
@@ -133,7 +146,11 @@ impl Agreement {
         match (alone, found) {
             (Outcome::Text(alone), Outcome::Text(found)) => {
                 self.texts += 1;
-                self.equal_texts += usize::from(alone == found);
+                self.equal_texts += usize::from(alone.text == found.text);
+                assert_eq!(alone.prompt_logprobs.len(), found.prompt_logprobs.len());
+                let pairs = alone.prompt_logprobs.iter().zip(&found.prompt_logprobs);
+                self.largest_difference[2] =
+                    pairs.map(|(a, b)| (a - b).abs()).fold(self.largest_difference[2], f64::max);
             }
             (Outcome::LabelScores(alone), Outcome::LabelScores(found)) => {
                 let (alone, found) = (log_softmax(alone), log_softmax(found));
@@ -202,12 +219,12 @@ fn random_work_is_answered_as_if_it_were_alone() {
         assert_eq!(session.usage().cells, 0, "seed {seed}");
     }
     let Agreement { answers, cancelled, largest_difference, texts, equal_texts } = agreement;
-    let [of_answers, of_all] = largest_difference;
+    let [of_answers, of_all, of_tokens] = largest_difference;
     eprintln!(
-        "{answers} answers and {cancelled} cancelled: log-probabilities of answers off by {of_answers:.4} at most, of any label by {of_all:.4}; {equal_texts} of {texts} texts equal"
+        "{answers} answers and {cancelled} cancelled: log-probabilities of answers off by {of_answers:.4} at most, of any label by {of_all:.4}, of tokens of prompts by {of_tokens:.4}; {equal_texts} of {texts} texts equal"
     );
     assert!(answers + cancelled >= SEEDS as usize * JOBS_A_SEED && cancelled > 1000);
-    assert!(of_answers <= 0.02, "{of_answers}");
+    assert!(of_answers <= 0.02 && of_tokens <= 0.1, "{of_answers} {of_tokens}");
     assert!(equal_texts as f64 >= 0.95 * texts as f64, "{equal_texts} of {texts}");
 }
 
@@ -256,11 +273,22 @@ fn a_job_that_does_not_fit_is_refused_alone() {
     let long: Arc<[u32]> = vec![7; 600].into();
     let label = LabelTokens { tokens: vec![5], end: 2 };
     for (bad, message) in [
-        (Job { reads: Reads::Tokens { tokens: long, cuts: vec![] }, ..spec.job(2) }, "600 tokens, more than the 512"),
+        (
+            Job { reads: Reads::Tokens { tokens: long, lead: 0, cuts: vec![] }, ..spec.job(2) },
+            "600 tokens, more than the 512",
+        ),
         (Job { reads: Reads::Messages(vec![]), ..spec.job(2) }, "reads tokens"),
-        (Job { reads: Reads::Tokens { tokens: [].into(), cuts: vec![] }, ..spec.job(2) }, "empty"),
-        (Job { reads: Reads::Tokens { tokens: [1 << 30].into(), cuts: vec![] }, ..spec.job(2) }, "token 1073741824"),
-        (Job { reads: Reads::Tokens { tokens: [1, 2].into(), cuts: vec![2] }, ..spec.job(2) }, "end at [2]"),
+        (Job { reads: Reads::Tokens { tokens: [].into(), lead: 0, cuts: vec![] }, ..spec.job(2) }, "empty"),
+        (
+            Job { reads: Reads::Tokens { tokens: [1 << 30].into(), lead: 0, cuts: vec![] }, ..spec.job(2) },
+            "token 1073741824",
+        ),
+        (Job { reads: Reads::Tokens { tokens: [1, 2].into(), lead: 0, cuts: vec![2] }, ..spec.job(2) }, "end at [2]"),
+        (
+            Job { reads: Reads::Tokens { tokens: [1, 2].into(), lead: 0, cuts: vec![0, 1] }, ..spec.job(2) },
+            "end at [0, 1]",
+        ),
+        (Job { want: Want::LabelScores(vec![]), ..spec.job(2) }, "no tokens"),
         (Job { want: Want::Text(TextWant::of(300)), ..spec.job(2) }, "a text of 300"),
         (Job { want: Want::Text(TextWant::of(0)), ..spec.job(2) }, "no tokens"),
         (Job { want: Want::LabelScores(vec![label; 300]), ..spec.job(2) }, "300 labels"),
@@ -270,6 +298,25 @@ fn a_job_that_does_not_fit_is_refused_alone() {
         assert!(refused.contains(message), "{refused}");
     }
     assert!(matches!(drain(&mut *session).pop(), Some(Event::Answer { job: 1, .. })));
+}
+
+#[test]
+fn a_text_grows_beside_any_number_of_labels() {
+    let (model, mut engine) = engine(false);
+    let specs = specs(model.vocabulary(), &mut ChaCha8Rng::seed_from_u64(6));
+    let mut session = engine.session(&BOUNDS).unwrap();
+    session.admit(Spec { max_tokens: 20, ..specs[0].clone() }.job(0)).unwrap();
+    let mut labels = specs.iter().filter(|spec| !spec.labels.is_empty()).cycle().zip(1..);
+    for step in 0.. {
+        assert!(step < 500, "the text waits for labels that never end");
+        while session.has_room() {
+            let (spec, id) = labels.next().unwrap();
+            session.admit(spec.job(id)).unwrap();
+        }
+        if session.step().unwrap().iter().any(|event| matches!(event, Event::Answer { job: 0, .. })) {
+            break;
+        }
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ use super::identity::Identity;
 use crate::baseline::Baseline;
 use crate::config::{LabelMode, Sampling};
 use crate::error::Hint;
-use crate::generator::{Cost, Job, JobId, LabelTokens, Outcome, Reads, TextWant, Want};
+use crate::generator::{Cost, Job, LabelTokens, Outcome, Reads, TextWant, Want};
 use crate::prediction::{Finish, Key, Prediction, TokenCounts};
-use crate::prompt::{ChatFormat, Cuts, FitError, Prompt, PromptSet, Tokenizer, fit};
+use crate::prompt::{ChatFormat, Cuts, FitError, Prompt, PromptCuts, PromptSet, Tokenizer, fit};
 use crate::reel::Reel;
 use crate::run::{sha256, sha256_tokens};
 use crate::task::{Task, TaskKind};
@@ -45,10 +45,8 @@ pub struct Asker<'a> {
 pub struct Question {
     /// For the prediction.
     pub asked: Asked,
-    reads: Reads,
-    want: Want,
-    sampling: Sampling,
-    randomness: String,
+    /// For the engine; its number is the driver's to give.
+    pub job: Job,
 }
 
 /// What a prediction says of its prompt.
@@ -118,7 +116,7 @@ impl<'a> Asker<'a> {
         Ok(self.tasks().map(question).collect::<Result<_>>()?)
     }
 
-    fn of_prompt(&self, reel: &Reel, task: usize, prompt: Prompt, cuts: Vec<usize>, want: Want) -> Question {
+    fn of_prompt(&self, reel: &Reel, task: usize, prompt: Prompt, cuts: PromptCuts, want: Want) -> Question {
         let asked = Asked {
             task,
             tokens: prompt.tokens.len(),
@@ -126,7 +124,7 @@ impl<'a> Asker<'a> {
             sha256: sha256_tokens(&prompt.tokens),
             text: prompt.text,
         };
-        let reads = Reads::Tokens { tokens: prompt.tokens.into(), cuts };
+        let reads = Reads::Tokens { tokens: prompt.tokens.into(), lead: cuts.lead, cuts: cuts.cuts };
         self.question(reel, asked, reads, want)
     }
 
@@ -147,7 +145,8 @@ impl<'a> Asker<'a> {
 
     fn question(&self, reel: &Reel, asked: Asked, reads: Reads, want: Want) -> Question {
         let randomness = format!("{}\n{}", reel.id, asked.task);
-        Question { asked, reads, want, sampling: self.sampling, randomness }
+        let job = Job { id: 0, reads, want, sampling: self.sampling, randomness, prefix: None };
+        Question { asked, job }
     }
 }
 
@@ -167,24 +166,6 @@ pub fn label_tokens(
         Ok(LabelTokens { tokens, end })
     };
     task.labels.iter().map(label).collect()
-}
-
-impl Question {
-    /// What it takes to answer it.
-    pub fn want(&self) -> &Want {
-        &self.want
-    }
-
-    /// What is read.
-    pub fn reads(&self) -> &Reads {
-        &self.reads
-    }
-
-    /// The job for an engine, and what is kept for the prediction.
-    pub fn into_job(self, id: JobId) -> (Job, Asked) {
-        let Question { asked, reads, want, sampling, randomness } = self;
-        (Job { id, reads, want, sampling, randomness, prefix: None }, asked)
-    }
 }
 
 impl Asked {

@@ -153,7 +153,9 @@ struct BaselineSession<'a> {
 
 impl Session for BaselineSession<'_> {
     fn admit(&mut self, job: Job) -> Result<(), Refused> {
-        let Reads::Messages(messages) = job.reads else { return Err(Refused("a baseline reads no tokens".into())) };
+        let Reads::Messages(messages) = job.reads else {
+            return Err(Refused("a baseline reads no tokens".to_owned().into()));
+        };
         self.queue.push_back((job.id, messages));
         Ok(())
     }
@@ -161,7 +163,7 @@ impl Session for BaselineSession<'_> {
     fn step(&mut self) -> Result<Vec<Event>> {
         let answer = |(job, messages): (JobId, Vec<Message>)| match self.baseline.answer(&messages) {
             Ok(outcome) => Event::Answer { job, outcome, cost: Cost::default() },
-            Err(reason) => Event::Failed { job, reason, cost: Cost::default() },
+            Err(reason) => Event::Failed { job, reason: reason.into(), cost: Cost::default() },
         };
         Ok(self.queue.pop_front().map(answer).into_iter().collect())
     }

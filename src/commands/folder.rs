@@ -69,7 +69,7 @@ pub(super) fn manifest(folder: &Path) -> Result<Option<Manifest>> {
     manifest
         .map(Some)
         .with_context(|| format!("{}", folder.join("manifest.json").display()))
-        .hint("name another --output")
+        .hint("name another directory")
 }
 
 /// The manifest of a directory of any kind, if it has one.
@@ -80,7 +80,7 @@ pub(super) fn manifest_json(folder: &Path) -> Result<Option<Value>> {
     }
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let value =
-        serde_json::from_str(&text).with_context(|| format!("{}", path.display())).hint("name another --output")?;
+        serde_json::from_str(&text).with_context(|| format!("{}", path.display())).hint("name another directory")?;
     Ok(Some(value))
 }
 

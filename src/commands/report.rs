@@ -9,7 +9,7 @@ use super::compare::read_runs;
 use super::{Code, folder};
 use crate::ask::Manifest;
 use crate::cli::ReportArgs;
-use crate::config::{ReportFormat, ReportOverrides, SettingsFile};
+use crate::config::{CompareOverrides, ReportFormat, ReportOverrides, SettingsFile};
 use crate::error::Hint;
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
@@ -24,7 +24,11 @@ pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
     if manifest["command"] == "train" {
         return training(&args.directory, args.settings, &manifest);
     }
-    let settings = file.add("report", args.settings)?.resolve()?;
+    let mut flags = file.add("report", args.settings)?;
+    // What [report] leaves open of a comparison is as [compare] has it.
+    let comparison = CompareOverrides { resampling: flags.resampling, ..CompareOverrides::default() };
+    flags.resampling = file.add("compare", comparison)?.resampling;
+    let settings = flags.resolve()?;
     let result = ResultFiles::read(&args.directory)?;
     let ladder = if settings.against.is_empty() {
         None

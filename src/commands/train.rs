@@ -20,7 +20,7 @@ use self::device::Device;
 use self::inherit::{Stored, inputs, manifest};
 use super::Code;
 use crate::config::{SettingsFile, TrainMethod, TrainOverrides, TrainSettings};
-use crate::error::{Hint, blame_environment, environment};
+use crate::error::{Hint, environment};
 use crate::gguf::FloatType;
 use crate::learner::Learner;
 use crate::prompt::PromptSet;
@@ -152,7 +152,7 @@ impl PreparedRun {
             write_config(&settings.base, &settings.output, FloatType::F32)?;
         }
         let prompts = settings.output.join("prompts");
-        self.prompts.write_to(&prompts).map_err(|error| blame_environment(error).hint("name another --output"))?;
+        self.prompts.write_to(&prompts).hint("name another --output")?;
         write_probe(&settings.output, self.dev.as_ref().unwrap_or(&self.data))?;
         manifest(settings, overrides, inputs, &self.prompts, self.data.max_prompt_tokens)
     }

@@ -82,7 +82,8 @@ impl SettingsFile {
             );
             // One by one, as an error doesn't say which of several it is about.
             serde_json::from_value::<T>(Map::from_iter([(key.clone(), value.clone())]).into())
-                .with_context(|| format!("{name}: [{section}] {key}"))?;
+                .with_context(|| format!("{name}: [{section}] {key}"))
+                .hint("a text is written \"a\", a list [\"a\", \"b\"], a number 4, a switch true")?;
         }
         let mut merged = given.clone();
         merged.extend(flags.into_iter().filter(|(_, value)| !value.is_null()));

@@ -150,6 +150,11 @@ pub struct EngineSettings {
     pub reproducible: bool,
 }
 
+impl EngineSettings {
+    /// Tokens computed at once where nothing else is asked for.
+    pub const UBATCH: usize = 512;
+}
+
 /// How text is generated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
@@ -203,7 +208,7 @@ impl PredictOverrides {
             sampling: Sampling { temperature, top_p, seed: self.seed.unwrap_or(DEFAULT_SEED) },
             engine: EngineSettings {
                 width: self.width,
-                ubatch: self.ubatch.unwrap_or(512),
+                ubatch: self.ubatch.unwrap_or(EngineSettings::UBATCH),
                 kv_type: self.kv_type.unwrap_or(KvType::F16),
                 threads: self.threads.unwrap_or_else(cores),
                 reproducible: self.reproducible.unwrap_or(false),

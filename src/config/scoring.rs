@@ -291,7 +291,7 @@ impl ReportOverrides {
         Ok(ReportSettings {
             score: self.resampling.resolve()?,
             against: self.against.unwrap_or_default(),
-            formats: self.format.unwrap_or_else(|| ReportFormat::ALL.to_vec()),
+            formats: self.format.filter(|formats| !formats.is_empty()).unwrap_or_else(|| ReportFormat::ALL.to_vec()),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Checks of a directory: a training run, an adapter, or a model to start from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Finding;
@@ -11,6 +11,7 @@ use crate::prompt::{HubTokenizer, PromptSet};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
+use crate::qlora::directory::base_of;
 use crate::run::sha256_directory;
 
 const STOPS: &str = "neither training nor exporting can start";
@@ -28,7 +29,7 @@ pub fn directory(path: &Path) -> Vec<Finding> {
     let adapter = path.join("adapter_config.json").exists();
     let weights = path.join("model.safetensors").exists() || path.join("model.safetensors.index.json").exists();
     if adapter || manifest.is_some() && !weights {
-        let base = match base(path, manifest.as_ref()) {
+        let base = match base_of(path, manifest.as_ref()) {
             Ok(base) => base,
             Err(error) => {
                 found.push(Finding::of("base", &error, "an adapter is nothing without its base"));
@@ -48,8 +49,11 @@ pub fn directory(path: &Path) -> Vec<Finding> {
     } else {
         found.extend(model(path, "model"));
     }
-    let texts =
-        if path.join("tokenizer.json").exists() { Some(path.to_owned()) } else { base(path, manifest.as_ref()).ok() };
+    let texts = if path.join("tokenizer.json").exists() {
+        Some(path.to_owned())
+    } else {
+        base_of(path, manifest.as_ref()).ok()
+    };
     if let Some(texts) = texts {
         found.push(match chat(&texts) {
             Ok(tokens) => Finding::ok(
@@ -94,22 +98,6 @@ fn progress(path: &Path, manifest: &Value) -> Finding {
         }
         (command, _) => Finding::ok("run", format!("of `reels {}`", command.unwrap_or("?"))),
     }
-}
-
-fn base(path: &Path, manifest: Option<&Value>) -> Result<PathBuf> {
-    let config = path.join("adapter_config.json");
-    let config: Value =
-        std::fs::read(&config).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
-    let named = named.or(config["base_model_name_or_path"].as_str());
-    let base = named
-        .with_context(|| format!("{} names no base", path.display()))
-        .hint("name it with --base when exporting")?;
-    ensure!(
-        Path::new(base).is_dir(),
-        anyhow!("the base {base} is not a directory here").hint("name its directory with --base when exporting")
-    );
-    Ok(PathBuf::from(base))
 }
 
 fn model(path: &Path, about: &'static str) -> Vec<Finding> {

@@ -192,7 +192,7 @@ fn memory(gguf: &Gguf) -> Vec<Finding> {
 fn of_prompts(gguf: &Gguf, tasks: &[Task], budget: usize, widths: &[usize], free: u64, usual: bool) -> Option<Finding> {
     let settings = |width| EngineSettings {
         width: Some(width),
-        ubatch: 512,
+        ubatch: EngineSettings::UBATCH,
         kv_type: KvType::F16,
         threads: 1,
         reproducible: false,

@@ -15,6 +15,7 @@ use crate::gguf::FloatType;
 use crate::lines::Lines;
 use crate::llama;
 use crate::prompt::{ChatFormat, HubTokenizer, Tokenizer};
+use crate::stop::Stop;
 use crate::task::{Task, TaskKind};
 
 /// Tokens of all prompts that are compared, about: minutes for a 7B on a few cores.
@@ -185,8 +186,8 @@ impl LabelProbes {
     /// The likeliest label of each.
     ///
     /// # Errors
-    /// Of the engine.
-    pub fn labels(&self, model: &Path, settings: &EngineSettings) -> Result<Vec<usize>> {
+    /// When the engine fails, or on the wish to stop.
+    pub fn labels(&self, model: &Path, settings: &EngineSettings, stop: &Stop) -> Result<Vec<usize>> {
         let cells = |(prompt, labels): &(Arc<[u32]>, Vec<LabelTokens>)| {
             prompt.len() + labels.iter().map(|label| label.tokens.len()).sum::<usize>()
         };
@@ -205,22 +206,24 @@ impl LabelProbes {
         let mut engine = llama::Model::open(model, None)?.load(settings, &bounds)?;
         let mut session = engine.session(&bounds)?;
         for (id, (tokens, labels)) in (0..).zip(&self.prompts) {
-            session.admit(Job {
+            let job = Job {
                 id,
-                reads: Reads::Tokens { tokens: Arc::clone(tokens), cuts: vec![] },
+                reads: Reads::Tokens { tokens: Arc::clone(tokens), lead: 0, cuts: vec![] },
                 want: Want::LabelScores(labels.clone()),
                 sampling: Sampling::GREEDY,
                 randomness: String::new(),
                 prefix: None,
-            })?;
+            };
+            session.admit(job).map_err(|refused| refused.0.into_error(model.display()))?;
         }
         while !session.is_idle() {
+            ensure!(!stop.wished(), "interrupted");
             for event in session.step()? {
                 match event {
                     Event::Answer { job, outcome: Outcome::LabelScores(scores), .. } => {
                         labels[job as usize] = best(&scores);
                     }
-                    Event::Failed { reason, .. } => bail!("{}: {reason}", model.display()),
+                    Event::Failed { reason, .. } => return Err(reason.into_error(model.display())),
                     other => bail!("{}: {other:?} instead of label scores", model.display()),
                 }
             }

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use llama_cpp_2::context::LlamaContext;
@@ -13,6 +14,7 @@ use super::decode::Decode;
 use super::plan::{CachePlan, Planner};
 use super::prefill::Prefill;
 use super::session::LlamaSession;
+use super::trunk::KeptLeads;
 use super::{CAPABILITIES, backend};
 use crate::config::KvType;
 use crate::error::{Hint, environment};
@@ -27,11 +29,14 @@ pub struct Engine {
     model: Arc<LlamaModel>,
     adapter: Option<LlamaLoraAdapter>,
     planner: Planner,
+    /// No other engine of the process has it.
+    number: u64,
 }
 
 impl Engine {
     pub(super) fn new(model: Arc<LlamaModel>, adapter: Option<LlamaLoraAdapter>, planner: Planner) -> Engine {
-        Engine { model, adapter, planner }
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Engine { model, adapter, planner, number: COUNT.fetch_add(1, Ordering::Relaxed) }
     }
 
     fn params(&self, cells: usize, batch: usize, sequences: usize) -> LlamaContextParams {
@@ -80,13 +85,15 @@ impl Generator for Engine {
     fn session(&mut self, bounds: &Bounds) -> Result<Box<dyn Session + '_>> {
         let plan = self.planner.plan(bounds)?;
         tracing::debug!(?plan);
-        let chunk = self.planner.settings.ubatch.min(bounds.step_tokens);
+        let chunk = self.planner.settings.ubatch.min(bounds.step_tokens).max(1);
         let prefill = self.params(plan.prefill_cells, chunk, plan.prefill_sequences).with_kv_unified(true);
         let decode = self.params(plan.streams * plan.stream_cells, plan.streams, plan.streams).with_kv_unified(false);
         let prefill = context(&self.model, self.adapter.as_mut(), prefill, &plan)?;
         let decode = context(&self.model, self.adapter.as_mut(), decode, &plan)?;
+        // Computed in other chunks, its bits may be others.
+        let kept = KeptLeads::new(self.number << 32 | chunk as u64, plan.kept_bytes);
         Ok(Box::new(LlamaSession {
-            prefill: Prefill::new(prefill, chunk, plan.prefill_sequences),
+            prefill: Prefill::new(prefill, chunk, plan.prefill_sequences, kept),
             decode: Decode::new(&self.model, decode, plan.streams),
             plan,
             alone: self.planner.settings.reproducible,
@@ -94,6 +101,7 @@ impl Generator for Engine {
             queue: VecDeque::new(),
             open: HashSet::new(),
             computed_tokens: 0,
+            since_texts: 0,
         }))
     }
 }

@@ -8,7 +8,6 @@ mod engine;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
 mod logits;
-mod path;
 mod plan;
 mod prefill;
 mod quantise;
@@ -17,6 +16,7 @@ mod session;
 mod text;
 mod transfer;
 mod tree;
+mod trunk;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};

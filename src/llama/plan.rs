@@ -13,6 +13,8 @@ use crate::gguf::Gguf;
 /// Reels answered at once where the user names no width. A step reads all weights once, so more texts share that
 /// cost: 16 made a tenth more than 8 (benches/RESULTS.md). Wider was not measured with a stream a text.
 const DEFAULT_WIDTH: usize = 16;
+/// Some ten system prompts of a 7B; a quarter of what is left where memory is short.
+const KEPT_BYTES: u64 = 256 << 20;
 /// llama.cpp rounds a context up to this.
 const CONTEXT_STEP: usize = 256;
 
@@ -29,16 +31,20 @@ pub struct CachePlan {
     pub streams: usize,
     /// Cache cells of each stream.
     pub stream_cells: usize,
+    /// Bytes of computed prefixes that are kept beside the caches, at most.
+    pub kept_bytes: usize,
 }
 
 impl CachePlan {
-    fn of(width: usize, bounds: &Bounds) -> CachePlan {
+    fn of(width: usize, bounds: &Bounds, settings: &EngineSettings) -> CachePlan {
+        let texts = if settings.reproducible { 1 } else { width * bounds.text_tasks.max(1) };
         CachePlan {
             width,
             prefill_cells: bounds.max_cells.max(1).next_multiple_of(CONTEXT_STEP),
             prefill_sequences: (1 + bounds.labels + bounds.text_tasks).clamp(2, MAX_SEQUENCES),
-            streams: (width * bounds.text_tasks.max(1)).min(bounds.step_tokens),
+            streams: texts.min(bounds.step_tokens).clamp(1, MAX_SEQUENCES),
             stream_cells: bounds.max_text_tokens.max(1).next_multiple_of(CONTEXT_STEP),
+            kept_bytes: 0,
         }
     }
 
@@ -74,20 +80,21 @@ impl Planner {
     pub fn plan(&self, bounds: &Bounds) -> Result<CachePlan> {
         let Planner { settings, memory, available, .. } = self;
         let most = if settings.reproducible { 1 } else { MAX_SEQUENCES / bounds.text_tasks.max(1) };
-        let wanted = settings.width.unwrap_or(DEFAULT_WIDTH).clamp(1, most.min(bounds.reels.max(1)));
+        let wanted = settings.width.unwrap_or(DEFAULT_WIDTH).min(most).min(bounds.reels).max(1);
         let fits = |plan: &CachePlan| available.is_none_or(|available| memory.total(plan.cells()) <= available);
         // A width the user names is taken or refused; a default is lowered until it fits.
         let least = if settings.width.is_some() { wanted } else { 1 };
         for width in (least..=wanted).rev() {
-            let plan = CachePlan::of(width, bounds);
+            let plan = CachePlan::of(width, bounds, settings);
             if fits(&plan) {
                 if width < wanted {
                     tracing::warn!("memory suffices for {width} Reels at once rather than {wanted}");
                 }
-                return Ok(plan);
+                let left = available.map_or(u64::MAX, |available| available - memory.total(plan.cells()));
+                return Ok(CachePlan { kept_bytes: (left / 4).min(KEPT_BYTES) as usize, ..plan });
             }
         }
-        let plan = CachePlan::of(least, bounds);
+        let plan = CachePlan::of(least, bounds, settings);
         let error = format!(
             "{} doesn't fit into memory: weights {} + cache {} ({} cells for {} Reels at once) + buffers {} = {}, \
              available {}",
@@ -119,7 +126,7 @@ struct Memory {
 
 /// What answering takes with the width that the settings name, in bytes.
 pub fn memory_bytes(gguf: &Gguf, settings: &EngineSettings, bounds: &Bounds) -> Option<u64> {
-    let plan = CachePlan::of(settings.width.unwrap_or(DEFAULT_WIDTH), bounds);
+    let plan = CachePlan::of(settings.width.unwrap_or(DEFAULT_WIDTH), bounds, settings);
     Some(Memory::new(gguf, 0, settings).total(plan.cells()))
 }
 
@@ -196,7 +203,7 @@ mod tests {
         max_text_tokens: 750,
         text_tasks: 1,
         labels: 17,
-        step_tokens: Bounds::STEP_TOKENS,
+        step_tokens: EngineSettings::UBATCH,
     };
     const MIB: u64 = 1 << 20;
 

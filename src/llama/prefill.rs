@@ -11,15 +11,15 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 
-use super::path::{KeptPrefixes, Path};
 use super::sample::LogProbabilities;
 use super::text::GrowingText;
 use super::transfer;
 use super::tree::{Node, Tree};
-use crate::generator::{Cost, Event, Job, JobId, Outcome, Reads, SavedPrefix, Want};
+use super::trunk::{KeptLeads, Trunk};
+use crate::generator::{Cost, Event, Job, JobId, Outcome, Reads, Reason, SavedPrefix, Want};
 
-/// The sequence that holds the path.
-const PATH: i32 = 0;
+/// The sequence that holds the trunk.
+const TRUNK: i32 = 0;
 /// A row of logits is as long as the vocabulary; where each token's is wanted, so many are held at once.
 const ROWS: usize = 64;
 
@@ -29,8 +29,8 @@ pub(super) struct Prefill<'run> {
     /// Tokens computed at once, at most.
     chunk: usize,
     sequences: i32,
-    path: Path,
-    kept: KeptPrefixes,
+    trunk: Trunk,
+    kept: KeptLeads,
     group: Option<Group>,
 }
 
@@ -39,12 +39,12 @@ struct Group {
     started: Instant,
     members: Vec<Member>,
     /// What they share.
-    path: Path,
-    /// Tokens of the path that are in the cache.
+    trunk: Trunk,
+    /// Tokens of the trunk that are in the cache.
     computed: usize,
     /// What each has of its own, and still to be computed.
     tails: VecDeque<(Node, Vec<Wanted>)>,
-    /// Tokens computed at once, at most.
+    /// Tokens of tails computed at once, at most.
     chunk: usize,
 }
 
@@ -58,7 +58,7 @@ struct Member {
     prompt_logprobs: Vec<f64>,
     scores: Vec<f64>,
     text: Option<Box<GrowingText>>,
-    failure: Option<String>,
+    failure: Option<Reason>,
 }
 
 /// What a node's distribution is for.
@@ -85,19 +85,21 @@ pub(super) enum Finished {
     Text(Box<GrowingText>, i32),
 }
 
-/// Tokens and cuts of a job that was checked to have tokens.
-pub(super) fn prompt(job: &Job) -> (&Arc<[u32]>, &[usize]) {
+/// The tokens of a job that was checked to have some.
+fn prompt(job: &Job) -> &Arc<[u32]> {
     match &job.reads {
-        Reads::Tokens { tokens, cuts } => (tokens, cuts),
+        Reads::Tokens { tokens, .. } => tokens,
         Reads::Messages(_) => unreachable!("a job without tokens is refused"),
     }
 }
 
-/// The part of a job's prompt that is computed for others too.
-pub(super) fn path_of(job: &Job) -> Path {
-    let (tokens, cuts) = prompt(job);
-    let all_logits = matches!(&job.want, Want::Text(want) if want.prompt_logprobs);
-    Path::of(tokens, if all_logits { &[] } else { cuts })
+/// The part of a job's prompt that is computed for others too; none where each token's distribution is wanted.
+pub(super) fn trunk_of(job: &Job) -> Trunk {
+    match (&job.reads, &job.want) {
+        (_, Want::Text(want)) if want.prompt_logprobs => Trunk::default(),
+        (Reads::Tokens { tokens, lead, cuts }, _) => Trunk::of(tokens, *lead, cuts),
+        (Reads::Messages(_), _) => Trunk::default(),
+    }
 }
 
 /// Sequences that a job takes.
@@ -108,20 +110,21 @@ pub(super) fn sequences_of(job: &Job) -> usize {
     }
 }
 
-/// Cells that a job takes behind a path, at most.
-pub(super) fn cells_behind(job: &Job, path: usize) -> usize {
-    let labels = match &job.want {
-        Want::Text(_) => 0,
-        Want::LabelScores(labels) => labels.iter().map(|label| label.tokens.len()).sum(),
-    };
-    prompt(job).0.len() - path + labels
+/// Cells that a job takes behind a trunk of so many tokens, at most.
+pub(super) fn cells_behind(job: &Job, trunk: usize) -> usize {
+    prompt(job).len() - trunk + job.want.label_tokens()
 }
 
 impl<'run> Prefill<'run> {
-    pub fn new(context: LlamaContext<'run>, chunk: usize, sequences: usize) -> Prefill<'run> {
+    /// Computes `chunk` tokens at once, at most.
+    pub fn new(context: LlamaContext<'run>, chunk: usize, sequences: usize, kept: KeptLeads) -> Prefill<'run> {
         let batch = LlamaBatch::new(chunk, sequences as i32);
-        let (path, kept) = (Path::default(), KeptPrefixes::default());
-        Prefill { context, batch, chunk, sequences: sequences as i32, path, kept, group: None }
+        Prefill { context, batch, chunk, sequences: sequences as i32, trunk: Trunk::default(), kept, group: None }
+    }
+
+    /// Tokens computed at once, at most.
+    pub fn chunk(&self) -> usize {
+        self.chunk
     }
 
     pub fn context(&self) -> &LlamaContext<'run> {
@@ -132,20 +135,20 @@ impl<'run> Prefill<'run> {
         self.group.is_none()
     }
 
-    /// Begins with jobs that have one path and fit into the cache together.
+    /// Begins with jobs that have one trunk and fit into the cache together.
     ///
     /// # Errors
     /// When the plan has too few sequences.
     pub fn begin(&mut self, mut jobs: Vec<Job>) -> Result<()> {
-        let path = path_of(&jobs[0]);
+        let trunk = trunk_of(&jobs[0]);
         for prefix in jobs.iter_mut().filter_map(|job| job.prefix.take()) {
             self.kept.keep(prefix);
         }
-        self.go_to(&path)?;
-        let known = self.path.tokens.len();
-        let mut tree = Tree::new(&path.tokens);
+        self.go_to(&trunk)?;
+        let known = self.trunk.tokens.len();
+        let mut tree = Tree::new(&trunk.tokens);
         let mut wanted: Vec<Vec<Wanted>> = Vec::new();
-        let mut sequences = PATH + 1..self.sequences;
+        let mut sequences = TRUNK + 1..self.sequences;
         let mut members = Vec::with_capacity(jobs.len());
         for job in jobs {
             let cached = if members.is_empty() { Some(known) } else { None };
@@ -155,10 +158,10 @@ impl<'run> Prefill<'run> {
         nodes.iter_mut().zip(&wanted).for_each(|(node, wanted)| node.logits = !wanted.is_empty());
         let rows = |nodes: &[Node]| nodes.iter().filter(|node| node.logits).count();
         let chunk = if rows(&nodes) > 4 * ROWS { self.chunk.min(ROWS) } else { self.chunk };
-        tracing::debug!(known, path = path.tokens.len(), tails = nodes.len(), logits = rows(&nodes), "prefill");
+        tracing::debug!(known, trunk = trunk.tokens.len(), tails = nodes.len(), logits = rows(&nodes), "prefill");
         let tails = nodes.into_iter().zip(wanted).collect();
-        let group = Group { started: Instant::now(), members, computed: known, path, tails, chunk };
-        if group.computed == group.path.tokens.len() {
+        let group = Group { started: Instant::now(), members, computed: known, trunk, tails, chunk };
+        if group.computed == group.trunk.tokens.len() {
             fork(&mut self.context, &group)?;
         }
         self.group = Some(group);
@@ -171,17 +174,17 @@ impl<'run> Prefill<'run> {
     /// When llama.cpp's cache is not as planned; what can't be computed is an event.
     pub fn step(&mut self) -> Result<(usize, Vec<Finished>)> {
         let Some(mut group) = self.group.take() else { return Ok((0, vec![])) };
-        let (computed, outcome) = if group.computed < group.path.tokens.len() {
-            self.step_on_path(&mut group)?
+        let (computed, outcome) = if group.computed < group.trunk.tokens.len() {
+            self.step_on_trunk(&mut group)?
         } else {
             self.step_on_tails(&mut group)
         };
         if let Err(error) = outcome {
-            group.members.iter_mut().for_each(|member| member.failure = Some(error.clone()));
+            group.members.iter_mut().for_each(|member| member.failure = Some(error.clone().into()));
             group.tails.clear();
-            group.computed = group.path.tokens.len();
+            group.computed = group.trunk.tokens.len();
         }
-        if group.computed < group.path.tokens.len() || !group.tails.is_empty() {
+        if group.computed < group.trunk.tokens.len() || !group.tails.is_empty() {
             self.group = Some(group);
             return Ok((computed, vec![]));
         }
@@ -189,17 +192,17 @@ impl<'run> Prefill<'run> {
         Ok((computed, group.members.into_iter().map(finish).collect()))
     }
 
-    fn step_on_path(&mut self, group: &mut Group) -> Result<(usize, Result<(), String>)> {
-        let end = group.path.cuts[self.path.cuts.len()];
-        let positions = group.computed..end.min(group.computed + group.chunk);
-        let nodes: Vec<Node> = positions.map(|position| Node::of_path(&group.path.tokens, position, PATH)).collect();
+    fn step_on_trunk(&mut self, group: &mut Group) -> Result<(usize, Result<(), String>)> {
+        let end = group.trunk.cuts[self.trunk.cuts.len()];
+        let positions = group.computed..end.min(group.computed + self.chunk);
+        let nodes: Vec<Node> = positions.map(|position| Node::of_trunk(&group.trunk.tokens, position, TRUNK)).collect();
         let outcome = self.compute(nodes.iter());
         if outcome.is_ok() {
             group.computed += nodes.len();
             if group.computed == end {
-                self.path.extend_from(&group.path);
+                self.trunk.extend_from(&group.trunk);
             }
-            if group.computed == group.path.tokens.len() {
+            if group.computed == group.trunk.tokens.len() {
                 fork(&mut self.context, group)?;
             }
         }
@@ -246,70 +249,69 @@ impl<'run> Prefill<'run> {
         Ok(())
     }
 
-    /// Empties the cache but for the parts of the path that are complete.
+    /// Empties the cache but for the parts of the trunk that are complete.
     pub fn drop_tails(&mut self) -> Result<()> {
-        for sequence in PATH + 1..self.sequences {
+        for sequence in TRUNK + 1..self.sequences {
             self.context.kv_cache_seq_rm(sequence, None, None)?;
         }
-        self.drop_behind_path()
+        self.drop_behind_trunk()
     }
 
-    /// Cells that llama.cpp says the members' sequences hold behind the path, each sequence counted by itself, and
-    /// those of a path that is being computed.
+    /// Cells that llama.cpp says the members' sequences hold behind the trunk, each sequence counted by itself, and
+    /// those of a trunk that is being computed.
     pub fn cells(&self) -> usize {
         let held = |sequence: i32| (self.context.kv_cache_seq_pos_max(sequence) + 1) as usize;
-        let of_path = held(PATH);
-        let behind = (PATH + 1..self.sequences).map(|sequence| held(sequence).saturating_sub(of_path)).sum::<usize>();
-        behind + of_path - self.path.tokens.len()
+        let of_trunk = held(TRUNK);
+        let behind = (TRUNK + 1..self.sequences).map(|sequence| held(sequence).saturating_sub(of_trunk)).sum::<usize>();
+        behind + of_trunk - self.trunk.tokens.len()
     }
 
-    /// First parts of paths, the one in the cache included.
+    /// Leads that were computed, the one in the cache included.
     pub fn kept(&mut self) -> Vec<SavedPrefix> {
         if self.group.is_none() {
-            self.keep_first_part();
+            self.keep_lead();
         }
         self.kept.all()
     }
 
-    /// Leaves in the cache what a path has in common with the one there, or else a first part that was kept.
-    fn go_to(&mut self, path: &Path) -> Result<()> {
-        let parts = path.shared_parts(&self.path);
+    /// Leaves in the cache what a trunk has in common with the one there, or else its lead where that was kept.
+    fn go_to(&mut self, trunk: &Trunk) -> Result<()> {
+        let parts = trunk.shared_parts(&self.trunk);
         if parts > 0 {
-            self.path.truncate(parts);
-            return self.drop_behind_path();
+            self.trunk.truncate(parts);
+            return self.drop_behind_trunk();
         }
-        self.keep_first_part();
-        self.path = Path::default();
+        self.keep_lead();
+        self.trunk = Trunk::default();
         self.context.clear_kv_cache();
-        let Some(first) = path.cuts.first().map(|end| &path.tokens[..*end]) else { return Ok(()) };
-        if let Some(state) = self.kept.find(first) {
-            match transfer::restore(&mut self.context, PATH, &state) {
-                Ok(()) => self.path = Path { tokens: first.to_vec(), cuts: vec![first.len()] },
-                // A state of another model is no reason to give up: the prefix is computed.
-                Err(error) => {
-                    tracing::debug!(error, "prefix");
-                    self.context.clear_kv_cache();
-                }
-            }
+        let lead = &trunk.tokens[..trunk.lead];
+        let Some(state) = self.kept.find(lead).filter(|_| !lead.is_empty()) else { return Ok(()) };
+        let restored = transfer::restore(&mut self.context, TRUNK, &state);
+        let cells = self.context.kv_cache_seq_pos_max(TRUNK) + 1;
+        if restored.is_ok() && cells as usize == lead.len() {
+            self.trunk = Trunk::of(lead, lead.len(), &[lead.len()]);
+        } else {
+            tracing::debug!(?restored, cells, "a kept prefix can't be used");
+            self.context.clear_kv_cache();
         }
         Ok(())
     }
 
-    fn keep_first_part(&mut self) {
-        let Some(&end) = self.path.cuts.first() else { return };
-        if self.kept.find(&self.path.tokens[..end]).is_some() {
+    fn keep_lead(&mut self) {
+        let lead = self.trunk.lead;
+        if lead == 0 || self.trunk.tokens.len() < lead || self.kept.find(&self.trunk.tokens[..lead]).is_some() {
             return;
         }
-        self.path.truncate(1);
-        let saved = self.drop_behind_path().map_err(|error| error.to_string());
-        match saved.and_then(|()| transfer::save(&self.context, PATH)) {
-            Ok(state) => self.kept.keep(SavedPrefix { tokens: self.path.tokens[..].into(), state: state.into() }),
-            Err(error) => tracing::debug!(error, "prefix"),
+        self.trunk.truncate(1);
+        let saved = self.drop_behind_trunk().map_err(|error| error.to_string());
+        match saved.and_then(|()| transfer::save(&self.context, TRUNK)) {
+            Ok(state) => self.kept.add(&self.trunk.tokens, state),
+            Err(error) => tracing::debug!(error, "a prefix can't be kept"),
         }
     }
 
-    fn drop_behind_path(&mut self) -> Result<()> {
-        self.context.kv_cache_seq_rm(PATH, Some(self.path.tokens.len() as u32), None)?;
+    fn drop_behind_trunk(&mut self) -> Result<()> {
+        self.context.kv_cache_seq_rm(TRUNK, Some(self.trunk.tokens.len() as u32), None)?;
         Ok(())
     }
 
@@ -325,11 +327,11 @@ impl<'run> Prefill<'run> {
     }
 }
 
-/// Gives the path to the sequences of all members.
+/// Gives the trunk to the sequences of all members.
 fn fork(context: &mut LlamaContext, group: &Group) -> Result<()> {
-    let end = group.path.tokens.len() as u32;
+    let end = group.trunk.tokens.len() as u32;
     for sequence in group.members.iter().flat_map(|member| member.sequences.clone()).filter(|_| end > 0) {
-        context.kv_cache_seq_cp(PATH, sequence, Some(0), Some(end))?;
+        context.kv_cache_seq_cp(TRUNK, sequence, Some(0), Some(end))?;
     }
     Ok(())
 }
@@ -342,7 +344,7 @@ fn member(
     tree: &mut Tree,
     wanted: &mut Vec<Vec<Wanted>>,
 ) -> Result<Member> {
-    let tokens = Arc::clone(prompt(&job).0);
+    let tokens = Arc::clone(prompt(&job));
     let first = free.start;
     let last = free.start + sequences_of(&job) as i32;
     anyhow::ensure!(last <= free.end, "the plan has fewer sequences than a job's labels");
@@ -355,12 +357,12 @@ fn member(
     let mut scores = vec![];
     match &job.want {
         Want::Text(text) => {
-            let path = tree.add(&tokens, first);
+            let branch = tree.add(&tokens, first);
             let count = tree.nodes.len();
-            shared = path.shared;
-            want(*path.nodes.last().context("a prompt ends with its path")?, WantedOf::First, count);
+            shared = branch.shared;
+            want(*branch.nodes.last().context("a prompt ends with its trunk")?, WantedOf::First, count);
             if text.prompt_logprobs {
-                for (&node, &token) in path.nodes.iter().zip(&tokens[1..]) {
+                for (&node, &token) in branch.nodes.iter().zip(&tokens[1..]) {
                     want(node, WantedOf::Prompt { token }, count);
                 }
             }
@@ -368,14 +370,14 @@ fn member(
         Want::LabelScores(labels) => {
             scores = vec![0.0; labels.len()];
             for (label, end) in labels.iter().enumerate() {
-                let path = tree.add(&[&tokens[..], &end.tokens].concat(), first + label as i32);
+                let branch = tree.add(&[&tokens[..], &end.tokens].concat(), first + label as i32);
                 let count = tree.nodes.len();
                 if label == 0 {
-                    shared = path.shared.min(tokens.len());
+                    shared = branch.shared.min(tokens.len());
                 }
                 // The prompt's last token tells of the label's first one, and so on.
                 let answer = end.tokens.iter().chain([&end.end]);
-                for (&node, &token) in path.nodes[path.nodes.len() - end.tokens.len() - 1..].iter().zip(answer) {
+                for (&node, &token) in branch.nodes[branch.nodes.len() - end.tokens.len() - 1..].iter().zip(answer) {
                     want(node, WantedOf::Label { label, token }, count);
                 }
             }
@@ -397,8 +399,8 @@ fn member(
 impl Member {
     fn take_in(&mut self, of: WantedOf, logits: &[f32], log: &LogProbabilities, started: Instant) {
         if !log.is_finite() {
-            let reason = "the model's logits are not finite\nhint: the file may be damaged or badly quantised";
-            self.failure = Some(reason.to_owned());
+            let hint = "the file may be damaged or badly quantised";
+            self.failure = Some(Reason::hinted("the model's logits are not finite", hint));
             return;
         }
         match of {

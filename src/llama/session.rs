@@ -1,5 +1,5 @@
 //! Work in progress: jobs are prefilled in groups that share the start of their prompts, one group at a time and one
-//! chunk a step; between that, all unfinished texts grow by one token a step.
+//! chunk a step; otherwise all unfinished texts grow by one token a step, which also a long prefill lets them.
 //!
 //! Prefill and decoding have a context each. Attention goes over all used cells of a context's stream, masked or not, so
 //! texts that grow would slow down a prefill and each other. The prefill context holds one group at a time, whose prompts
@@ -11,8 +11,8 @@ use anyhow::Result;
 
 use super::decode::Decode;
 use super::plan::CachePlan;
-use super::prefill::{Finished, Prefill, cells_behind, path_of, prompt, sequences_of};
-use crate::generator::{Event, Job, JobId, Reads, Refused, SavedPrefix, Session, Usage, Want};
+use super::prefill::{Finished, Prefill, cells_behind, sequences_of, trunk_of};
+use crate::generator::{Event, Job, JobId, Reads, Reason, Refused, SavedPrefix, Session, Usage, Want};
 
 pub(super) struct LlamaSession<'run> {
     pub prefill: Prefill<'run>,
@@ -26,7 +26,12 @@ pub(super) struct LlamaSession<'run> {
     /// Admitted, and neither answered nor cancelled.
     pub open: HashSet<JobId>,
     pub computed_tokens: u64,
+    /// Tokens of prompts computed since texts grew.
+    pub since_texts: usize,
 }
+
+/// Chunks that unfinished texts wait for. Prompts go first, as texts grow together at the cost of one; but not for ever.
+const PATIENCE: usize = 4;
 
 impl Session for LlamaSession<'_> {
     fn admit(&mut self, job: Job) -> Result<(), Refused> {
@@ -37,12 +42,14 @@ impl Session for LlamaSession<'_> {
     }
 
     fn step(&mut self) -> Result<Vec<Event>> {
-        if self.prefill.is_idle()
+        let texts_wait = self.decode.texts() > 0 && self.since_texts >= PATIENCE * self.prefill.chunk();
+        if !texts_wait
+            && self.prefill.is_idle()
             && let Some(group) = self.next_group()
         {
             self.prefill.begin(group)?;
         }
-        let events = if self.prefill.is_idle() { self.step_texts()? } else { self.step_prefill()? };
+        let events = if texts_wait || self.prefill.is_idle() { self.step_texts()? } else { self.step_prefill()? };
         for event in &events {
             if let Event::Answer { job, .. } | Event::Failed { job, .. } = event {
                 self.open.remove(job);
@@ -79,51 +86,57 @@ impl Session for LlamaSession<'_> {
 
 impl LlamaSession<'_> {
     /// Why a job can't be done here.
-    fn check(&self, job: &Job) -> Result<(), String> {
+    fn check(&self, job: &Job) -> Result<(), Reason> {
         let plan = &self.plan;
         if self.open.contains(&job.id) {
-            return Err(format!("job {} is being answered already", job.id));
+            return Err(format!("job {} is being answered already", job.id).into());
         }
-        let Reads::Tokens { tokens, cuts } = &job.reads else { return Err("a model file reads tokens".to_owned()) };
+        let Reads::Tokens { tokens, lead, cuts } = &job.reads else {
+            return Err("a model file reads tokens".to_owned().into());
+        };
         if tokens.is_empty() {
-            return Err("the prompt is empty".to_owned());
+            return Err("the prompt is empty".to_owned().into());
         }
         if let Some(token) = tokens.iter().find(|token| **token as usize >= self.vocabulary) {
-            return Err(format!("token {token} is none of the vocabulary's {}", self.vocabulary));
+            return Err(format!("token {token} is none of the vocabulary's {}", self.vocabulary).into());
         }
-        if !cuts.is_sorted_by(|a, b| a < b) || cuts.last().is_some_and(|last| *last >= tokens.len()) {
-            return Err(format!("parts of the prompt end at {cuts:?}, and it has {} tokens", tokens.len()));
+        let ascending = [0].iter().chain(cuts).chain([&tokens.len()]).is_sorted_by(|a, b| a < b);
+        if !ascending || *lead > 0 && cuts.first() != Some(lead) {
+            return Err(format!("parts of the prompt end at {cuts:?}, and it has {} tokens", tokens.len()).into());
         }
         let (cells, sequences) = (cells_behind(job, 0), sequences_of(job));
         if sequences >= plan.prefill_sequences {
             return Err(format!(
                 "{sequences} labels are more than the {} there is room for",
                 plan.prefill_sequences - 1
-            ));
+            )
+            .into());
         }
-        if cells > plan.prefill_cells {
-            return Err(format!(
-                "prompt and labels have {cells} tokens, more than the {} there is room for\nhint: lower --max-prompt-tokens",
-                plan.prefill_cells
-            ));
-        }
+        let (room, is_known) = (plan.prefill_cells, |token: &u32| (*token as usize) < self.vocabulary);
         match &job.want {
-            Want::Text(text) if text.max_tokens == 0 => Err("a text of no tokens is no answer".to_owned()),
-            Want::Text(text) if tokens.len() + text.max_tokens > plan.stream_cells => Err(format!(
-                "a prompt of {} tokens and a text of {} are more than the {} there is room for\nhint: lower --max-prompt-tokens",
-                tokens.len(),
-                text.max_tokens,
-                plan.stream_cells
+            _ if cells > room => Err(Reason::hinted(
+                format!("prompt and labels have {cells} tokens, more than the {room} there is room for"),
+                SHORTER,
             )),
-            Want::LabelScores(labels) if labels.iter().any(|label| label.tokens.is_empty()) => {
-                Err("a label has no tokens".to_owned())
+            Want::Text(text) if text.max_tokens == 0 => Err("a text of no tokens is no answer".to_owned().into()),
+            Want::Text(text) if tokens.len() + text.max_tokens > plan.stream_cells => Err(Reason::hinted(
+                format!(
+                    "a prompt of {} tokens and a text of {} are more than the {} there is room for",
+                    tokens.len(),
+                    text.max_tokens,
+                    plan.stream_cells
+                ),
+                SHORTER,
+            )),
+            Want::LabelScores(labels) if labels.iter().any(|label| label.tokens.is_empty()) || labels.is_empty() => {
+                Err("a label has no tokens".to_owned().into())
             }
-            Want::LabelScores(labels) => {
-                let known = |token: &u32| (*token as usize) < self.vocabulary;
-                let all = labels.iter().all(|label| known(&label.end) && label.tokens.iter().all(known));
-                if all { Ok(()) } else { Err("a label has tokens that the vocabulary doesn't".to_owned()) }
+            Want::LabelScores(labels)
+                if !labels.iter().all(|label| is_known(&label.end) && label.tokens.iter().all(is_known)) =>
+            {
+                Err("a label has tokens that the vocabulary doesn't".to_owned().into())
             }
-            Want::Text(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -131,20 +144,20 @@ impl LlamaSession<'_> {
     /// where texts have to end first.
     fn next_group(&mut self) -> Option<Vec<Job>> {
         let front = self.queue.front()?;
-        let path = path_of(front);
+        let trunk = trunk_of(front);
         let mut room = Room {
             texts: if self.alone && self.decode.texts() > 0 { return None } else { self.decode.free() },
-            cells: self.plan.prefill_cells - path.tokens.len(),
+            cells: self.plan.prefill_cells - trunk.tokens.len(),
             sequences: self.plan.prefill_sequences - 1,
         };
-        if !room.takes(front, path.tokens.len()) {
+        if !room.takes(front, trunk.tokens.len()) {
             return None;
         }
         let mut group = Vec::from_iter(self.queue.pop_front());
         let mut index = 0;
-        while !self.alone && !path.cuts.is_empty() && index < self.queue.len() {
+        while !self.alone && !trunk.cuts.is_empty() && index < self.queue.len() {
             let job = &self.queue[index];
-            if path.leads(prompt(job)) && room.takes(job, path.tokens.len()) {
+            if trunk_of(job) == trunk && room.takes(job, trunk.tokens.len()) {
                 group.extend(self.queue.remove(index));
             } else {
                 index += 1;
@@ -156,6 +169,7 @@ impl LlamaSession<'_> {
     fn step_prefill(&mut self) -> Result<Vec<Event>> {
         let (computed, finished) = self.prefill.step()?;
         self.computed_tokens += computed as u64;
+        self.since_texts += computed;
         let mut events = Vec::new();
         for finished in finished {
             match finished {
@@ -173,9 +187,12 @@ impl LlamaSession<'_> {
 
     fn step_texts(&mut self) -> Result<Vec<Event>> {
         self.computed_tokens += self.decode.texts() as u64;
+        self.since_texts = 0;
         if self.decode.texts() == 0 { Ok(vec![]) } else { self.decode.step() }
     }
 }
+
+const SHORTER: &str = "lower --max-prompt-tokens";
 
 /// What is left for a group.
 struct Room {
@@ -185,10 +202,10 @@ struct Room {
 }
 
 impl Room {
-    /// Takes a job in, where there is room for it.
-    fn takes(&mut self, job: &Job, path: usize) -> bool {
+    /// Takes a job in, where there is room for what it needs behind a trunk of so many tokens.
+    fn takes(&mut self, job: &Job, trunk: usize) -> bool {
         let texts = usize::from(matches!(job.want, Want::Text(_)));
-        let (cells, sequences) = (cells_behind(job, path), sequences_of(job));
+        let (cells, sequences) = (cells_behind(job, trunk), sequences_of(job));
         let fits = texts <= self.texts && cells <= self.cells && sequences <= self.sequences;
         if fits {
             self.texts -= texts;

@@ -111,7 +111,7 @@ impl GrowingText {
 
     /// Ends it without an answer.
     pub fn failed(&self, reason: String) -> Event {
-        Event::Failed { job: self.job, reason, cost: self.cost() }
+        Event::Failed { job: self.job, reason: reason.into(), cost: self.cost() }
     }
 
     fn answer(&mut self, ended: bool) -> Event {
@@ -141,10 +141,9 @@ impl GrowingText {
     /// Bytes that nothing to come can change: whole characters, and no beginning of a stop string.
     fn settled(&self) -> usize {
         let new = &self.bytes[self.shown..];
-        let whole = match std::str::from_utf8(new) {
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            _ => new.len(),
-        };
+        let last = new.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+        let is_begun = std::str::from_utf8(last).is_err_and(|error| error.error_len().is_none());
+        let whole = new.len() - if is_begun { last.len() } else { 0 };
         let begins = |at: &usize| self.want.stop.iter().any(|stop| stop.as_bytes().starts_with(&new[*at..]));
         self.shown + (0..whole).find(begins).unwrap_or(whole)
     }
@@ -163,7 +162,7 @@ mod tests {
         let stop = stop.iter().map(|stop| (*stop).to_owned()).collect();
         let job = Job {
             id: 1,
-            reads: Reads::Tokens { tokens: [0].into(), cuts: vec![] },
+            reads: Reads::Tokens { tokens: [0].into(), lead: 0, cuts: vec![] },
             want: Want::Text(TextWant { stop, ..TextWant::of(10) }),
             sampling: Sampling::GREEDY,
             randomness: String::new(),
@@ -186,6 +185,8 @@ mod tests {
         assert_eq!(text.settled(), 5, "it was none");
         text.bytes.extend(b" E\xff");
         assert_eq!(text.settled(), 8, "bytes of no character don't become one");
+        text.bytes.push(0xc3);
+        assert_eq!(text.settled(), 8, "and hide none that is to come");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Prompts as a tree of tokens: what is shared is computed once.
 //!
-//! A path from the root is a prompt, or a prompt followed by a label. Every path has a sequence of its own; a node
-//! is one token in the cache that belongs to the sequences of all paths through it. So a single batch holds the
+//! A branch is a prompt, or a prompt followed by a label. Every branch has a sequence of its own; a node
+//! is one token in the cache that belongs to the sequences of all branches through it. So a single batch holds the
 //! shared prefix, every task's instruction and every label.
 
 /// One token to compute.
@@ -17,7 +17,7 @@ pub(super) struct Node {
 
 impl Node {
     /// A token that no label follows.
-    pub fn of_path(tokens: &[u32], position: usize, sequence: i32) -> Node {
+    pub fn of_trunk(tokens: &[u32], position: usize, sequence: i32) -> Node {
         Node { token: tokens[position], position, sequences: vec![sequence], logits: false, children: vec![] }
     }
 }
@@ -26,36 +26,37 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     pub nodes: Vec<Node>,
-    /// Tokens that are in the cache already; every path starts with them.
+    /// Tokens that are computed before; every branch starts with them.
     prefix: Vec<u32>,
     roots: Vec<usize>,
 }
 
-/// Where a path goes through the tree.
+/// Where a prompt, or a prompt and a label, goes through the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Path {
-    /// The node of each token behind the cached prefix.
+pub(super) struct Branch {
+    /// The node of each token behind the prefix.
     pub nodes: Vec<usize>,
-    /// Leading tokens that stood in the tree, or in the cached prefix, before this path was added.
+    /// Leading tokens that stood in the tree, or in the prefix, before this branch was added.
     pub shared: usize,
 }
 
 impl Tree {
-    /// A tree whose paths all start with `prefix`, which is computed already.
+    /// A tree whose branches all start with `prefix`, which is computed before.
     pub fn new(prefix: &[u32]) -> Tree {
         Tree { prefix: prefix.to_vec(), ..Tree::default() }
     }
 
-    /// Adds the path of a sequence; `tokens` must be longer than the prefix and start with it.
-    pub fn add(&mut self, tokens: &[u32], sequence: i32) -> Path {
+    /// Adds the branch of a sequence; `tokens` must be longer than the prefix and start with it.
+    pub fn add(&mut self, tokens: &[u32], sequence: i32) -> Branch {
         debug_assert!(tokens.len() > self.prefix.len() && tokens.starts_with(&self.prefix));
-        let mut path = Path { nodes: Vec::with_capacity(tokens.len() - self.prefix.len()), shared: self.prefix.len() };
+        let mut branch =
+            Branch { nodes: Vec::with_capacity(tokens.len() - self.prefix.len()), shared: self.prefix.len() };
         for (position, &token) in tokens.iter().enumerate().skip(self.prefix.len()) {
-            let parent = path.nodes.last().copied();
+            let parent = branch.nodes.last().copied();
             let siblings = parent.map_or(&self.roots, |parent| &self.nodes[parent].children);
             let node = match siblings.iter().copied().find(|&node| self.nodes[node].token == token) {
                 Some(node) => {
-                    path.shared += 1;
+                    branch.shared += 1;
                     node
                 }
                 None => {
@@ -69,9 +70,9 @@ impl Tree {
                 }
             };
             self.nodes[node].sequences.push(sequence);
-            path.nodes.push(node);
+            branch.nodes.push(node);
         }
-        path
+        branch
     }
 }
 
@@ -96,12 +97,12 @@ mod tests {
         #[test]
         fn every_path_reads_back(paths in proptest::collection::vec(proptest::collection::vec(0u32..3, 1..8), 1..6)) {
             let mut tree = Tree::new(&[]);
-            let added: Vec<Path> = paths.iter().enumerate().map(|(sequence, path)| tree.add(path, sequence as i32)).collect();
-            for (sequence, (tokens, path)) in paths.iter().zip(&added).enumerate() {
-                let read: Vec<u32> = path.nodes.iter().map(|&node| tree.nodes[node].token).collect();
+            let added: Vec<Branch> = paths.iter().enumerate().map(|(sequence, path)| tree.add(path, sequence as i32)).collect();
+            for (sequence, (tokens, branch)) in paths.iter().zip(&added).enumerate() {
+                let read: Vec<u32> = branch.nodes.iter().map(|&node| tree.nodes[node].token).collect();
                 proptest::prop_assert_eq!(&read, tokens);
-                proptest::prop_assert!(path.nodes.windows(2).all(|pair| pair[0] < pair[1]));
-                proptest::prop_assert!(path.nodes.iter().all(|&node| tree.nodes[node].sequences.contains(&(sequence as i32))));
+                proptest::prop_assert!(branch.nodes.windows(2).all(|pair| pair[0] < pair[1]));
+                proptest::prop_assert!(branch.nodes.iter().all(|&node| tree.nodes[node].sequences.contains(&(sequence as i32))));
             }
             let distinct: std::collections::HashSet<&[u32]> =
                 paths.iter().flat_map(|path| (1..=path.len()).map(|end| &path[..end])).collect();

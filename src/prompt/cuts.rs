@@ -35,26 +35,27 @@ impl Cuts {
         Ok(Cuts { leads: prompts.tasks.iter().map(lead).collect::<Result<_>>()? })
     }
 
-    /// For each prompt of one Reel, which are of all tasks of the set: where what all Reels share ends, and where what
-    /// the tasks share does. Ascending, and below the prompt's length.
-    pub fn of(&self, prompts: &[Prompt]) -> Vec<Vec<usize>> {
-        let of_reel = match prompts {
-            [first, others @ ..] if !others.is_empty() => {
-                others.iter().map(|other| shared(&first.tokens, &other.tokens)).min()
-            }
-            _ => None,
-        };
-        let of_prompt = |(prompt, lead): (&Prompt, &Vec<u32>)| {
+    /// For each prompt of one Reel, which are of all tasks of the set.
+    pub fn of(&self, prompts: &[Prompt]) -> Vec<PromptCuts> {
+        let of_prompt = |(index, (prompt, lead)): (usize, (&Prompt, &Vec<u32>))| {
             // What a Reel doesn't share as a whole, it doesn't share with the others.
-            let lead = Some(lead.len()).filter(|_| prompt.tokens.starts_with(lead));
-            let mut cuts: Vec<usize> = lead.into_iter().chain(of_reel).collect();
-            cuts.sort_unstable();
-            cuts.dedup();
-            cuts.retain(|cut| (1..prompt.tokens.len()).contains(cut));
-            cuts
+            let lead = if prompt.tokens.starts_with(lead) { lead.len().min(prompt.tokens.len() - 1) } else { 0 };
+            let others = prompts.iter().enumerate().filter(|(other, _)| *other != index);
+            let shares = others.map(|(_, other)| shared(&prompt.tokens, &other.tokens)).filter(|tokens| *tokens > lead);
+            let of_reel = shares.min().filter(|tokens| *tokens < prompt.tokens.len());
+            PromptCuts { lead, cuts: (lead > 0).then_some(lead).into_iter().chain(of_reel).collect() }
         };
-        prompts.iter().zip(&self.leads).map(of_prompt).collect()
+        prompts.iter().zip(&self.leads).enumerate().map(of_prompt).collect()
     }
+}
+
+/// Positions in a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptCuts {
+    /// Where ends what all Reels share; 0 where that is nothing.
+    pub lead: usize,
+    /// Where ends what prompts share: all Reels', and the tasks' of this Reel. Ascending, and below the prompt's length.
+    pub cuts: Vec<usize>,
 }
 
 fn shared(a: &[u32], b: &[u32]) -> usize {
@@ -104,7 +105,7 @@ mod tests {
             let prompts = fit(&reel, &prompts, &chat, &Bytes, 100_000).unwrap();
             let cuts = cuts.of(&prompts);
             assert!(cuts.iter().all(|other| *other == cuts[0]), "{cuts:?}");
-            let (text, cuts) = (&prompts[0].text, &cuts[0]);
+            let (text, cuts) = (&prompts[0].text, &cuts[0].cuts);
             [text[..cuts[0]].to_owned(), text[cuts[0]..cuts[1]].to_owned()]
         };
         let known = reel(Reel { duration_s: Some(41.2), transcript: Some("kopi".into()), ..Reel::default() });

@@ -12,7 +12,7 @@ use anyhow::Result;
 
 pub use chat::{ChatFormat, Message};
 pub use check::chat_problems;
-pub use cuts::Cuts;
+pub use cuts::{Cuts, PromptCuts};
 pub use fit::{FitError, fit};
 #[cfg(feature = "train")]
 pub use hub::HubTokenizer;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Message;
-use crate::error::Hint;
+use crate::error::{Hint, environment};
 use crate::gguf::Gguf;
 use crate::publish::write_bytes;
 use crate::reel::Reel;
@@ -201,7 +201,8 @@ impl PromptSet {
     /// # Errors
     /// Names the file that can't be written.
     pub fn write_to(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .map_err(|error| environment(format!("cannot make {}: {error}", folder.display())))?;
         for (name, text) in &self.files {
             write_bytes(&folder.join(name), text.as_bytes())?;
         }

@@ -1,10 +1,11 @@
 //! What a Hugging Face directory has beside its weights.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
+use crate::error::Hint;
 use crate::gguf::FloatType;
 use crate::publish::{self, write_json};
 
@@ -30,6 +31,31 @@ pub fn copy_texts(from: &Path, to: &Path) -> Result<()> {
         publish::copy(&from.join(name), &to.join(name))?;
     }
     Ok(())
+}
+
+/// The base that an adapter or a run stands on: the one its manifest names, else its configuration.
+///
+/// # Errors
+/// When none is named, or the one named isn't a directory on this machine.
+pub fn base_of(directory: &Path, manifest: Option<&Value>) -> Result<PathBuf> {
+    let path = directory.join("adapter_config.json");
+    let mut config = Value::Null;
+    // A run that isn't finished has none yet.
+    if path.exists() {
+        let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        config = serde_json::from_slice(&text).with_context(|| format!("{}: not JSON", path.display()))?;
+    }
+    let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
+    let base = named
+        .or(config["base_model_name_or_path"].as_str())
+        .with_context(|| format!("{} names no base model", path.display()))
+        .hint("name its directory with --base when exporting")?;
+    ensure!(
+        Path::new(base).is_dir(),
+        anyhow!("the base {base} is not a directory here")
+            .hint("name the directory of the base model with --base when exporting")
+    );
+    Ok(PathBuf::from(base))
 }
 
 /// Writes the configuration of a model whose weights are all stored in floats of one type.

@@ -132,12 +132,12 @@ impl Export<'_> {
         let labels = LabelProbes::new(probes, &self.source.prompts.tasks, &self.source.chat, &self.source.tokenizer)?;
         let engine = EngineSettings {
             width: Some(1),
-            ubatch: 512,
+            ubatch: EngineSettings::UBATCH,
             kv_type: KvType::F32,
             threads: self.settings.threads,
             reproducible: true,
         };
-        let (before, after) = (labels.labels(float, &engine)?, labels.labels(file, &engine)?);
+        let (before, after) = (labels.labels(float, &engine, self.stop)?, labels.labels(file, &engine, self.stop)?);
         proof.labels = (before.iter().zip(&after).filter(|(before, after)| before != after).count(), before.len());
         Ok(())
     }

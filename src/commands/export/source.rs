@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::super::folder;
@@ -17,6 +17,7 @@ use crate::prompt::{ChatFormat, FitError, HubTokenizer, PromptSet, fit};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
+use crate::qlora::directory::base_of;
 use crate::qlora::merge::Merge;
 use crate::qlora::stream::Streamed;
 use crate::run::sha256_directory;
@@ -76,7 +77,11 @@ impl Source {
             is_adapter || settings.merge_base == MergeBase::Original,
             anyhow!("--merge-base is for adapters, and {} is a whole model", directory.display()).hint("leave it out")
         );
-        let weights = if is_adapter { base_of(settings, manifest.as_ref())? } else { directory.clone() };
+        let weights = match (is_adapter, &settings.base) {
+            (false, _) => directory.clone(),
+            (true, Some(base)) => base.clone(),
+            (true, None) => base_of(directory, manifest.as_ref())?,
+        };
         let config = Config::read(&weights)?;
         let checkpoint = Checkpoint::open(&weights, &config)?;
         let adapter = is_adapter.then(|| AdapterWeights::read(directory, &config)).transpose()?;
@@ -242,26 +247,6 @@ fn run_of(directory: &Path) -> Option<PathBuf> {
 
 fn has_weights(directory: &Path) -> bool {
     ["model.safetensors", "model.safetensors.index.json"].iter().any(|name| directory.join(name).exists())
-}
-
-/// The base named on the command line, else in the run's manifest, else in the adapter's configuration.
-fn base_of(settings: &ExportSettings, manifest: Option<&Value>) -> Result<PathBuf> {
-    if let Some(base) = &settings.base {
-        return Ok(base.clone());
-    }
-    let path = settings.directory.join(ADAPTER);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let config: Value = serde_json::from_str(&text).with_context(|| format!("{}: not JSON", path.display()))?;
-    let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
-    let Some(base) = named.or(config["base_model_name_or_path"].as_str()).map(PathBuf::from) else {
-        bail!(anyhow!("{} names no base model", path.display()).hint("name its directory with --base"))
-    };
-    ensure!(
-        base.is_dir(),
-        anyhow!("the base {} is not a directory here", base.display())
-            .hint("name the directory of the base model with --base")
-    );
-    Ok(base)
 }
 
 /// The licence that a model's card names.
