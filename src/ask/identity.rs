@@ -22,7 +22,7 @@ pub(super) fn settings_sha256(settings: &PredictSettings, tasks: &[Task], budget
 }
 
 /// What `settings_sha256` is over, for a manifest.
-pub fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) -> Value {
+pub(super) fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) -> Value {
     let sampling = settings.sampling;
     let greedy = sampling.temperature == 0.0;
     let tasks: IndexMap<&str, _> = tasks

@@ -4,7 +4,12 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::run::Machine;
+use super::answerer::Answerer;
+use super::identity::{Identity, settings_json};
+use super::records::Records;
+use crate::config::{ModelName, PredictSettings};
+use crate::prompt::PromptSet;
+use crate::run::{Machine, machine, timestamp};
 
 /// `manifest.json` of a result directory. `eval` fills all of it, `predict` what isn't of scores, `score` what it knows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,7 +38,7 @@ pub struct Manifest {
     #[expect(missing_docs, reason = "the type says it")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompts: Option<PromptFacts>,
-    /// What can change an answer; see [`super::settings_json`].
+    /// What can change an answer: label mode, sampling, cache type, budget, tasks.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub settings: Value,
     #[expect(missing_docs, reason = "the type says it")]
@@ -68,6 +73,65 @@ pub struct Manifest {
 
 /// Hashes of what results are results of: they go on in a directory only when all of them are the same.
 pub type Inputs = IndexMap<String, Option<String>>;
+
+/// What a manifest is of.
+pub struct Run<'a> {
+    /// The command's name.
+    pub command: &'a str,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub settings: &'a PredictSettings,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub answerer: &'a Answerer,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub prompts: &'a PromptSet,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub identity: &'a Identity,
+    /// Tokens of a prompt, at most.
+    pub budget: usize,
+}
+
+/// What answers about these records depend on.
+pub fn inputs(identity: &Identity, records: &Records, prompts: &PromptSet) -> Inputs {
+    [
+        ("model_sha256", Some(identity.model_sha256.clone())),
+        ("adapter_sha256", identity.adapter_sha256.clone()),
+        ("data_sha256", Some(records.sha256.clone())),
+        ("prompts_sha256", Some(prompts.sha256())),
+        ("settings_sha256", Some(identity.settings_sha256.clone())),
+    ]
+    .map(|(name, hash)| (name.to_owned(), hash))
+    .into()
+}
+
+impl Manifest {
+    /// Of a run that begins now, about so many of the records.
+    pub fn begin(run: &Run, records: &Records, reels: usize) -> Manifest {
+        let Run { command, settings, answerer, prompts, identity, budget } = run;
+        let adapter_name = settings.adapter.as_ref().and_then(|path| path.file_name());
+        let adapter = adapter_name.zip(identity.adapter_sha256.clone());
+        let engine = &settings.engine;
+        Manifest {
+            v: 1,
+            command: Some((*command).to_owned()),
+            crate_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            started_at: Some(timestamp()),
+            model: Some(ModelFacts { sha256: identity.model_sha256.clone(), ..answerer.describe() }),
+            model_path: match &settings.model {
+                ModelName::Gguf(path) => Some(path.display().to_string()),
+                ModelName::Baseline(_) => None,
+            },
+            adapter: adapter.map(|(name, sha256)| AdapterFacts { name: name.to_string_lossy().into_owned(), sha256 }),
+            prompts: Some(PromptFacts { source: prompts.source.to_string(), sha256: prompts.sha256() }),
+            settings: settings_json(settings, &prompts.tasks, *budget),
+            engine: Some(EngineFacts { width: engine.width, ubatch: engine.ubatch, threads: engine.threads }),
+            seed: Some(settings.sampling.seed),
+            machine: Some(machine()),
+            inputs: inputs(identity, records, prompts),
+            data: Some(DataFacts { path: records.lines.name().to_owned(), sha256: records.sha256.clone(), reels }),
+            ..Manifest::default()
+        }
+    }
+}
 
 /// What answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -117,7 +181,7 @@ pub struct DataFacts {
     pub reels: usize,
 }
 
-/// What has a say in speed alone.
+/// What has a say in speed, and in the last bits of a number.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EngineFacts {

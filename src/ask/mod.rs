@@ -20,9 +20,9 @@ mod questions;
 mod records;
 
 pub use answerer::Answerer;
-pub use identity::{Identity, settings_json};
+pub use identity::Identity;
 pub use manifest::{
-    AdapterFacts, DataFacts, EngineFacts, Inputs, Manifest, ModelFacts, PromptFacts, Resampling, Speed,
+    AdapterFacts, DataFacts, EngineFacts, Inputs, Manifest, ModelFacts, PromptFacts, Resampling, Run, Speed, inputs,
 };
 pub use prompts::Prompts;
 pub use questions::{Asked, Asker, Format, Question, label_tokens};

@@ -6,17 +6,14 @@ use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder};
-use crate::ask::{
-    AdapterFacts, Answerer, Asker, DataFacts, EngineFacts, Identity, Inputs, Manifest, ModelFacts, PromptFacts,
-    Prompts, Records, Speed, settings_json,
-};
-use crate::config::{LabelMode, ModelName, PredictSettings};
+use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, Run, Speed, inputs};
+use crate::config::{LabelMode, PredictSettings};
 use crate::error::Hint;
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
 use crate::prediction::{Prediction, read_predictions};
 use crate::prompt::PromptSet;
 use crate::publish::write_json;
-use crate::run::{Log, machine, timestamp};
+use crate::run::{Log, timestamp};
 use crate::stop::Stop;
 use crate::task::check_reference;
 
@@ -74,9 +71,8 @@ pub(super) fn predict(
 
     let asker = Asker::new(prompts, &tasks, answerer.format(budget), settings.label_mode, settings.sampling)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
-    let data = DataFacts { path: records.lines.name().to_owned(), sha256: records.sha256.clone(), reels: reels.len() };
-    let mut manifest =
-        Manifest { data: Some(data), inputs, ..manifest(command, settings, &answerer, prompts, &identity, budget) };
+    let run = Run { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
+    let mut manifest = Manifest::begin(&run, &records, reels.len());
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;
     announce(settings, &answerer, prompts, &tasks, &pending);
@@ -152,52 +148,6 @@ fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet
     eprintln!("prompts  {}: {}", prompts.source, names.join(", "));
     if pending.done_before > 0 {
         eprintln!("going on: {} predictions are done, {} left", pending.done_before, pending.left());
-    }
-}
-
-fn inputs(identity: &Identity, records: &Records, prompts: &PromptSet) -> Inputs {
-    [
-        ("model_sha256", Some(identity.model_sha256.clone())),
-        ("adapter_sha256", identity.adapter_sha256.clone()),
-        ("data_sha256", Some(records.sha256.clone())),
-        ("prompts_sha256", Some(prompts.sha256())),
-        ("settings_sha256", Some(identity.settings_sha256.clone())),
-    ]
-    .map(|(name, hash)| (name.to_owned(), hash))
-    .into()
-}
-
-fn manifest(
-    command: &str,
-    settings: &PredictSettings,
-    answerer: &Answerer,
-    prompts: &PromptSet,
-    identity: &Identity,
-    budget: usize,
-) -> Manifest {
-    let path = match &settings.model {
-        ModelName::Gguf(path) => Some(path.display().to_string()),
-        ModelName::Baseline(_) => None,
-    };
-    let adapter = settings.adapter.as_ref().zip(identity.adapter_sha256.clone()).map(|(path, sha256)| AdapterFacts {
-        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        sha256,
-    });
-    let engine = &settings.engine;
-    Manifest {
-        v: 1,
-        command: Some(command.to_owned()),
-        crate_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        started_at: Some(timestamp()),
-        model: Some(ModelFacts { sha256: identity.model_sha256.clone(), ..answerer.describe() }),
-        model_path: path,
-        adapter,
-        prompts: Some(PromptFacts { source: prompts.source.to_string(), sha256: prompts.sha256() }),
-        settings: settings_json(settings, &prompts.tasks, budget),
-        engine: Some(EngineFacts { width: engine.width, ubatch: engine.ubatch, threads: engine.threads }),
-        seed: Some(settings.sampling.seed),
-        machine: Some(machine()),
-        ..Manifest::default()
     }
 }
 
