@@ -219,14 +219,14 @@ pub fn targets(known: &[&Architecture]) -> Vec<&'static str> {
 }
 
 impl Architecture {
-    /// Those of some targets that are linear maps here: "all" of every architecture may be more.
+    /// The targets that were asked for; all of those known, which may be other architectures' too, are all that are linear
+    /// maps here.
     ///
     /// # Errors
     /// Names the one that isn't.
-    pub fn own_targets(&self, asked: &[String]) -> Result<Vec<String>> {
+    pub fn own_targets(&self, asked: &[String], known: &[&Architecture]) -> Result<Vec<String>> {
         let own = targets(&[self]);
-        // All there are means all of this one.
-        if asked.iter().map(String::as_str).eq(targets(ALL)) {
+        if asked.iter().map(String::as_str).eq(targets(known)) {
             return Ok(own.iter().map(|target| (*target).to_owned()).collect());
         }
         if let Some(other) = asked.iter().find(|target| !own.contains(&target.as_str())) {

@@ -75,7 +75,7 @@ pub struct Manifest {
 pub type Inputs = IndexMap<String, Option<String>>;
 
 /// What a manifest is of.
-pub struct Run<'a> {
+pub struct RunSetup<'a> {
     /// The command's name.
     pub command: &'a str,
     #[expect(missing_docs, reason = "the type says it")]
@@ -105,8 +105,8 @@ pub fn inputs(identity: &Identity, records: &Records, prompts: &PromptSet) -> In
 
 impl Manifest {
     /// Of a run that begins now, about so many of the records.
-    pub fn begin(run: &Run, records: &Records, reels: usize) -> Manifest {
-        let Run { command, settings, answerer, prompts, identity, budget } = run;
+    pub fn begin(setup: &RunSetup, records: &Records, reels: usize) -> Manifest {
+        let RunSetup { command, settings, answerer, prompts, identity, budget } = setup;
         let adapter_name = settings.adapter.as_ref().and_then(|path| path.file_name());
         let adapter = adapter_name.zip(identity.adapter_sha256.clone());
         let engine = &settings.engine;

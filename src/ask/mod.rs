@@ -22,7 +22,8 @@ mod records;
 pub use answerer::Answerer;
 pub use identity::Identity;
 pub use manifest::{
-    AdapterFacts, DataFacts, EngineFacts, Inputs, Manifest, ModelFacts, PromptFacts, Resampling, Run, Speed, inputs,
+    AdapterFacts, DataFacts, EngineFacts, Inputs, Manifest, ModelFacts, PromptFacts, Resampling, RunSetup, Speed,
+    inputs,
 };
 pub use prompts::Prompts;
 pub use questions::{Asked, Asker, Format, Question, label_tokens};

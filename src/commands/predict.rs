@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder};
-use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, Run, Speed, inputs};
+use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSetup, Speed, inputs};
 use crate::config::{LabelMode, PredictSettings};
 use crate::error::Hint;
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
@@ -71,8 +71,8 @@ pub(super) fn predict(
 
     let asker = Asker::new(prompts, &tasks, answerer.format(budget), settings.label_mode, settings.sampling)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
-    let run = Run { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
-    let mut manifest = Manifest::begin(&run, &records, reels.len());
+    let setup = RunSetup { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
+    let mut manifest = Manifest::begin(&setup, &records, reels.len());
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;
     announce(settings, &answerer, prompts, &tasks, &pending);

@@ -8,6 +8,7 @@ mod engine;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
 mod logits;
+mod member;
 mod plan;
 mod prefill;
 mod quantise;

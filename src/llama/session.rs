@@ -10,8 +10,9 @@ use std::collections::{HashSet, VecDeque};
 use anyhow::Result;
 
 use super::decode::Decode;
+use super::member::{Finished, cells_behind, sequences_of, trunk_of};
 use super::plan::CachePlan;
-use super::prefill::{Finished, Prefill, cells_behind, sequences_of, trunk_of};
+use super::prefill::Prefill;
 use crate::generator::{Event, Job, JobId, Reads, Reason, Refused, SavedPrefix, Session, Usage, Want};
 
 pub(super) struct LlamaSession<'run> {

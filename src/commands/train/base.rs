@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::architecture::Architecture;
+use crate::architecture::{ALL, Architecture};
 use crate::config::{TrainMethod, TrainSettings};
 use crate::error::Hint;
 use crate::prompt::{ChatFormat, HubTokenizer};
@@ -74,7 +74,7 @@ fn method(settings: &TrainSettings, architecture: &Architecture) -> Result<Metho
         rank: given.rank,
         alpha: given.alpha,
         rank_stabilised: given.rank_stabilised,
-        targets: architecture.own_targets(&given.targets)?,
+        targets: architecture.own_targets(&given.targets, ALL)?,
         seed: settings.seed,
     };
     if let Some(init) = &given.init {
