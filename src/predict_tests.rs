@@ -5,16 +5,8 @@ use crate::ask::Format;
 use crate::config::{EngineSettings, LabelMode, Sampling};
 use crate::generator::{Capabilities, Job, Outcome, Refused, SavedPrefix, Text, Usage};
 use crate::prediction::read_predictions;
-use crate::prompt::{ChatFormat, PromptSet, Tokenizer};
-
-/// A token a byte.
-struct Bytes;
-
-impl Tokenizer for Bytes {
-    fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        Ok(text.bytes().map(u32::from).collect())
-    }
-}
+use crate::prompt::fixture::Bytes;
+use crate::prompt::{ChatFormat, PromptSet};
 
 /// Answers from a list of outcomes, one a job; then stops as if it had crashed.
 struct Scripted {

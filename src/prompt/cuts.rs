@@ -86,15 +86,7 @@ fn filled(text: &str, number: u64) -> Reel {
 mod tests {
     use super::*;
     use crate::prompt::fit;
-
-    /// A token a byte.
-    struct Bytes;
-
-    impl Tokenizer for Bytes {
-        fn encode(&self, text: &str) -> Result<Vec<u32>> {
-            Ok(text.bytes().map(u32::from).collect())
-        }
-    }
+    use crate::prompt::fixture::Bytes;
 
     #[test]
     fn a_prompt_is_cut_behind_what_reels_share_and_behind_the_reel() {

@@ -131,15 +131,7 @@ fn shorten(text: &str, words: &[(usize, usize)], kept: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A token a byte, so that budgets are easy to count.
-    struct Bytes;
-
-    impl Tokenizer for Bytes {
-        fn encode(&self, text: &str) -> Result<Vec<u32>> {
-            Ok(text.bytes().map(u32::from).collect())
-        }
-    }
+    use crate::prompt::fixture::Bytes;
 
     fn run(transcript: &str, budget: usize) -> Result<Vec<Prompt>, FitError> {
         let chat = ChatFormat::new("{% for m in messages %}[{{ m.content }}]{% endfor %}", vec![]).unwrap();

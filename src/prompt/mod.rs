@@ -34,3 +34,20 @@ pub trait Tokenizer {
     /// The token ids of a text. Control tokens that it spells become their ids; nothing is put before or behind them.
     fn encode(&self, text: &str) -> Result<Vec<u32>>;
 }
+
+/// For tests.
+#[cfg(test)]
+pub(crate) mod fixture {
+    use anyhow::Result;
+
+    use super::Tokenizer;
+
+    /// A token a byte, so that budgets are easy to count.
+    pub struct Bytes;
+
+    impl Tokenizer for Bytes {
+        fn encode(&self, text: &str) -> Result<Vec<u32>> {
+            Ok(text.bytes().map(u32::from).collect())
+        }
+    }
+}
