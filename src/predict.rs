@@ -193,15 +193,13 @@ impl Driver<'_> {
                 }
             }
             for event in session.step()? {
-                let asked = |job| waiting.remove(&job).context("an answer to nothing");
+                let mut asked = |job| waiting.remove(&job).context("an answer to nothing");
                 match event {
                     Event::Token { .. } => {}
                     Event::Failed { job, reason, cost } => {
-                        let mut asked = asked;
                         self.fail(&asked(job)?, reason.to_string(), cost, summary)?;
                     }
                     Event::Answer { job, outcome, cost } => {
-                        let mut asked = asked;
                         let (reel, asked) = asked(job)?;
                         let task = self.asker.task(&asked);
                         let prediction = asked.answered(&self.reels[reel], task, self.identity, outcome, cost);
