@@ -64,6 +64,13 @@ impl SettingsFile {
     where
         T: Default + Serialize + DeserializeOwned,
     {
+        // JSON has no such numbers: they would be taken for flags that weren't given.
+        if let Ok(toml::Value::Table(table)) = toml::Value::try_from(&flags)
+            && let Some((key, value)) =
+                table.iter().find(|(_, value)| value.as_float().is_some_and(|value| !value.is_finite()))
+        {
+            bail!("--{} {value} is not a finite number", key.replace('_', "-"));
+        }
         let Some(Value::Object(given)) = self.sections.get(section) else { return Ok(flags) };
         let (Value::Object(known), Value::Object(flags)) =
             (serde_json::to_value(T::default())?, serde_json::to_value(flags)?)
@@ -118,6 +125,16 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         SettingsFile::read(Some(file.path()))?.add("eval", flags)
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_refused_whatever_the_file_says() {
+        for text in ["", "[eval]\nwidth = 4\n"] {
+            let mut flags = EvalOverrides::default();
+            flags.predict.temperature = Some(f32::NAN);
+            let message = merge(text, flags).unwrap_err().to_string();
+            assert_eq!(message, "--temperature nan is not a finite number");
+        }
     }
 
     #[test]
