@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::environment;
+use crate::error::{Hint, environment};
 
 /// Lowercase hexadecimal of a finished hash.
 pub fn hex(hash: Sha256) -> String {
@@ -68,6 +68,20 @@ pub fn sha256_tokens(tokens: &[u32]) -> String {
 /// Now, in UTC, to the second.
 pub fn timestamp() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The manifest of a directory of any kind, if it has one.
+///
+/// # Errors
+/// Names the file that can't be read or isn't JSON.
+pub fn read_manifest(folder: &Path) -> Result<Option<serde_json::Value>> {
+    let path = folder.join("manifest.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let manifest = serde_json::from_str(&text);
+    manifest.map(Some).with_context(|| format!("{}: not JSON", path.display())).hint("name another directory")
 }
 
 /// A file of JSON lines that only grows: each line is written before the next piece of work starts.

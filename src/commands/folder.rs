@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde_json::Value;
 
 use crate::ask::{Inputs, Manifest};
 use crate::error::{Hint, environment};
 use crate::publish::Draft;
-use crate::run::timestamp;
+use crate::run::{read_manifest, timestamp};
 
 const RUNS: &str = "eval/runs";
 const LATEST: &str = "eval/latest";
@@ -64,24 +63,12 @@ pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
 
 /// The manifest of a result directory, if it has one.
 pub(super) fn manifest(folder: &Path) -> Result<Option<Manifest>> {
-    let Some(value) = manifest_json(folder)? else { return Ok(None) };
+    let Some(value) = read_manifest(folder)? else { return Ok(None) };
     let manifest = serde_json::from_value(value);
     manifest
         .map(Some)
         .with_context(|| format!("{}", folder.join("manifest.json").display()))
         .hint("name another directory")
-}
-
-/// The manifest of a directory of any kind, if it has one.
-pub(super) fn manifest_json(folder: &Path) -> Result<Option<Value>> {
-    let path = folder.join("manifest.json");
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let value =
-        serde_json::from_str(&text).with_context(|| format!("{}", path.display())).hint("name another directory")?;
-    Ok(Some(value))
 }
 
 /// Points `eval/latest` at a run below `eval/runs`.

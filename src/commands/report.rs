@@ -15,12 +15,13 @@ use crate::lines::Lines;
 use crate::prompt::PromptSet;
 use crate::publish::write_bytes;
 use crate::report::{self, Report, Rows};
+use crate::run::read_manifest;
 use crate::score::compare::{Comparison, compare};
 use crate::scores::Scores;
 use crate::task::Task;
 
 pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
-    let manifest = folder::manifest_json(&args.directory)?.unwrap_or(Value::Null);
+    let manifest = read_manifest(&args.directory)?.unwrap_or(Value::Null);
     if manifest["command"] == "train" {
         return training(&args.directory, args.settings, &manifest);
     }

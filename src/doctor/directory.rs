@@ -2,33 +2,34 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::Finding;
-use crate::error::Hint;
 use crate::prompt::{HubTokenizer, PromptSet};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
-use crate::qlora::directory::base_of;
-use crate::run::sha256_directory;
+use crate::qlora::directory::{base_of, has_weights, run_of};
+use crate::run::{read_manifest, sha256_directory};
 
 const STOPS: &str = "neither training nor exporting can start";
 
 /// What is found in a directory.
 pub fn directory(path: &Path) -> Vec<Finding> {
-    let manifest = match manifest(path) {
+    let run = run_of(path);
+    // What a checkpoint hasn't, its run has.
+    let run = run.as_deref().unwrap_or(path);
+    let manifest = match read_manifest(run) {
         Ok(manifest) => manifest,
         Err(error) => return vec![Finding::of("manifest", &error, "nothing is known of this run")],
     };
     let mut found = Vec::new();
     if let Some(manifest) = &manifest {
-        found.push(progress(path, manifest));
+        found.push(progress(run, manifest));
     }
     let adapter = path.join("adapter_config.json").exists();
-    let weights = path.join("model.safetensors").exists() || path.join("model.safetensors.index.json").exists();
-    if adapter || manifest.is_some() && !weights {
+    if adapter || manifest.is_some() && !has_weights(path) {
         let base = match base_of(path, manifest.as_ref()) {
             Ok(base) => base,
             Err(error) => {
@@ -49,11 +50,8 @@ pub fn directory(path: &Path) -> Vec<Finding> {
     } else {
         found.extend(model(path, "model"));
     }
-    let texts = if path.join("tokenizer.json").exists() {
-        Some(path.to_owned())
-    } else {
-        base_of(path, manifest.as_ref()).ok()
-    };
+    let texts =
+        if run.join("tokenizer.json").exists() { Some(run.to_owned()) } else { base_of(path, manifest.as_ref()).ok() };
     if let Some(texts) = texts {
         found.push(match chat(&texts) {
             Ok(tokens) => Finding::ok(
@@ -63,7 +61,7 @@ pub fn directory(path: &Path) -> Vec<Finding> {
             Err(error) => Finding::of("tokenizer", &error, STOPS),
         });
     }
-    let prompts = path.join("prompts");
+    let prompts = run.join("prompts");
     if prompts.exists() {
         found.push(match PromptSet::find(Some(&prompts)) {
             Ok(set) => {
@@ -73,16 +71,6 @@ pub fn directory(path: &Path) -> Vec<Finding> {
         });
     }
     found
-}
-
-fn manifest(path: &Path) -> Result<Option<Value>> {
-    let path = path.join("manifest.json");
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let manifest = serde_json::from_str(&text);
-    manifest.map(Some).with_context(|| format!("{}: not JSON", path.display())).hint("start the run anew")
 }
 
 fn progress(path: &Path, manifest: &Value) -> Finding {

@@ -33,6 +33,21 @@ pub fn copy_texts(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The run that a directory is, or is a checkpoint of.
+pub fn run_of(directory: &Path) -> Option<PathBuf> {
+    if directory.join("manifest.json").exists() {
+        return Some(directory.to_owned());
+    }
+    let absolute = std::fs::canonicalize(directory).ok()?;
+    let checkpoints = absolute.parent().filter(|parent| parent.ends_with("checkpoints"))?;
+    checkpoints.parent().filter(|run| run.join("manifest.json").exists()).map(Path::to_owned)
+}
+
+/// Whether a directory holds all weights of a model.
+pub fn has_weights(directory: &Path) -> bool {
+    ["model.safetensors", "model.safetensors.index.json"].iter().any(|name| directory.join(name).exists())
+}
+
 /// The base that an adapter or a run stands on: the one its manifest names, else its configuration.
 ///
 /// # Errors

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
-use super::super::folder;
 use crate::ask::Records;
 use crate::config::{ExportSettings, MergeBase};
 use crate::error::Hint;
@@ -17,10 +16,10 @@ use crate::prompt::{ChatFormat, FitError, HubTokenizer, PromptSet, fit};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
-use crate::qlora::directory::base_of;
+use crate::qlora::directory::{base_of, has_weights, run_of};
 use crate::qlora::merge::Merge;
 use crate::qlora::stream::Streamed;
-use crate::run::sha256_directory;
+use crate::run::{read_manifest, sha256_directory};
 
 const ADAPTER: &str = "adapter_config.json";
 const NAME_ONE: &str = "name a run of `reels train`, an adapter, or the Hugging Face directory of a model";
@@ -52,7 +51,7 @@ impl Source {
         let directory = &settings.directory;
         ensure!(directory.is_dir(), anyhow!("{} is not a directory", directory.display()).hint(NAME_ONE));
         let run = run_of(directory);
-        let manifest = run.as_deref().map(folder::manifest_json).transpose()?.flatten();
+        let manifest = run.as_deref().map(read_manifest).transpose()?.flatten();
         let is_adapter = directory.join(ADAPTER).exists();
         ensure!(
             is_adapter || directory.join("config.json").exists() && has_weights(directory),
@@ -232,21 +231,6 @@ impl Source {
         );
         Ok(Probes::new(probes))
     }
-}
-
-/// The run that a directory is, or that it is a checkpoint of.
-fn run_of(directory: &Path) -> Option<PathBuf> {
-    let absolute = std::fs::canonicalize(directory).ok()?;
-    let of_checkpoint = absolute.parent().filter(|parent| parent.ends_with("checkpoints")).and_then(Path::parent);
-    [Some(absolute.as_path()), of_checkpoint]
-        .into_iter()
-        .flatten()
-        .find(|folder| folder.join("manifest.json").exists())
-        .map(Path::to_owned)
-}
-
-fn has_weights(directory: &Path) -> bool {
-    ["model.safetensors", "model.safetensors.index.json"].iter().any(|name| directory.join(name).exists())
 }
 
 /// The licence that a model's card names.

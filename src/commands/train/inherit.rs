@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
 
-use super::super::folder;
 use crate::config::{TrainOverrides, TrainSettings};
 use crate::error::Hint;
 use crate::prompt::PromptSet;
-use crate::run::{machine, sha256_directory, sha256_file, timestamp};
+use crate::run::{machine, read_manifest, sha256_directory, sha256_file, timestamp};
 
 /// Flags that may differ when a run goes on: where it is, and what doesn't change the result. What is learned is
 /// compared by content.
@@ -25,7 +24,7 @@ pub struct Stored {
 impl Stored {
     pub fn read(output: Option<PathBuf>) -> Result<Stored> {
         let path = output.context("--resume needs --output").hint("name the run directory to go on in")?;
-        let manifest = folder::manifest_json(&path)?
+        let manifest = read_manifest(&path)?
             .with_context(|| format!("{} holds no run: it has no manifest.json", path.display()))
             .hint("start one without --resume")?;
         ensure!(
