@@ -27,7 +27,7 @@ impl Draft {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         delete_leftovers(target);
         let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}-{}-{}.part", host(), std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        name.push(format!(".{}-{}-{}.part", processes(), std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
         let path = target.with_file_name(name);
         // An earlier process of this number was killed.
         delete(&path);
@@ -81,16 +81,19 @@ impl Draft {
     }
 }
 
-/// The machine's name.
-fn host() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().replace(|char: char| !char.is_ascii_alphanumeric(), "_")
+/// Where process numbers mean the same: this start of this machine, and this container. Names of machines and of
+/// processes repeat, as where every container calls its first one 1.
+fn processes() -> String {
+    let start = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let container = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let digits = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+    format!("{:.12}{}", digits(&start), digits(&container.to_string_lossy()))
 }
 
-/// Deletes drafts of processes of this machine that are no more.
+/// Deletes drafts of processes that are no more.
 fn delete_leftovers(target: &Path) {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let start = format!("{}.{}-", target.file_name().unwrap_or_default().to_string_lossy(), host());
+    let start = format!("{}.{}-", target.file_name().unwrap_or_default().to_string_lossy(), processes());
     let is_gone = |name: &str| {
         let process = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".part")?.split('-').next());
         process.is_some_and(|process| Path::new("/proc/self").exists() && !Path::new("/proc").join(process).exists())
@@ -275,9 +278,10 @@ mod tests {
     fn what_killed_writers_left_is_deleted_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.gguf");
-        let draft = |host: &str, process: u32| format!("a.gguf.{host}-{process}-0.part");
+        let draft = |processes: &str, process: u32| format!("a.gguf.{processes}-{process}-0.part");
         // No process has a number as high.
-        let (left, alive, elsewhere) = (draft(&host(), 1 << 30), draft(&host(), 1), draft("elsewhere", 1 << 30));
+        let (left, alive, elsewhere) =
+            (draft(&processes(), 1 << 30), draft(&processes(), 1), draft("elsewhere", 1 << 30));
         for name in [&left, &alive, &elsewhere, "b.gguf.part"] {
             fs::write(folder.path().join(name), "half").unwrap();
         }

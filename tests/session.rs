@@ -140,7 +140,8 @@ struct Agreement {
 }
 
 impl Agreement {
-    /// Labels are equal but for near-ties.
+    /// Labels are equal but for near-ties. Log-probabilities of labels far from the answer move by more than the answer's:
+    /// activations are rounded to eight bits.
     fn take_in(&mut self, alone: &Outcome, found: &Outcome) {
         self.answers += 1;
         match (alone, found) {
@@ -224,7 +225,7 @@ fn random_work_is_answered_as_if_it_were_alone() {
         "{answers} answers and {cancelled} cancelled: log-probabilities of answers off by {of_answers:.4} at most, of any label by {of_all:.4}, of tokens of prompts by {of_tokens:.4}; {equal_texts} of {texts} texts equal"
     );
     assert!(answers + cancelled >= SEEDS as usize * JOBS_A_SEED && cancelled > 1000);
-    assert!(of_answers <= 0.02 && of_tokens <= 0.1, "{of_answers} {of_tokens}");
+    assert!(of_answers <= 0.02 && of_tokens <= 0.02, "{of_answers} {of_tokens}");
     assert!(equal_texts as f64 >= 0.95 * texts as f64, "{equal_texts} of {texts}");
 }
 

@@ -65,7 +65,8 @@ pub struct Manifest {
     #[serde(skip_serializing_if = "Value::is_null")]
     pub metrics: Value,
     /// Decision thresholds that were chosen on other data, by task.
-    pub thresholds: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Value>,
     /// What another version wrote.
     #[serde(flatten)]
     pub other: Map<String, Value>,

@@ -80,7 +80,7 @@ pub(super) fn score_into(
     drop(table);
     manifest.bootstrap = Some(Resampling { resamples: settings.score.bootstrap, seed: settings.score.seed });
     manifest.metrics = json!(settings.metrics);
-    manifest.thresholds = chosen;
+    manifest.thresholds = Some(chosen);
     write_json(&folder.join("scores.json"), &scores)?;
     finish_manifest(folder, &mut manifest)?;
     let result = ResultFiles::read(folder)?;
