@@ -107,7 +107,8 @@ impl<'a> Asker<'a> {
             let (prompt, cuts) = prompts[index].take().context("a task was asked for twice")?;
             let want = match (task.kind, self.label_mode) {
                 (TaskKind::Label, LabelMode::Score) => {
-                    Want::LabelScores(label_tokens(task, &prompt.text, chat, tokenizer)?)
+                    let labels = label_tokens(task, &prompt.text, chat, tokenizer);
+                    Want::LabelScores(labels.hint("use --label-mode generate")?)
                 }
                 _ => Want::Text(TextWant::of(task.max_tokens)),
             };
@@ -161,10 +162,7 @@ pub fn label_tokens(
     tokenizer: &dyn Tokenizer,
 ) -> Result<Vec<LabelTokens>> {
     let end = chat.end_token(tokenizer)?;
-    let label = |label: &String| {
-        let tokens = chat.answer_tokens(prompt, label, tokenizer).hint("use --label-mode generate")?;
-        Ok(LabelTokens { tokens, end })
-    };
+    let label = |label: &String| Ok(LabelTokens { tokens: chat.answer_tokens(prompt, label, tokenizer)?, end });
     task.labels.iter().map(label).collect()
 }
 

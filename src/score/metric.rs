@@ -17,7 +17,7 @@ pub struct MetricInfo {
     pub key: &'static str,
     /// As papers write it.
     pub name: &'static str,
-    /// Of the tasks that have it.
+    /// The kind of task that has it.
     pub kind: TaskKind,
     #[expect(missing_docs, reason = "the name says it")]
     pub direction: Direction,
