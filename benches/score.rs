@@ -58,7 +58,7 @@ fn main() {
     let table = Table::of(&data, &tasks).expect("rows");
     let scored = || {
         let metrics = MetricSettings { amounts: false, stems: false };
-        score(&table, &ScoreSettings { bootstrap, seed: 42 }, &metrics, &Thresholds::new())
+        score(&table, &ScoreSettings { bootstrap, seed: 42, interval: None }, &metrics, &Thresholds::new())
     };
     let seconds: Vec<f64> = (0..5)
         .map(|_| {

@@ -262,10 +262,11 @@ mod tests {
         let seed = ("seed", scoring.score.seed.to_string());
         let in_words = ["data", "prompts", "task", "width", "threads"];
         check("predict", &answering, &in_words);
-        check("eval", &[&answering[..], std::slice::from_ref(&bootstrap)].concat(), &in_words);
-        check("score", &[bootstrap.clone(), seed.clone()], &["data", "prompts"]);
-        check("compare", &[bootstrap.clone(), seed.clone()], &["discordance", "sd"]);
-        check("report", &[bootstrap, seed], &["format"]);
+        let evaluating = [&answering[..], std::slice::from_ref(&bootstrap)].concat();
+        check("eval", &evaluating, &[&in_words[..], &["interval"]].concat());
+        check("score", &[bootstrap.clone(), seed.clone()], &["data", "prompts", "interval"]);
+        check("compare", &[bootstrap.clone(), seed.clone()], &["discordance", "sd", "interval"]);
+        check("report", &[bootstrap, seed], &["format", "interval"]);
         check("prompt", &[], &["data", "prompts", "task", "id"]);
         check("doctor", &[], &["path"]);
 

@@ -72,6 +72,13 @@ pub struct TaskScores {
     pub signature: String,
 }
 
+impl ClassScores {
+    /// Whether so few rows or accounts have the label that its scores say little.
+    pub fn is_rare(&self) -> bool {
+        self.support > 0 && (self.support < 5 || self.clusters < 3)
+    }
+}
+
 /// A number never travels alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
@@ -84,15 +91,36 @@ pub struct Metric {
     /// Upper bound of the 95 % interval.
     #[serde(deserialize_with = "null_as_nan")]
     pub high: f64,
+    /// Why the interval is not shown; then both bounds are NaN.
+    #[serde(default)]
+    pub withheld: Option<String>,
     /// Rows it is computed over.
     pub n: usize,
     /// Resampling units: accounts when every scored row has one, else Reels.
     pub clusters: usize,
-    /// How the interval was made: `bca`, `wilson`, or `percentile: ` and why.
+    /// How the interval was made: `bootstrap-t`, `jackknife`, `wilson`, `bca`, `percentile`, or `none`.
     pub method: String,
+    /// A bootstrap interval, where the one above is made otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Bounds>,
     /// Why the value is what it is by convention, where the data don't define it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// A second interval of a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Lower bound.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub low: f64,
+    /// Upper bound.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub high: f64,
+    /// Why it is not shown; then both bounds are NaN.
+    pub withheld: Option<String>,
+    /// How it was made.
+    pub method: String,
 }
 
 /// NaN is `null` in JSON.
@@ -118,9 +146,11 @@ pub struct ReliabilityBin {
     pub confidence: f64,
     /// Share of right answers.
     pub accuracy: f64,
-    /// Lower bound of its 95 % interval.
+    /// Lower bound of its 95 % interval; NaN where that is withheld.
+    #[serde(deserialize_with = "null_as_nan")]
     pub low: f64,
     /// Upper bound of its 95 % interval.
+    #[serde(deserialize_with = "null_as_nan")]
     pub high: f64,
     #[expect(missing_docs, reason = "the name says it")]
     pub n: usize,
@@ -161,22 +191,14 @@ pub struct Sampling {
     pub design_effect: Option<f64>,
 }
 
-/// With fewer units than this, intervals come out too narrow.
-const FEW: usize = 40;
-
 impl Sampling {
     /// The unit as people write it.
     pub fn unit(&self) -> &str {
         if self.unit == "reel" { "Reel" } else { &self.unit }
     }
-
-    /// Whether intervals over so few units are to be trusted less.
-    pub fn too_few(&self) -> bool {
-        self.clusters < FEW
-    }
 }
 
-/// Precision and recall of one label, strict: an invalid answer is a wrong one.
+/// Precision, recall and F1 of one label, strict: an invalid answer is a wrong one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
     /// 0 where nothing was predicted as this label.
@@ -187,6 +209,21 @@ pub struct ClassScores {
     pub f1: f64,
     /// Rows whose reference is this label.
     pub support: usize,
+    /// Resampling units with such a row.
+    #[serde(default)]
+    pub clusters: usize,
+    #[expect(missing_docs, reason = "the name says it")]
+    #[serde(default)]
+    pub intervals: ClassIntervals,
+}
+
+/// Lower and upper bounds of the 95 % intervals of a label's scores; absent where an interval is withheld.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ClassIntervals {
+    pub precision: Option<[f64; 2]>,
+    pub recall: Option<[f64; 2]>,
+    pub f1: Option<[f64; 2]>,
 }
 
 /// Counts of reference label × answer.

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use reels::baseline::Baseline;
-use reels::config::{MetricSettings, Sampling, ScoreSettings};
+use reels::config::{IntervalMethod, MetricSettings, Sampling, ScoreSettings};
 use reels::generator::{Bounds, Event, Generator, Job, Outcome, Reads, TextWant, Want};
 use reels::prediction::Finish;
 use reels::reel::Reel;
 use reels::score::classification::{self, CountTable};
-use reels::score::interval::{bca, percentile, wilson};
+use reels::score::compare::{Run, compare};
+use reels::score::interval::{bca, jackknife, jackknife_error, quantile, wilson};
+use reels::score::metric::Range;
 use reels::score::rouge::{self, Mode, Scorer};
 use reels::score::significance::{holm, mcnemar};
 use reels::score::{Table, Thresholds, chrf, score};
-use reels::scores::Row;
+use reels::scores::{Row, TaskScores};
 use reels::task::parse_tasks;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -158,11 +160,11 @@ fn label_metrics_equal_scikit_learn() {
             let (value, expected) = (metric(&counts), case.metrics[key].unwrap_or(0.0));
             assert!((value - expected).abs() <= 1e-12, "case {index}: {key} is {value}, not {expected}");
         }
-        for (class, (precision, recall, f1, support)) in counts.classes().iter().zip(&case.classes) {
-            for (value, expected) in [(class.precision, precision), (class.recall, recall), (class.f1, f1)] {
+        for (label, (precision, recall, f1, support)) in case.classes.iter().enumerate() {
+            for (value, expected) in counts.of_label(label).into_iter().zip([precision, recall, f1]) {
                 assert!((value - expected).abs() <= 1e-12, "case {index}: {value}, not {expected}");
             }
-            assert_eq!(class.support, *support);
+            assert_eq!(counts.support[label], *support as u64);
         }
     }
 }
@@ -185,7 +187,7 @@ fn percentiles_equal_numpy() {
     for mut case in file.cases {
         case.values.sort_by(f64::total_cmp);
         for (q, expected) in case.q.iter().zip(&case.expected) {
-            assert_eq!(percentile(&case.values, q / 100.0), *expected, "{q} of {} values", case.values.len());
+            assert_eq!(quantile(&case.values, q / 100.0), *expected, "{q} of {} values", case.values.len());
         }
     }
 }
@@ -213,7 +215,7 @@ fn bca_of_own_resamples_equals_scipy_within_monte_carlo_error() {
             ..row("t", index, String::new(), String::new())
         };
         let rows: Vec<Row> = data.iter().enumerate().map(row).collect();
-        let settings = ScoreSettings { bootstrap: 50_000, seed: 42 };
+        let settings = ScoreSettings { bootstrap: 50_000, seed: 42, interval: Some(IntervalMethod::Bca) };
         let scores = score(&Table::of(&rows, &tasks).unwrap(), &settings, &METRICS, &Thresholds::new());
         let metric = &scores.tasks["t"].metrics["rougeL"];
         assert_eq!(metric.method, "bca");
@@ -324,7 +326,7 @@ fn metrics_of_probabilities_equal_scikit_learn() {
         };
         let rows: Vec<Row> = case.truth.iter().enumerate().map(row).collect();
         let tasks = parse_tasks(&tasks, "tasks.toml").unwrap();
-        let settings = ScoreSettings { bootstrap: 100, seed: 1 };
+        let settings = ScoreSettings { bootstrap: 100, seed: 1, interval: None };
         let scores = score(&Table::of(&rows, &tasks).unwrap(), &settings, &METRICS, &Thresholds::new());
         for (key, expected) in [
             ("log_loss", Some(case.log_loss)),
@@ -340,5 +342,135 @@ fn metrics_of_probabilities_equal_scikit_learn() {
                 None => assert!(value.is_none_or(f64::is_nan), "case {index}: {key} {value:?}"),
             }
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct IntervalsFile {
+    cases: Vec<IntervalsCase>,
+    means: Vec<ClusteredMean>,
+    takahashi: Vec<Takahashi>,
+    flips: Vec<Flips>,
+}
+
+#[derive(Deserialize)]
+struct IntervalsCase {
+    labels: usize,
+    /// Cluster, reference and answer.
+    rows: Vec<(u32, usize, usize)>,
+    expected: BTreeMap<String, [f64; 2]>,
+}
+
+#[derive(Deserialize)]
+struct ClusteredMean {
+    /// Rows of a cluster.
+    size: usize,
+    data: Vec<f64>,
+    error: f64,
+    expected: [f64; 2],
+}
+
+#[derive(Deserialize)]
+struct Takahashi {
+    /// Reference and answer.
+    rows: Vec<(usize, usize)>,
+    value: f64,
+    error: f64,
+}
+
+#[derive(Deserialize)]
+struct Flips {
+    /// Two rows a cluster.
+    first: Vec<f64>,
+    second: Vec<f64>,
+    p: f64,
+}
+
+const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 1000, seed: 42, interval: None };
+
+fn label_scores(labels: usize, rows: &[Row]) -> TaskScores {
+    let names: Vec<String> = (0..labels).map(|label| label.to_string()).collect();
+    let text = format!("[task.t]\nkind = \"label\"\ntemplate = \"t\"\nmax_tokens = 9\nlabels = {names:?}\n");
+    let tasks = parse_tasks(&text, "tasks.toml").unwrap();
+    let scores = score(&Table::of(rows, &tasks).unwrap(), &SETTINGS, &METRICS, &Thresholds::new());
+    scores.tasks["t"].clone()
+}
+
+fn label_row(index: usize, account: Option<String>, reference: usize, answer: usize) -> Row {
+    let metrics = [("correct".to_owned(), f64::from(u8::from(reference == answer)))].into();
+    Row { account, metrics, ..row("t", index, reference.to_string(), answer.to_string()) }
+}
+
+#[test]
+fn jackknife_intervals_are_those_of_scikit_learns_values() {
+    let file: IntervalsFile = read("intervals.json");
+    for case in file.cases {
+        let of = |(index, (cluster, reference, answer)): (usize, &(u32, usize, usize))| {
+            label_row(index, Some(format!("a{cluster}")), *reference, *answer)
+        };
+        let scores = label_scores(case.labels, &case.rows.iter().enumerate().map(of).collect::<Vec<_>>());
+        for (key, expected) in case.expected {
+            let metric = &scores.metrics[&key];
+            assert_eq!(metric.method, "jackknife");
+            for (bound, expected) in [metric.low, metric.high].into_iter().zip(expected) {
+                assert!((bound - expected).abs() < 1e-9, "{key}: {bound}, not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_error_of_a_clustered_mean_is_that_of_statsmodels() {
+    let file: IntervalsFile = read("intervals.json");
+    for ClusteredMean { size, data, error, expected } in file.means {
+        let sum: f64 = data.iter().sum();
+        let n = data.len() as f64;
+        let left_out: Vec<f64> =
+            data.chunks(size).map(|rows| (sum - rows.iter().sum::<f64>()) / (n - size as f64)).collect();
+        let sizes = vec![size as f64; left_out.len()];
+        assert!((jackknife_error(&left_out, &sizes) - error).abs() < 1e-12);
+        let interval = jackknife(sum / n, &left_out, &sizes, Range::Open);
+        for (bound, expected) in [interval.low, interval.high].into_iter().zip(expected) {
+            assert!((bound - expected).abs() < 1e-9, "{bound}, not {expected}");
+        }
+    }
+}
+
+/// The delta method's error is the jackknife's but for terms of higher order.
+#[test]
+fn the_error_of_macro_f1_is_takahashis_where_rows_are_independent() {
+    let file: IntervalsFile = read("intervals.json");
+    for Takahashi { rows, value, error } in file.takahashi {
+        let of = |(index, (reference, answer)): (usize, &(usize, usize))| label_row(index, None, *reference, *answer);
+        let scores = label_scores(5, &rows.iter().enumerate().map(of).collect::<Vec<_>>());
+        let metric = &scores.metrics["macro_f1"];
+        assert!((metric.value - value).abs() < 1e-12);
+        let logit = |x: f64| (x / (1.0 - x)).ln();
+        // 1.96 or a little more standard errors to each side, on the logit scale.
+        let own = (logit(metric.high) - logit(metric.low)) / 2.0 / 1.96 * value * (1.0 - value);
+        let tolerance = 10.0 / rows.len() as f64;
+        assert!((own / error - 1.0).abs() < tolerance, "{own}, not {error}");
+    }
+}
+
+#[test]
+fn sign_flips_of_few_accounts_are_all_there_are() {
+    let file: IntervalsFile = read("intervals.json");
+    let text = "[task.t]\nkind = \"text\"\ntemplate = \"t\"\nmax_tokens = 9\n";
+    let tasks = parse_tasks(text, "tasks.toml").unwrap();
+    for Flips { first, second, p } in file.flips {
+        let run = |name: &str, values: &[f64]| {
+            let of = |(index, value): (usize, &f64)| Row {
+                account: Some(format!("a{}", index / 2)),
+                metrics: [("rougeL".to_owned(), *value)].into(),
+                ..row("t", index, String::new(), String::new())
+            };
+            let rows: Vec<Row> = values.iter().enumerate().map(of).collect();
+            Run { name: name.into(), table: Table::of(&rows, &tasks).unwrap() }
+        };
+        let compared = compare(&[run("a", &first), run("b", &second)], &SETTINGS).unwrap();
+        let difference = &compared.tasks["t"].metrics["rougeL"].differences[0];
+        assert!((difference.p.unwrap() - p).abs() < 1e-12, "{:?}, not {p}", difference.p);
+        assert_eq!(difference.smallest_p, Some(2.0 / f64::from(1 << (first.len() / 2))));
     }
 }

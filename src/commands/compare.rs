@@ -16,7 +16,7 @@ use crate::publish::{write_bytes, write_json};
 use crate::report::{self, RunDifference};
 use crate::score::Table;
 use crate::score::compare::{Run, compare};
-use crate::score::significance::{smallest_accuracy_difference, smallest_difference};
+use crate::score::significance::{mcnemar_power, smallest_accuracy_difference, smallest_difference};
 
 pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
     if args.plan {
@@ -115,17 +115,21 @@ fn plan(args: &CompareArgs) -> Result<Code> {
             anyhow!("--discordance {discordance} is not above 0 and at most 1")
                 .hint("it is the share of rows that one run alone gets right")
         );
-        let least = smallest_accuracy_difference(rows, discordance);
-        println!(
-            "  accuracy: {} where the runs disagree in correctness on {:.0} % of rows",
-            points(least),
-            100.0 * discordance
-        );
+        let where_they_do = format!("where the runs disagree in correctness on {} % of rows", 100.0 * discordance);
+        match smallest_accuracy_difference(rows as u64, discordance) {
+            Some(least) => println!("  accuracy: {} {where_they_do}", points(least)),
+            None => println!(
+                "  accuracy: nothing for sure {where_they_do}: at most {} can differ, which is shown {:.0} times of 100",
+                points(discordance),
+                100.0 * mcnemar_power(rows as u64, discordance, discordance)
+            ),
+        }
     }
     let spreads = args.sd.map_or(vec![0.05, 0.1, 0.15], |sd| vec![sd]);
     for sd in spreads {
         ensure!(sd > 0.0 && sd <= 1.0, "--sd {sd} is not above 0 and at most 1");
-        let least = smallest_difference(sd / (rows as f64).sqrt());
+        ensure!(rows > 1, anyhow!("--rows 1 shows nothing about ROUGE").hint("differences take two rows or more"));
+        let least = smallest_difference(sd / (rows as f64).sqrt(), rows as f64 - 1.0);
         println!("  ROUGE: {} where the differences of rows have a standard deviation of {sd}", points(least));
     }
     println!(

@@ -14,7 +14,7 @@ use crate::lines::Lines;
 use crate::reel::each_reel;
 use crate::score::metric::{Direction, direction};
 use crate::score::{self, Table, Thresholds};
-use crate::scores::Scores;
+use crate::scores::{Metric, Scores};
 use crate::task::Task;
 
 /// Refuses thresholds that no score can be compared with, before anything is computed.
@@ -116,18 +116,67 @@ pub(super) fn judge(thresholds: &[Threshold], scores: &Scores) -> Code {
     let mut worst = Code::Done;
     for Threshold { task, metric: key, least } in thresholds {
         let metric = scores.tasks.get(task).and_then(|scores| scores.metrics.get(key));
-        let bounds = metric.map_or("no value".to_owned(), |metric| {
-            format!("{:.3}, 95 % interval {:.3} to {:.3}", metric.value, metric.low, metric.high)
-        });
-        let (code, word) = match metric {
-            Some(metric) if metric.low >= *least => (Code::Done, "reached"),
-            Some(metric) if metric.high < *least => (Code::Missed, "missed"),
-            _ => (Code::Undecided, "can't be decided by this data"),
-        };
-        eprintln!("{task}.{key} of at least {least}: {word} ({bounds})");
+        let (code, verdict) = verdict(*least, metric);
+        eprintln!("{task}.{key} of at least {least}: {verdict}");
         if worst == Code::Done || code == Code::Missed {
             worst = code;
         }
     }
     worst
+}
+
+/// Without an interval nothing is decided.
+fn verdict(least: f64, metric: Option<&Metric>) -> (Code, String) {
+    let undecided = (Code::Undecided, "can't be decided by this data");
+    let ((code, word), bounds) = match metric {
+        None => (undecided, "no value".to_owned()),
+        Some(Metric { value, withheld: Some(why), .. }) => {
+            (undecided, format!("{value:.3}, the 95 % interval is withheld: {why}"))
+        }
+        Some(Metric { value, low, high, .. }) => {
+            let verdict = match () {
+                () if *low >= least => (Code::Done, "reached"),
+                () if *high < least => (Code::Missed, "missed"),
+                () => undecided,
+            };
+            (verdict, format!("{value:.3}, 95 % interval {low:.3} to {high:.3}"))
+        }
+    };
+    (code, format!("{word} ({bounds})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_withheld_interval_decides_nothing() {
+        let metric = |[low, high]: [f64; 2], withheld: Option<&str>| Metric {
+            value: 0.7,
+            low,
+            high,
+            withheld: withheld.map(str::to_owned),
+            n: 60,
+            clusters: 20,
+            method: "jackknife".into(),
+            bootstrap: None,
+            note: None,
+        };
+        let shown = metric([0.6, 0.8], None);
+        for (least, code, word) in [
+            (0.5, Code::Done, "reached ("),
+            (0.9, Code::Missed, "missed ("),
+            (0.7, Code::Undecided, "can't be decided"),
+        ] {
+            let (judged, told) = verdict(least, Some(&shown));
+            assert!(judged == code && told.starts_with(word) && told.contains("0.600 to 0.800"), "{told}");
+        }
+        for least in [0.1, 0.9] {
+            let (code, told) = verdict(least, Some(&metric([f64::NAN; 2], Some("1 of 2 labels don’t occur: a"))));
+            assert!(code == Code::Undecided);
+            let expected =
+                "can't be decided by this data (0.700, the 95 % interval is withheld: 1 of 2 labels don’t occur: a)";
+            assert_eq!(told, expected);
+        }
+    }
 }

@@ -33,6 +33,9 @@ pub struct ScoringOverrides {
     /// Resamples behind each interval [default: 10000]
     #[arg(long, env = "REELS_BOOTSTRAP", value_name = "N", help_heading = "Statistics")]
     pub bootstrap: Option<usize>,
+    /// How intervals are made [default: by the kind of metric, as the signature says]
+    #[arg(long, env = "REELS_INTERVAL", value_name = "METHOD", help_heading = "Statistics")]
+    pub interval: Option<IntervalMethod>,
     /// Take Rp1.500.000 and 1,5 juta for the same word in the metrics with _id
     #[arg(long, env = "REELS_AMOUNTS", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Statistics")]
     pub amounts: Option<bool>,
@@ -117,6 +120,9 @@ pub struct ResamplingOverrides {
     /// Seed of the resampling [default: 42]
     #[arg(long, env = "REELS_SEED", value_name = "N")]
     pub seed: Option<u64>,
+    /// How intervals are made [default: by the kind of metric, as the signature says]
+    #[arg(long, env = "REELS_INTERVAL", value_name = "METHOD")]
+    pub interval: Option<IntervalMethod>,
 }
 
 /// What a report is written as.
@@ -148,6 +154,22 @@ pub struct ScoreSettings {
     pub bootstrap: usize,
     /// Seed of the resampling.
     pub seed: u64,
+    /// How intervals are made; `None` is by the kind of metric.
+    pub interval: Option<IntervalMethod>,
+}
+
+/// How intervals are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntervalMethod {
+    /// Bias-corrected and accelerated bootstrap
+    Bca,
+    /// Quantiles of the resamples
+    Percentile,
+    /// Symmetric studentised bootstrap
+    BootstrapT,
+    /// One account (or Reel) left out at a time, Student's t
+    Jackknife,
 }
 
 /// What counts as the same word.
@@ -245,7 +267,7 @@ impl EvalOverrides {
 impl ScoringOverrides {
     fn resolve(self, seed: Option<u64>) -> Result<ScoringSettings> {
         Ok(ScoringSettings {
-            score: score_settings(self.bootstrap, seed)?,
+            score: score_settings(self.bootstrap, seed, self.interval)?,
             metrics: MetricSettings { amounts: self.amounts.unwrap_or(false), stems: self.stem.unwrap_or(false) },
             threshold_from: self.threshold_from,
             fail_under: self.fail_under.unwrap_or_default().iter().map(|text| text.parse()).collect::<Result<_>>()?,
@@ -298,12 +320,16 @@ impl ReportOverrides {
 
 impl ResamplingOverrides {
     fn resolve(self) -> Result<ScoreSettings> {
-        score_settings(self.bootstrap, self.seed)
+        score_settings(self.bootstrap, self.seed, self.interval)
     }
 }
 
-fn score_settings(bootstrap: Option<usize>, seed: Option<u64>) -> Result<ScoreSettings> {
+fn score_settings(
+    bootstrap: Option<usize>,
+    seed: Option<u64>,
+    interval: Option<IntervalMethod>,
+) -> Result<ScoreSettings> {
     let bootstrap = bootstrap.unwrap_or(DEFAULT_BOOTSTRAP);
     ensure!((100..=1_000_000).contains(&bootstrap), "--bootstrap {bootstrap} is not between 100 and 1000000");
-    Ok(ScoreSettings { bootstrap, seed: seed.unwrap_or(DEFAULT_SEED) })
+    Ok(ScoreSettings { bootstrap, seed: seed.unwrap_or(DEFAULT_SEED), interval })
 }

@@ -6,7 +6,9 @@ use super::RunDifference;
 use super::metrics::{self, counted, decimal};
 use super::table::empty;
 use crate::score::compare::{Comparison, MetricComparison, MetricDifference, TaskComparison, Verdict};
-use crate::score::metric::{Direction, direction};
+use crate::score::metric::{Direction, direction, main_metric};
+use crate::score::significance::LEVEL;
+use crate::task::TaskKind;
 
 /// For each task what the main metric says in a sentence, then all metrics; `differing` is what else differs between the
 /// runs.
@@ -20,8 +22,7 @@ pub fn comparison(comparison: &Comparison, differing: &[RunDifference]) -> Strin
     for (name, task) in &comparison.tasks {
         let sampling = &task.sampling;
         let units = counted(sampling.clusters, sampling.unit());
-        let few = if sampling.too_few() { "; too few to trust intervals, which come out too narrow" } else { "" };
-        parts.push(format!("{name}: {}, resampled by {} ({units}{few})", counted(task.n, "row"), sampling.unit()));
+        parts.push(format!("{name}: {}, of {units}", counted(task.n, "row")));
         parts.push(sentences(comparison, task).join("\n"));
         parts.push(table(comparison, task).trim_fmt());
     }
@@ -48,34 +49,61 @@ fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
         .differences
         .iter()
         .zip(&comparison.runs[1..])
-        .map(|(difference, run)| sentence(difference, run, &comparison.runs[0], &task.main))
+        .map(|(difference, run)| sentence(difference, run, &comparison.runs[0], task))
         .collect();
+    let kind = if task.flips.is_empty() { TaskKind::Text } else { TaskKind::Label };
+    lines.extend(task.main_instead.as_ref().map(|why| {
+        let [of_kind, instead] = [main_metric(kind).key, &task.main].map(metrics::name);
+        format!("Judged by {instead}, as no interval of {of_kind} holds: {why}.")
+    }));
     if comparison.runs.len() > 2 {
         lines.push(best(comparison, metric, &task.main));
     }
     lines
 }
 
-fn sentence(difference: &MetricDifference, run: &str, baseline: &str, metric: &str) -> String {
-    let MetricDifference { value, low, high, smallest_shown, .. } = difference;
-    let metric = metrics::name(metric);
-    let bounds = format!("{} in {metric}, 95\u{a0}% interval {} to {}", signed(*value), signed(*low), signed(*high));
+fn sentence(difference: &MetricDifference, run: &str, baseline: &str, task: &TaskComparison) -> String {
+    let MetricDifference { value, low, high, smallest_shown, withheld, .. } = difference;
+    let metric = metrics::name(&task.main);
+    let bounds = match withheld {
+        Some(why) => format!("{} in {metric}, without an interval: {why}", signed(*value)),
+        None => format!("{} in {metric}, 95\u{a0}% interval {} to {}", signed(*value), signed(*low), signed(*high)),
+    };
     match difference.verdict {
         Verdict::Better => format!("{run} is better than {baseline}: {bounds}."),
         Verdict::Worse => format!("{run} is worse than {baseline}: {bounds}."),
-        _ if *low == *high => format!("{run} and {baseline} have the same {metric}, whatever rows are drawn."),
-        _ => {
-            let shown = decimal(*smallest_shown);
-            let but = match difference.p_adjusted {
-                Some(p) if *low > 0.0 || *high < 0.0 => {
-                    format!(" The interval leaves out 0, but the adjusted test doesn’t reject (p = {}).", p_value(p))
-                }
-                _ => String::new(),
-            };
-            format!(
-                "No difference shown between {run} and {baseline}: {bounds}.{but} This data could have shown {shown} (4 times out of 5)."
-            )
+        _ if *value == 0.0 && difference.smallest_p == Some(1.0) => {
+            format!("{run} and {baseline} have the same {metric}, row for row.")
         }
+        _ => match difference.smallest_p {
+            Some(smallest) if smallest >= LEVEL => format!(
+                "This data can’t tell {run} from {baseline}, however far apart they are: {bounds}. They differ in too few places; the smallest p that the test can give is {}.",
+                p_value(smallest)
+            ),
+            _ => {
+                let shown = decimal(*smallest_shown);
+                let but = match difference.p_adjusted {
+                    Some(p) if *low > 0.0 || *high < 0.0 => {
+                        format!(
+                            " The interval leaves out 0, but the adjusted test doesn’t reject (p = {}).",
+                            p_value(p)
+                        )
+                    }
+                    _ => String::new(),
+                };
+                format!(
+                    "No difference shown between {run} and {baseline}: {bounds}.{but} This data could have shown {shown} (4 times out of 5)."
+                )
+            }
+        },
+    }
+}
+
+/// The interval of a difference as a table has it.
+pub(super) fn interval(difference: &MetricDifference) -> String {
+    match difference.withheld {
+        Some(_) => "withheld".into(),
+        None => format!("{} – {}", signed(difference.low), signed(difference.high)),
     }
 }
 
@@ -106,7 +134,7 @@ fn table(comparison: &Comparison, task: &TaskComparison) -> Table {
                 None => cells.extend(vec![String::new(); 4]),
                 Some(difference) => cells.extend([
                     signed(difference.value),
-                    format!("{} – {}", signed(difference.low), signed(difference.high)),
+                    interval(difference),
                     difference.p_adjusted.map_or("–".to_owned(), p_value),
                     word(difference.verdict).to_owned(),
                 ]),

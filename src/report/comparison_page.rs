@@ -4,7 +4,7 @@ use anyhow::Result;
 use minijinja::value::Value;
 use serde::Serialize;
 
-use super::comparison::{p_value, signed, verdicts, word};
+use super::comparison::{interval, p_value, signed, verdicts, word};
 use super::page::{css, render};
 use super::prose::comparison_methods;
 use super::svg::Figure;
@@ -87,7 +87,6 @@ pub fn comparison_html(comparison: &Comparison, differing: &[RunDifference]) -> 
 
 fn compared_task<'a>(name: &'a str, task: &'a TaskComparison, runs: &'a [String]) -> ComparedTask<'a> {
     let sampling = &task.sampling;
-    let few = if sampling.too_few() { " With under 40 of them intervals come out too narrow." } else { "" };
     let flips = task.flips.iter().zip(&runs[1..]).filter(|(flips, _)| flips.gained + flips.lost > 0);
     let view = |(flips, run): (&'a Flips, &'a String)| {
         let of = |reels: &'a [String], index: usize| reels.get(index).map_or("", String::as_str);
@@ -102,9 +101,8 @@ fn compared_task<'a>(name: &'a str, task: &'a TaskComparison, runs: &'a [String]
     ComparedTask {
         name,
         sample: format!(
-            "{} in every run, resampled by {} ({}).{few}",
+            "{} in every run, of {}.",
             metrics::counted(task.n, "row"),
-            sampling.unit(),
             metrics::counted(sampling.clusters, sampling.unit())
         ),
         left_out: &task.left_out,
@@ -122,7 +120,7 @@ fn compared_metric<'a>(key: &'a str, metric: &MetricComparison, runs: &'a [Strin
             is_best: metric.best.contains(&index) && direction(key) != Direction::Neither,
             value: metrics::decimal(metric.values[index]),
             difference: of(&|difference| signed(difference.value)),
-            interval: of(&|difference| format!("{} – {}", signed(difference.low), signed(difference.high))),
+            interval: of(&interval),
             p: of(&|difference| difference.p_adjusted.map_or("–".to_owned(), p_value)),
             verdict: difference.map_or("baseline", |difference| word(difference.verdict)),
         }

@@ -1,7 +1,8 @@
 //! The charts of a result and of a comparison, each with what it shows in a sentence.
 
-use super::comparison::signed;
-use super::metrics::{self, count, counted, decimal, percent};
+use super::comparison::{interval, signed};
+use super::intervals;
+use super::metrics::{self, count, counted, decimal, in_words, percent};
 use super::svg::{Curve, DataTable, Figure, Group, Mark, curve, forest};
 use crate::score::compare::Comparison;
 use crate::score::metric::{Direction, direction};
@@ -14,7 +15,7 @@ pub fn all_metrics(scores: &Scores) -> Option<Figure> {
         .tasks
         .iter()
         .map(|(task, scores)| {
-            let metrics = metrics::ordered(&scores.metrics);
+            let metrics = intervals::distinct(scores);
             (task.as_str(), metrics.into_iter().filter(|(key, metric)| is_drawn(key, metric)).collect())
         })
         .collect();
@@ -35,16 +36,29 @@ pub fn all_metrics(scores: &Scores) -> Option<Figure> {
     Some(Figure {
         heading: "How certain the scores are.".into(),
         finding,
-        key: "A square is the value, its line the 95\u{a0}% interval; further right is better.".into(),
+        key: format!(
+            "A square is the value, its line the 95\u{a0}% interval; further right is better.{}",
+            bare(&groups, " The table says why.")
+        ),
         svg,
         table: None,
     })
 }
 
+/// What an empty square means, where there is one.
+fn bare(groups: &[Group], why: &str) -> String {
+    let has_bare = groups.iter().flat_map(|group| &group.marks).any(|mark| mark.is_bare() && mark.value.is_finite());
+    if has_bare {
+        format!(" An empty square without a line is a value whose interval is withheld.{why}")
+    } else {
+        String::new()
+    }
+}
+
 fn is_drawn(key: &str, metric: &Metric) -> bool {
     let on_scale = |value: f64| (-1.0..=1.0).contains(&value);
-    let values = [metric.low, metric.value, metric.high];
-    direction(key) == Direction::Higher && values.into_iter().all(on_scale)
+    let fits = |bound: f64| bound.is_nan() || on_scale(bound);
+    direction(key) == Direction::Higher && on_scale(metric.value) && fits(metric.low) && fits(metric.high)
 }
 
 fn mark(label: &str, metric: &Metric) -> Mark {
@@ -56,6 +70,7 @@ fn certainty(drawn: &[(&str, Vec<(&str, &Metric)>)]) -> String {
     let width = |metric: &Metric| metric.high - metric.low;
     let all =
         || drawn.iter().flat_map(|(task, metrics)| metrics.iter().map(move |(key, metric)| (*task, *key, *metric)));
+    let all = || all().filter(|(.., metric)| !width(metric).is_nan());
     let widest = all().max_by(|a, b| width(a.2).total_cmp(&width(b.2)));
     let narrowest = all().min_by(|a, b| width(a.2).total_cmp(&width(b.2)));
     let describe = |(task, key, metric): (&str, &str, &Metric)| {
@@ -66,7 +81,7 @@ fn certainty(drawn: &[(&str, Vec<(&str, &Metric)>)]) -> String {
             format!("Least certain is {}; most certain is {}.", describe(widest), describe(narrowest))
         }
         (Some(only), _) => format!("{}.", describe(only)),
-        _ => String::new(),
+        _ => "All intervals are withheld.".into(),
     }
 }
 
@@ -80,18 +95,28 @@ pub fn reliability(name: &str, scores: &TaskScores) -> Option<Figure> {
     let mean = |of: fn(&crate::scores::ReliabilityBin) -> f64| {
         bins.iter().map(|bin| of(bin) * bin.n as f64).sum::<f64>() / n as f64
     };
-    let (confidence, accuracy) = (mean(|bin| bin.confidence), mean(|bin| bin.accuracy));
-    let ece = scores.metrics.get("ece");
-    let word = match ece {
-        Some(ece) if ece.high < 0.05 => "well calibrated",
-        _ if confidence > accuracy => "too sure of itself",
-        _ => "less sure than it could be",
+    let (confidence, right) = (mean(|bin| bin.confidence), mean(|bin| bin.accuracy));
+    // Where a threshold decides, the accuracy is that of other answers.
+    let accuracy = scores.metrics.get("accuracy").filter(|accuracy| (accuracy.value - right).abs() < 1e-6);
+    let bounds = accuracy.and_then(|accuracy| metrics::bounds(accuracy.low, accuracy.high).map(|_| accuracy));
+    let word = match bounds {
+        None => "whether that is more than chance, the data can’t tell",
+        Some(bounds) if confidence > bounds.high => "it is too sure of itself",
+        Some(bounds) if confidence < bounds.low => "it is less sure than it could be",
+        Some(_) => "it is not shown to be too sure or too unsure",
     };
-    let bounds = ece.map_or(String::new(), |ece| format!(" (ECE {}, {})", decimal(ece.value), metrics::interval(ece)));
+    let interval = accuracy.map_or(String::new(), |accuracy| format!(" ({})", in_words(accuracy)));
+    let ece = scores.metrics.get("ece").map_or(String::new(), |ece| {
+        format!(
+            " The ECE is {} ({}); some of that is chance, which makes it too large.",
+            decimal(ece.value),
+            in_words(ece)
+        )
+    });
     let finding = format!(
-        "The model is {word}: its mean confidence is {}, and {} of its answers are right{bounds}.",
+        "The model’s mean confidence is {}, and {} of its answers are right{interval}: {word}.{ece}",
         percent(confidence),
-        percent(accuracy)
+        percent(right)
     );
     let svg = curve(
         &format!("Reliability of {name}"),
@@ -107,17 +132,12 @@ pub fn reliability(name: &str, scores: &TaskScores) -> Option<Figure> {
         },
     );
     let row = |bin: &crate::scores::ReliabilityBin| {
-        vec![
-            decimal(bin.confidence),
-            decimal(bin.accuracy),
-            format!("{} – {}", decimal(bin.low), decimal(bin.high)),
-            count(bin.n),
-        ]
+        vec![decimal(bin.confidence), decimal(bin.accuracy), metrics::range(bin.low, bin.high), count(bin.n)]
     };
     Some(Figure {
         heading: "Reliability.".into(),
         finding,
-        key: "A point is a tenth of the answers, by confidence, with a 95\u{a0}% interval; points on the dashed line would be perfect.".into(),
+        key: "A point is a tenth of the answers, by confidence, with its 95\u{a0}% interval where one holds; points on the dashed line would be perfect.".into(),
         svg,
         table: Some(DataTable::new(&["Confidence", "Right", "95 % interval", "n"], bins.iter().map(row).collect())),
     })
@@ -129,9 +149,8 @@ pub fn precision_recall(name: &str, scores: &TaskScores, task: Option<&Task>) ->
     let positive = task?.positive.as_ref()?;
     let share = points.last()?.precision;
     let area = scores.metrics.get("average_precision");
-    let area = area.map_or(String::new(), |area| {
-        format!("Average precision is {} ({}); ", decimal(area.value), metrics::interval(area))
-    });
+    let area = area
+        .map_or(String::new(), |area| format!("Average precision is {} ({}); ", decimal(area.value), in_words(area)));
     let at_half = points.iter().rev().find(|point| point.recall <= 0.8).unwrap_or(points.last()?);
     let finding = format!(
         "{area}answering “{positive}” at random would make {}. At a recall of {} precision is {}.",
@@ -171,7 +190,6 @@ pub fn precision_recall(name: &str, scores: &TaskScores, task: Option<&Task>) ->
 /// Where a run is good and where it isn't.
 pub fn slices(name: &str, scores: &TaskScores) -> Option<Figure> {
     let slices = scores.slices.as_ref()?;
-    let known = |metric: &&Metric| metric.low.is_finite() && metric.high.is_finite();
     let all =
         || slices.by.iter().flat_map(|(by, groups)| groups.iter().map(move |(group, metric)| (by, group, metric)));
     let groups: Vec<Group> = slices
@@ -179,21 +197,18 @@ pub fn slices(name: &str, scores: &TaskScores) -> Option<Figure> {
         .iter()
         .map(|(by, groups)| Group {
             heading: format!("by {by}"),
-            marks: groups
-                .iter()
-                .filter(|(_, metric)| known(metric))
-                .map(|(group, metric)| mark(group, metric))
-                .collect(),
+            marks: groups.iter().map(|(group, metric)| mark(group, metric)).collect(),
         })
         .collect();
     // A group of which the interval leaves out the value of the whole.
     let simple = scores.metrics.get(&slices.metric)?.value;
     let apart: Vec<String> = all()
-        .filter(|(.., metric)| known(metric) && (metric.high < simple || metric.low > simple))
+        .filter(|(.., metric)| metric.high < simple || metric.low > simple)
         .map(|(by, group, metric)| format!("{by} “{group}” ({}, n = {})", decimal(metric.value), count(metric.n)))
         .collect();
     let metric = metrics::name(&slices.metric);
     let finding = match &apart[..] {
+        [] if all().all(|(.., metric)| metric.withheld.is_some()) => "No group has an interval.".into(),
         [] => format!("No group’s interval leaves out the {metric} of the whole, {}.", decimal(simple)),
         _ => {
             let more = if apart.len() > 4 { format!(" and {} more", apart.len() - 4) } else { String::new() };
@@ -214,7 +229,10 @@ pub fn slices(name: &str, scores: &TaskScores) -> Option<Figure> {
     Some(Figure {
         heading: format!("{metric} by group."),
         finding,
-        key: "Groups are looked at one by one, unadjusted: of twenty, one is apart by chance. Accounts are the largest ones.".into(),
+        key: format!(
+            "Groups are looked at one by one, unadjusted: of twenty, one is apart by chance. Accounts are the largest ones.{}",
+            bare(&groups, " Too few accounts are behind it, or all are alike.")
+        ),
         svg,
         table: Some(DataTable::new(&["By", "Group", metric, "95 % interval", "n", "Units"], all().map(row).collect())),
     })
@@ -275,7 +293,7 @@ pub fn differences(comparison: &Comparison) -> Option<Figure> {
                     run.clone(),
                     label.to_owned(),
                     signed(difference.value),
-                    format!("{} – {}", signed(difference.low), signed(difference.high)),
+                    interval(difference),
                 ]);
             }
             let marks = pairs()
@@ -314,7 +332,10 @@ mod tests {
         let figure = all_metrics(&scores).unwrap();
         let svg = figure.svg.to_string();
         assert!(svg.contains("ROUGE-1<") && !svg.contains("density") && !svg.contains("Invalid rate"));
-        assert!(figure.finding.starts_with("Least certain is"));
+        assert!(figure.finding.starts_with("Least certain is") && !figure.key.contains("withheld"));
+        fixture::withhold(&mut scores);
+        let figure = all_metrics(&scores).unwrap();
+        assert!(figure.svg.to_string().contains("value bare") && figure.key.contains("interval is withheld"));
         assert!(all_metrics(&Scores { v: 1, tasks: indexmap::IndexMap::new() }).is_none());
     }
 
@@ -332,7 +353,16 @@ mod tests {
         let reliability = reliability("category", &scores).unwrap();
         assert_eq!(
             reliability.finding,
-            "The model is too sure of itself: its mean confidence is 75\u{a0}%, and 60\u{a0}% of its answers are right."
+            "The model’s mean confidence is 75\u{a0}%, and 60\u{a0}% of its answers are right: whether that is more than chance, \
+             the data can’t tell."
+        );
+        let accuracy = Metric { value: 0.6, low: 0.5, high: 0.7, ..scores.metrics["accuracy"].clone() };
+        let ece = Metric { value: 0.15, low: f64::NAN, high: f64::NAN, ..accuracy.clone() };
+        scores.metrics.extend([("accuracy".to_owned(), accuracy), ("ece".to_owned(), ece)]);
+        let finding = super::reliability("category", &scores).unwrap().finding;
+        assert!(
+            finding.contains("(95\u{a0}% interval 0.500 – 0.700): it is too sure of itself. The ECE is 0.150 (95\u{a0}% interval withheld);"),
+            "{finding}"
         );
         let mut task = fixture::tasks()[1].clone();
         assert!(precision_recall("category", &scores, Some(&task)).is_none());

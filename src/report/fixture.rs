@@ -7,7 +7,7 @@ use crate::ask::{DataFacts, EngineFacts, Manifest, ModelFacts, PromptFacts, Spee
 use crate::lines::Lines;
 use crate::prediction::Finish;
 use crate::run::Machine;
-use crate::scores::{ClassScores, Confusion, Metric, Row, Scores, TaskScores};
+use crate::scores::{ClassIntervals, ClassScores, Confusion, Metric, Row, Scores, TaskScores};
 use crate::task::{Task, parse_tasks};
 
 /// One of each kind.
@@ -79,6 +79,8 @@ pub fn scores() -> Scores {
             n: 1204,
             clusters: 60,
             method: "percentile".into(),
+            withheld: None,
+            bootstrap: None,
             note: None,
         };
         values.iter().map(|(key, value)| ((*key).to_owned(), metric(*value))).collect()
@@ -88,7 +90,14 @@ pub fn scores() -> Scores {
         signature: "rouge|mode:google-0.1.2|stem:no|seed:42".into(),
         ..TaskScores::default()
     };
-    let class = ClassScores { precision: 0.5, recall: 0.25, f1: 1.0 / 3.0, support: 4 };
+    let class = ClassScores {
+        precision: 0.5,
+        recall: 0.25,
+        f1: 1.0 / 3.0,
+        support: 4,
+        clusters: 4,
+        intervals: ClassIntervals { f1: Some([0.1, 0.6]), ..ClassIntervals::default() },
+    };
     let category = TaskScores {
         metrics: metrics(&[
             ("brier", 0.31),
@@ -109,6 +118,23 @@ pub fn scores() -> Scores {
         ..TaskScores::default()
     };
     Scores { v: 1, tasks: [("summary".to_owned(), summary), ("category".to_owned(), category)].into_iter().collect() }
+}
+
+/// Takes away the interval of macro F1: a label more doesn't occur.
+pub fn withhold(scores: &mut Scores) {
+    let category = &mut scores.tasks["category"];
+    let absent = ClassScores {
+        precision: 0.0,
+        recall: 0.0,
+        f1: 0.0,
+        support: 0,
+        clusters: 0,
+        intervals: ClassIntervals::default(),
+    };
+    category.classes.insert("oto_motif".into(), absent);
+    let metric = &mut category.metrics["macro_f1"];
+    (metric.low, metric.high, metric.method) = (f64::NAN, f64::NAN, "none".into());
+    metric.withheld = Some("1 of 3 labels don’t occur: oto_motif".into());
 }
 
 /// What `eval` knows of a run without an adapter.

@@ -1,68 +1,96 @@
 //! A label task's tables: per class, and the confusion matrix as a heatmap.
 
-use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::metrics::{count, counted, decimal};
-use crate::scores::{ClassScores, Confusion};
+use super::intervals;
+use super::metrics::{count, counted, decimal, range};
+use crate::scores::{ClassIntervals, ClassScores, Confusion, TaskScores};
 use crate::task::Task;
 
 /// Precision, recall and F1 by label.
 #[derive(Debug, Serialize)]
 pub struct Classes {
-    rows: Vec<Class>,
+    pub rows: Vec<Class>,
+    /// What stands behind the rows: `Accounts` or `Reels`.
+    pub units: &'static str,
     finding: String,
+    /// When an interval is withheld.
+    pub rule: String,
 }
 
+/// The scores of one label.
 #[derive(Debug, Serialize)]
-struct Class {
-    label: String,
+pub struct Class {
+    pub label: String,
     description: Option<String>,
     is_positive: bool,
-    precision: String,
-    recall: String,
-    f1: String,
+    /// What is to be said of how often it occurs.
+    tag: Option<&'static str>,
+    /// Each with its interval.
+    pub precision: [String; 2],
+    pub recall: [String; 2],
+    pub f1: [String; 2],
     /// Width of the bar beside the number, in per cent.
     f1_width: String,
-    support: String,
+    pub support: String,
+    pub clusters: String,
 }
 
 /// `None` where the task has no labels.
-pub fn classes(scores: &IndexMap<String, ClassScores>, task: Option<&Task>) -> Option<Classes> {
-    let rows: Vec<Class> = scores
-        .iter()
-        .map(|(label, class)| Class {
+pub fn classes(scores: &TaskScores, task: Option<&Task>) -> Option<Classes> {
+    let of = |(label, class): (&String, &ClassScores)| {
+        let [precision, recall, f1] = numbers(class);
+        Class {
             label: label.clone(),
             description: task.and_then(|task| task.descriptions.get(label).cloned()),
             is_positive: task.is_some_and(|task| task.positive.as_ref() == Some(label)),
-            precision: decimal(class.precision),
-            recall: decimal(class.recall),
-            f1: decimal(class.f1),
+            tag: if class.support == 0 { Some("doesn’t occur") } else { class.is_rare().then_some("rare") },
+            precision,
+            recall,
+            f1,
             f1_width: format!("{:.0}", class.f1 * 100.0),
             support: count(class.support),
-        })
-        .collect();
-    (!rows.is_empty()).then(|| Classes { rows, finding: class_finding(scores) })
+            clusters: count(class.clusters),
+        }
+    };
+    let rows: Vec<Class> = scores.classes.iter().map(of).collect();
+    (!rows.is_empty()).then(|| Classes {
+        rows,
+        units: units(scores),
+        finding: class_finding(scores),
+        rule: intervals::rule_of_labels(scores),
+    })
 }
 
-fn class_finding(scores: &IndexMap<String, ClassScores>) -> String {
-    let present = || scores.iter().filter(|(_, class)| class.support > 0);
+/// Precision, recall and F1, each with its interval.
+fn numbers(class: &ClassScores) -> [[String; 2]; 3] {
+    let ClassIntervals { precision, recall, f1 } = class.intervals;
+    [(class.precision, precision), (class.recall, recall), (class.f1, f1)].map(|(value, bounds)| {
+        let [low, high] = bounds.unwrap_or([f64::NAN; 2]);
+        [decimal(value), range(low, high)]
+    })
+}
+
+fn units(scores: &TaskScores) -> &'static str {
+    let is_by_reel = scores.sampling.as_ref().is_some_and(|sampling| sampling.unit == "reel");
+    if is_by_reel { "Reels" } else { "Accounts" }
+}
+
+fn class_finding(scores: &TaskScores) -> String {
+    let present = || scores.classes.iter().filter(|(_, class)| class.support > 0);
     let describe = |(label, class): (&String, &ClassScores)| {
         format!("“{label}” ({}, n = {})", decimal(class.f1), count(class.support))
     };
     let best = present().max_by(|a, b| a.1.f1.total_cmp(&b.1.f1));
     let worst = present().min_by(|a, b| a.1.f1.total_cmp(&b.1.f1));
-    let absent = scores.len() - present().count();
-    let mut finding = match (best, worst) {
+    let finding = match (best, worst) {
         (Some(best), Some(worst)) => {
             format!("F1 is highest for {} and lowest for {}.", describe(best), describe(worst))
         }
         _ => return "No Reel has a reference label.".into(),
     };
-    if absent > 0 {
-        finding += &format!(" {} of {} labels are the reference of no Reel.", absent, scores.len());
-    }
-    finding
+    let counted = [intervals::absent_in_words(scores), intervals::rare_in_words(scores)];
+    counted.into_iter().flatten().fold(finding, |finding, counted| format!("{finding} {counted}."))
 }
 
 /// Reference label × answer, each cell shaded by its share of the row.
@@ -166,14 +194,30 @@ mod tests {
 
     #[test]
     fn the_finding_compares_labels_that_occur() {
-        let class = |f1, support| ClassScores { precision: f1, recall: f1, f1, support };
-        let scores = [("musik", class(0.5, 4)), ("agama", class(0.9, 8)), ("otomotif", class(0.0, 0))]
-            .map(|(label, class)| (label.to_owned(), class))
-            .into_iter()
-            .collect();
+        let class = |f1, support| ClassScores {
+            precision: f1,
+            recall: f1,
+            f1,
+            support,
+            clusters: support,
+            intervals: ClassIntervals { f1: Some([0.25, 0.75]), ..ClassIntervals::default() },
+        };
+        let classes_of = [("musik", class(0.5, 4)), ("agama", class(0.9, 8)), ("otomotif", class(0.0, 0))];
+        let classes_of = classes_of.map(|(label, class)| (label.to_owned(), class)).into_iter().collect();
+        let scores = TaskScores { classes: classes_of, ..TaskScores::default() };
+        let classes = classes(&scores, None).unwrap();
         assert_eq!(
-            classes(&scores, None).unwrap().finding,
-            "F1 is highest for “agama” (0.900, n = 8) and lowest for “musik” (0.500, n = 4). 1 of 3 labels are the reference of no Reel."
+            classes.finding,
+            "F1 is highest for “agama” (0.900, n = 8) and lowest for “musik” (0.500, n = 4). \
+             1 of 3 labels don’t occur: otomotif. \
+             1 of 3 labels is rare, with under 5 rows or 3 accounts: musik (4 rows, 4 accounts)."
         );
+        assert_eq!(
+            classes.rows.iter().map(|row| row.tag).collect::<Vec<_>>(),
+            [Some("rare"), None, Some("doesn’t occur")]
+        );
+        let Class { recall, f1, clusters, .. } = &classes.rows[0];
+        assert_eq!((classes.units, clusters.as_str()), ("Accounts", "4"));
+        assert_eq!([recall, f1], [&["0.500", "withheld"], &["0.500", "0.250 – 0.750"]]);
     }
 }

@@ -1,41 +1,65 @@
 //! Tables for a paper, with the packages booktabs and, for Indonesian hyphens and quotes, any input in UTF-8.
 
 use super::comparison::{p_value, signed};
-use super::prose::{Subject, comparison_methods, methods};
-use super::{Report, metrics};
-use crate::score::compare::Comparison;
-use crate::score::metric::{Direction, direction};
+use super::labels::{Class, classes};
+use super::methods::methods;
+use super::prose::{Subject, comparison_methods};
+use super::{Report, intervals, metrics};
+use crate::score::compare::{Comparison, MetricDifference};
+use crate::scores::TaskScores;
 
-/// A table of the metrics, and the methods paragraphs.
+/// A table of the metrics, one of the labels of each label task, and the methods paragraphs.
 pub fn latex(report: &Report) -> String {
+    let subject =
+        Subject { scores: report.scores, tasks: report.tasks, manifest: report.manifest, ladder: report.ladder };
+    let mut parts = vec!["% Needs \\usepackage{booktabs}.".to_owned(), scores_table(report)];
+    let tasks = report.scores.tasks.iter().enumerate();
+    parts.extend(tasks.filter_map(|(index, (task, scores))| class_tabular(index, task, scores)));
+    parts.extend(report.ladder.map(comparison_table));
+    parts.extend(methods(subject).map(|text| escaped(&text)));
+    parts.join("\n\n") + "\n"
+}
+
+fn scores_table(report: &Report) -> String {
     let mut rows = Vec::new();
-    for (task, scores) in &report.scores.tasks {
+    for (task, scores) in report.scores.tasks.iter().filter(|(_, scores)| !scores.metrics.is_empty()) {
         rows.push(format!("\\multicolumn{{4}}{{l}}{{\\emph{{{}}}}} \\\\", escaped(task)));
-        for (key, metric) in
-            metrics::ordered(&scores.metrics).into_iter().filter(|(key, _)| direction(key) != Direction::Neither)
-        {
+        for (key, metric) in intervals::judging(scores) {
+            let bounds = metrics::bounds(metric.low, metric.high);
             rows.push(format!(
-                "{} & {} & [{}, {}] & {} \\\\",
+                "{} & {} & {} & {} \\\\",
                 escaped(metrics::name(key)),
                 escaped(&metrics::decimal(metric.value)),
-                escaped(&metrics::decimal(metric.low)),
-                escaped(&metrics::decimal(metric.high)),
+                escaped(&bounds.map_or_else(|| metrics::interval(metric), |[low, high]| format!("[{low}, {high}]"))),
                 metrics::count(metric.n)
             ));
         }
         rows.push("\\midrule".to_owned());
     }
     rows.pop();
-    let subject =
-        Subject { scores: report.scores, tasks: report.tasks, manifest: report.manifest, ladder: report.ladder };
+    let withheld = intervals::withheld(report.scores, intervals::judging, metrics::name);
+    let notes: Vec<String> = withheld.iter().map(|it| format!("Withheld for {}: {}.", it.which(), it.why)).collect();
     let caption = format!("Results of {} with 95\\,\\% confidence intervals.", escaped(&report.title));
-    let mut parts = vec![
-        "% Needs \\usepackage{booktabs}.".to_owned(),
-        table("lrcr", "Metric & Value & 95\\,\\% interval & $n$", &rows, &caption, "tab:reels"),
-    ];
-    parts.extend(report.ladder.map(comparison_table));
-    parts.extend(methods(subject).map(|text| escaped(&text)));
-    parts.join("\n\n") + "\n"
+    table("lrcr", "Metric & Value & 95\\,\\% interval & $n$", &rows, &caption, "tab:reels", &notes)
+}
+
+/// The labels of a task; intervals stand below the numbers, or the table would be too wide for a page.
+fn class_tabular(index: usize, task: &str, scores: &TaskScores) -> Option<String> {
+    let labels = classes(scores, None)?;
+    let small = |interval: &String| format!("{{\\footnotesize {}}}", escaped(interval));
+    let row = |Class { label, precision, recall, f1, support, clusters, .. }: &Class| {
+        let [values, intervals] = [0, 1].map(|which| [precision, recall, f1].map(|number| &number[which]));
+        let values = values.map(|value| escaped(value)).join(" & ");
+        let intervals = intervals.map(small).join(" & ");
+        format!("{} & {support} & {clusters} & {values} \\\\\n& & & {intervals} \\\\", escaped(label))
+    };
+    let rows: Vec<String> = labels.rows.iter().map(row).collect();
+    let notes = [intervals::absent_in_words(scores), intervals::rare_in_words(scores)];
+    let notes: Vec<String> = notes.into_iter().flatten().map(|note| format!("{note}.")).collect();
+    let caption =
+        format!("Labels of {}. Below each number its 95\\,\\% confidence interval; {}.", escaped(task), labels.rule);
+    let header = format!("Label & $n$ & {} & Precision & Recall & F1", labels.units);
+    Some(table("lrrrrr", &header, &rows, &caption, &format!("tab:reels-labels-{}", index + 1), &notes))
 }
 
 /// A table of the runs by their main metrics, and the methods paragraphs.
@@ -61,10 +85,9 @@ fn comparison_table(comparison: &Comparison) -> String {
             let rest = match index.checked_sub(1).map(|index| &metric.differences[index]) {
                 None => "& &".to_owned(),
                 Some(difference) => format!(
-                    "{} & [{}, {}] & {}",
+                    "{} & {} & {}",
                     escaped(&signed(difference.value)),
-                    escaped(&signed(difference.low)),
-                    escaped(&signed(difference.high)),
+                    difference_bounds(difference),
                     escaped(&difference.p_adjusted.map_or("–".to_owned(), p_value))
                 ),
             };
@@ -77,13 +100,23 @@ fn comparison_table(comparison: &Comparison) -> String {
         "Differences from {}, with 95\\,\\% confidence intervals and $p$ adjusted by Holm's method. In bold: the best, and what no test tells from it.",
         escaped(&comparison.runs[0])
     );
-    table("lrrcr", "Run & Value & Difference & 95\\,\\% interval & $p$", &rows, &caption, "tab:reels-comparison")
+    table("lrrcr", "Run & Value & Difference & 95\\,\\% interval & $p$", &rows, &caption, "tab:reels-comparison", &[])
 }
 
-fn table(columns: &str, header: &str, rows: &[String], caption: &str, label: &str) -> String {
+fn difference_bounds(difference: &MetricDifference) -> String {
+    match difference.withheld {
+        Some(_) => "withheld".into(),
+        None => format!("[{}, {}]", escaped(&signed(difference.low)), escaped(&signed(difference.high))),
+    }
+}
+
+/// `notes` stand below, each in a line of its own.
+fn table(columns: &str, header: &str, rows: &[String], caption: &str, label: &str, notes: &[String]) -> String {
+    let rows = rows.join("\n");
+    let notes: String =
+        notes.iter().map(|note| format!("\\par\\smallskip{{\\footnotesize {}}}\n", escaped(note))).collect();
     format!(
-        "\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{{label}}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{header} \\\\\n\\midrule\n{}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}",
-        rows.join("\n")
+        "\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{{label}}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{header} \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabular}}\n{notes}\\end{{table}}"
     )
 }
 
@@ -120,6 +153,7 @@ mod tests {
         let rows = fixture::rows_of(&[]);
         let odd = scores.tasks["summary"].clone();
         scores.tasks.insert("a_b & 50%".into(), odd);
+        fixture::withhold(&mut scores);
         let report = Report {
             title: "m_1".into(),
             scores: &scores,
@@ -133,6 +167,11 @@ mod tests {
             "\\caption{Results of m\\_1 with",
             "ROUGE-1 & 0.412 & [0.371, 0.446] & 1,204 \\\\",
             "a\\_b \\& 50\\%",
+            "Macro F1 & 0.765 & withheld & 1,204 \\\\",
+            "\\footnotesize Withheld for Macro F1 of category: 1 of 3 labels don't occur: oto\\_motif.}",
+            "Label & $n$ & Accounts & Precision & Recall & F1 \\\\",
+            "kuliner & 4 & 4 & 0.500 & 0.250 & 0.333 \\\\\n& & & {\\footnotesize withheld} & {\\footnotesize withheld} & {\\footnotesize 0.100 -- 0.600}",
+            "oto\\_motif & 0 & 0 &",
             "\\bottomrule",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -2,26 +2,33 @@
 
 use serde_json::Value;
 
-use super::comparison::{p_value, signed, verdicts, word};
-use super::prose::{Subject, comparison_methods, limitations, methods, verdict};
-use super::{Report, RunDifference, metrics};
+use super::comparison::{interval, p_value, signed, verdicts, word};
+use super::labels::{Class, classes};
+use super::methods::methods;
+use super::prose::{Subject, comparison_methods, limitations, verdict};
+use super::{Report, RunDifference, intervals, metrics};
 use crate::ask::Manifest;
 use crate::score::compare::Comparison;
 use crate::score::metric::{Direction, direction};
-use crate::scores::Scores;
+use crate::scores::{Scores, TaskScores};
 
 /// The scores with their intervals, what they say, how they were made and what to keep in mind.
 pub fn markdown(report: &Report) -> String {
     let subject = subject(report);
     let [english, indonesian] = methods(subject);
     let mut parts = vec![format!("# {}", escaped(&report.title)), list(&verdict(subject)), scores_table(report.scores)];
+    let tasks = report.scores.tasks.iter();
+    parts.extend(
+        tasks
+            .filter_map(|(task, scores)| Some([format!("## Labels of {}", escaped(task)), label_table(scores)?]))
+            .flatten(),
+    );
     if let Some(ladder) = report.ladder {
         parts.extend(["## Against other runs".into(), comparison_tables(ladder)]);
     }
     parts.extend(["## Methods".into(), escaped(&english), escaped(&indonesian)]);
     parts.extend(["## Limitations".into(), list(&limitations(subject)), "## Signatures".into()]);
-    let signature =
-        |(name, task): (&String, &crate::scores::TaskScores)| format!("- {}: `{}`", escaped(name), task.signature);
+    let signature = |(name, task): (&String, &TaskScores)| format!("- {}: `{}`", escaped(name), task.signature);
     parts.push(report.scores.tasks.iter().map(signature).collect::<Vec<_>>().join("\n"));
     parts.join("\n\n") + "\n"
 }
@@ -102,10 +109,11 @@ fn subject<'a>(report: &Report<'a>) -> Subject<'a> {
     Subject { scores: report.scores, tasks: report.tasks, manifest: report.manifest, ladder: report.ladder }
 }
 
+/// All metrics, and below why intervals are withheld.
 fn scores_table(scores: &Scores) -> String {
     let mut rows = Vec::new();
     for (task, scores) in &scores.tasks {
-        for (key, metric) in metrics::ordered(&scores.metrics) {
+        for (key, metric) in intervals::distinct(scores) {
             rows.push(vec![
                 task.clone(),
                 metrics::name(key).to_owned(),
@@ -115,7 +123,29 @@ fn scores_table(scores: &Scores) -> String {
             ]);
         }
     }
-    table(&["Task", "Metric", "Value", "95 % interval", "n"], 2, &rows)
+    let withheld = intervals::withheld(scores, intervals::distinct, metrics::name);
+    let withheld: Vec<String> =
+        withheld.iter().map(|it| format!("The interval is withheld for {}: {}.", it.which(), it.why)).collect();
+    let parts = [table(&["Task", "Metric", "Value", "95 % interval", "n"], 2, &rows), list(&withheld)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Precision, recall and F1 of each label, with 95 % intervals; `None` where the task has no labels.
+fn label_table(scores: &TaskScores) -> Option<String> {
+    let labels = classes(scores, None)?;
+    let row = |Class { label, precision, recall, f1, support, clusters, .. }: &Class| {
+        let numbers = [precision, recall, f1].map(|[value, interval]| format!("{value} ({interval})"));
+        [vec![escaped(label), support.clone(), clusters.clone()], numbers.to_vec()].concat()
+    };
+    let rows: Vec<Vec<String>> = labels.rows.iter().map(row).collect();
+    let notes = [intervals::absent_in_words(scores), intervals::rare_in_words(scores)];
+    let notes: Vec<String> = notes.into_iter().flatten().map(|note| format!("{note}.")).collect();
+    let parts = [
+        format!("In brackets the 95 % interval; {}.", labels.rule),
+        table(&["Label", "n", labels.units, "Precision", "Recall", "F1"], 1, &rows),
+        list(&notes),
+    ];
+    Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"))
 }
 
 fn comparison_tables(comparison: &Comparison) -> String {
@@ -133,7 +163,7 @@ fn comparison_tables(comparison: &Comparison) -> String {
                     None => cells.extend(["", "", "", "baseline"].map(str::to_owned)),
                     Some(difference) => cells.extend([
                         signed(difference.value),
-                        format!("{} – {}", signed(difference.low), signed(difference.high)),
+                        interval(difference),
                         difference.p_adjusted.map_or("–".to_owned(), p_value),
                         word(difference.verdict).to_owned(),
                     ]),
@@ -154,7 +184,9 @@ fn table(header: &[&str], texts: usize, rows: &[Vec<String>]) -> String {
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let rule = (0..header.len()).map(|column| if column < texts { "---" } else { "---:" }.to_owned()).collect();
     let mut lines = vec![line(header.iter().map(|name| (*name).to_owned()).collect()), line(rule)];
-    lines.extend(rows.iter().map(|row| line(row.iter().map(|cell| cell.replace('|', "\\|")).collect())));
+    // Some cells are escaped already.
+    let cell = |cell: &String| cell.replace("\\|", "|").replace('|', "\\|");
+    lines.extend(rows.iter().map(|row| line(row.iter().map(cell).collect())));
     lines.join("\n")
 }
 
@@ -186,7 +218,8 @@ mod tests {
 
     #[test]
     fn texts_are_escaped_and_the_card_has_its_metadata() {
-        let (scores, tasks, manifest) = (fixture::scores(), fixture::tasks(), fixture::manifest());
+        let (mut scores, tasks, manifest) = (fixture::scores(), fixture::tasks(), fixture::manifest());
+        fixture::withhold(&mut scores);
         let rows = fixture::rows_of(&fixture::rows());
         let report = Report {
             title: "a_b*c|d".into(),
@@ -200,6 +233,13 @@ mod tests {
         assert!(text.starts_with("# a\\_b\\*c\\|d\n\n- summary: ROUGE-L is 0.350"), "{text}");
         assert!(text.contains("| summary | ROUGE-1 | 0.412 | 0.371 – 0.446 | 1,204 |"));
         assert!(text.contains("rouge\\_score 0.1.2") && text.contains("`rouge|mode:google-0.1.2|stem:no|seed:42`"));
+        for part in [
+            "| category | Macro F1 | 0.765 | withheld | 1,204 |",
+            "- The interval is withheld for Macro F1 of category: 1 of 3 labels don’t occur: oto\\_motif.",
+            "| oto\\_motif | 0 | 0 | 0.000 (withheld) | 0.000 (withheld) | 0.000 (withheld) |",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
         let card = model_card(&report);
         assert!(
             card.starts_with("---\nlanguage: id\n") && card.contains("    - type: \"macro_f1\"\n      value: 0.7654\n")

@@ -12,13 +12,6 @@ pub fn ordered(metrics: &IndexMap<String, Metric>) -> Vec<(&str, &Metric)> {
     ordered
 }
 
-/// The one metric that stands for the task; `None` where nothing was scored.
-pub fn headline(metrics: &IndexMap<String, Metric>) -> Option<(&str, &Metric)> {
-    let ordered = ordered(metrics);
-    let is_headline = |(key, _): &&(&str, &Metric)| find(key).is_some_and(|info| info.headline);
-    ordered.iter().find(is_headline).or(ordered.first()).copied()
-}
-
 /// A metric as papers write it; a key without such a name stands for itself.
 pub fn name(key: &str) -> &str {
     find(key).map_or(key, |info| info.name)
@@ -33,9 +26,24 @@ pub fn decimal(value: f64) -> String {
     format!("{rounded:.3}")
 }
 
-/// `low – high`.
+/// `low – high`, or that the interval is withheld.
 pub fn interval(metric: &Metric) -> String {
-    format!("{} – {}", decimal(metric.low), decimal(metric.high))
+    range(metric.low, metric.high)
+}
+
+/// An interval in a sentence.
+pub fn in_words(metric: &Metric) -> String {
+    format!("95\u{a0}% interval {}", interval(metric))
+}
+
+/// As [`interval`], of bounds.
+pub fn range(low: f64, high: f64) -> String {
+    bounds(low, high).map_or_else(|| "withheld".to_owned(), |[low, high]| format!("{low} – {high}"))
+}
+
+/// Both bounds; `None` where they are withheld.
+pub fn bounds(low: f64, high: f64) -> Option<[String; 2]> {
+    (low.is_finite() && high.is_finite()).then(|| [low, high].map(decimal))
 }
 
 /// A count with thousands separators.
@@ -69,7 +77,17 @@ mod tests {
     use super::*;
 
     fn metric() -> Metric {
-        Metric { value: 0.5, low: 0.4, high: 0.6, n: 10, clusters: 10, method: "percentile".into(), note: None }
+        Metric {
+            value: 0.5,
+            low: 0.4,
+            high: 0.6,
+            n: 10,
+            clusters: 10,
+            method: "percentile".into(),
+            withheld: None,
+            bootstrap: None,
+            note: None,
+        }
     }
 
     #[test]
@@ -78,7 +96,6 @@ mod tests {
             ["zeta", "brier", "macro_f1", "accuracy"].map(|key| (key.to_owned(), metric())).into_iter().collect();
         let keys: Vec<_> = ordered(&metrics).into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["accuracy", "macro_f1", "brier", "zeta"]);
-        assert_eq!(headline(&metrics).unwrap().0, "macro_f1");
     }
 
     #[test]
@@ -92,5 +109,6 @@ mod tests {
             ["0", "<1", "50", "100"].map(|percent| format!("{percent}\u{a0}%"))
         );
         assert_eq!(counted(1, "answer"), "1 answer");
+        assert_eq!([range(0.1, 0.25), range(f64::NAN, f64::NAN)], ["0.100 – 0.250", "withheld"]);
     }
 }

@@ -12,9 +12,12 @@ mod figures;
 #[cfg(test)]
 mod fixture;
 mod highlight;
+mod intervals;
+mod intervals_made;
 mod labels;
 mod latex;
 mod markdown;
+mod methods;
 mod metrics;
 mod page;
 mod prose;

@@ -10,10 +10,11 @@ use super::counts::{self, Counts};
 use super::examples::{Examples, Looks, examples, looks};
 use super::facts::{Fact, cost, facts};
 use super::labels::{Classes, Heatmap, classes, heatmap};
-use super::prose::{Subject, limitations, methods, verdict};
+use super::methods::methods;
+use super::prose::{Subject, limitations, verdict};
 use super::svg::{DataTable, Figure};
-use super::{Report, figures, metrics};
-use crate::score::metric::{Aggregate, Direction, METRICS, direction, prose};
+use super::{Report, figures, intervals, metrics};
+use crate::score::metric::{Direction, Headline, direction, headline, prose};
 use crate::scores::{Metric, TaskScores};
 use crate::task::{Task, TaskKind};
 
@@ -50,6 +51,8 @@ struct TaskView<'a> {
     kind: String,
     sample: String,
     headline: Option<MetricView<'a>>,
+    /// In place of what metric that one stands.
+    instead: Option<String>,
     metrics: Vec<MetricView<'a>>,
     checks: Vec<MetricView<'a>>,
     counts: Counts,
@@ -67,6 +70,9 @@ struct MetricView<'a> {
     lower_is_better: bool,
     value: String,
     interval: String,
+    /// Why it is withheld, where the one above it isn't for the same reason.
+    why: Option<&'a str>,
+    bootstrap: Option<String>,
     n: String,
     note: Option<&'a str>,
 }
@@ -130,7 +136,7 @@ fn task_view<'a>(
     report: &Report,
 ) -> Result<TaskView<'a>> {
     let (checks, metrics): (Vec<_>, Vec<_>) =
-        metrics::ordered(&scores.metrics).into_iter().partition(|(key, _)| direction(key) == Direction::Neither);
+        intervals::distinct(scores).into_iter().partition(|(key, _)| direction(key) == Direction::Neither);
     let charts = [
         figures::precision_recall(name, scores, task),
         figures::reliability(name, scores),
@@ -139,15 +145,20 @@ fn task_view<'a>(
     let flips = report.ladder.and_then(|ladder| Some((ladder.runs[0].as_str(), ladder.tasks.get(name)?.flips.last()?)));
     let seed = report.manifest.bootstrap.as_ref().map_or(42, |bootstrap| bootstrap.seed);
     let looks = task.map_or(Ok(vec![]), |task| looks(report.rows, task, flips, seed))?;
+    let headline = headline(&scores.metrics);
     Ok(TaskView {
         name,
         kind: task.map_or_else(String::new, kind),
         sample: sample(scores),
-        headline: metrics::headline(&scores.metrics).map(metric_view),
-        metrics: metrics.into_iter().map(metric_view).collect(),
-        checks: checks.into_iter().map(metric_view).collect(),
+        headline: headline.map(|headline| {
+            let why = headline.instead.or(headline.metric.withheld.as_deref());
+            MetricView { why, ..metric_view(headline.key, headline.metric) }
+        }),
+        instead: headline.and_then(|headline| intervals::instead(&headline, metrics::name)),
+        metrics: metric_views(metrics),
+        checks: metric_views(checks),
         counts,
-        classes: classes(&scores.classes, task),
+        classes: classes(scores, task),
         confusion: scores.confusion.as_ref().map(heatmap),
         figures: charts.into_iter().flatten().collect(),
         looks,
@@ -155,13 +166,31 @@ fn task_view<'a>(
     })
 }
 
-fn metric_view<'a>((key, metric): (&'a str, &'a Metric)) -> MetricView<'a> {
+/// A reason stands once for the metrics in a row that have it.
+fn metric_views<'a>(metrics: Vec<(&'a str, &'a Metric)>) -> Vec<MetricView<'a>> {
+    let mut above = None;
+    let mut view = |(key, metric): (&'a str, &'a Metric)| {
+        let why = metric.withheld.as_deref();
+        let is_said = std::mem::replace(&mut above, why) == why;
+        MetricView { why: why.filter(|_| !is_said), ..metric_view(key, metric) }
+    };
+    metrics.into_iter().map(&mut view).collect()
+}
+
+fn metric_view<'a>(key: &'a str, metric: &'a Metric) -> MetricView<'a> {
     MetricView {
         name: metrics::name(key),
         explanation: prose(key).explanation,
         lower_is_better: direction(key) == Direction::Lower,
         value: metrics::decimal(metric.value),
         interval: metrics::interval(metric),
+        why: metric.withheld.as_deref(),
+        bootstrap: metric.bootstrap.as_ref().and_then(|bounds| match &bounds.withheld {
+            // What keeps both from being shown is said once.
+            why if why.is_some() && *why == metric.withheld => None,
+            Some(why) => Some(format!("withheld: {why}")),
+            None => Some(metrics::range(bounds.low, bounds.high)),
+        }),
         n: metrics::count(metric.n),
         note: metric.note.as_deref(),
     }
@@ -176,32 +205,16 @@ fn kind(task: &Task) -> String {
 
 /// What the intervals rest on.
 fn sample(scores: &TaskScores) -> String {
-    let Some((_, metric)) = metrics::headline(&scores.metrics) else {
+    let Some(Headline { metric, .. }) = headline(&scores.metrics) else {
         return "No answer has a reference, so nothing is scored".into();
     };
-    let mut text = format!("{} scored; 95\u{a0}% intervals: BCa bootstrap", metrics::counted(metric.n, "answer"));
-    if scores.confusion.is_some() {
-        let rates = METRICS.iter().filter(|info| matches!(info.aggregate, Aggregate::Rate(_)));
-        let rates: Vec<String> = rates.map(|info| info.name.to_lowercase()).collect();
-        text.push_str(&format!(", Wilson for {}", rates.join(" and ")));
-    }
+    let mut text = format!("{} scored", metrics::counted(metric.n, "answer"));
     if let Some(threshold) = scores.threshold {
         text.push_str(&format!("; decided at a probability of {}, chosen on other data", metrics::decimal(threshold)));
     }
     if let Some(sampling) = &scores.sampling {
-        let units = metrics::counted(sampling.clusters, sampling.unit());
-        let largest = metrics::percent(sampling.largest_share);
-        text.push_str(&format!(
-            "; resampled by {} ({units}, the largest with {largest} of the answers",
-            sampling.unit()
-        ));
-        if let Some(effect) = sampling.design_effect {
-            text.push_str(&format!("; design effect {effect:.2}"));
-        }
-        text.push(')');
-        if sampling.too_few() {
-            text.push_str(". With under 40 of them intervals come out too narrow");
-        }
+        let metrics = intervals::distinct(scores);
+        text.push_str(&format!("; {}", intervals::sample(sampling, &metrics, metrics::name)));
     }
     text
 }
@@ -250,6 +263,27 @@ mod tests {
         }
         assert_eq!(page.matches("<table").count(), page.matches("<caption>").count());
         assert!(!page.contains("<th>"), "every header cell has a scope");
+    }
+
+    #[test]
+    fn what_is_withheld_is_said_where_it_would_stand() {
+        let (mut scores, tasks, manifest) = (fixture::scores(), fixture::tasks(), fixture::manifest());
+        fixture::withhold(&mut scores);
+        let rows = &fixture::rows_of(&fixture::rows());
+        let report =
+            Report { title: "m".into(), scores: &scores, rows, tasks: &tasks, manifest: &manifest, ladder: None };
+        let page = html(&report).unwrap();
+        for part in [
+            "withheld<small class=\"why\">1 of 3 labels don’t occur: oto_motif</small>",
+            "<p class=\"number\">0.790</p>",
+            "in place of Macro F1, whose interval is withheld: 1 of 3 labels don’t occur: oto_motif",
+            "<li>category: Weighted F1 is 0.790 (95\u{a0}% interval 0.711 – 0.823)",
+            "<small class=\"tag\">doesn’t occur</small>",
+            "class=\"value bare\"",
+        ] {
+            assert!(page.contains(part), "{part} is missing");
+        }
+        assert!(!page.contains("NaN"));
     }
 
     #[test]

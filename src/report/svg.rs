@@ -48,7 +48,7 @@ pub struct Group {
     pub marks: Vec<Mark>,
 }
 
-/// A value with its interval.
+/// A value with its interval; where that is withheld, both bounds are NaN.
 #[derive(Debug, Clone)]
 pub struct Mark {
     pub label: String,
@@ -57,14 +57,27 @@ pub struct Mark {
     pub high: f64,
 }
 
+impl Mark {
+    /// The bounds, or the value where there are none.
+    fn ends(&self) -> [f64; 2] {
+        if self.is_bare() { [self.value; 2] } else { [self.low, self.high] }
+    }
+
+    /// Whether there is no interval.
+    pub fn is_bare(&self) -> bool {
+        !(self.low.is_finite() && self.high.is_finite())
+    }
+}
+
 /// Intervals on one axis, under headings; the axis reaches 0 where that is what they are compared `with_zero`. `None`
 /// without marks.
 pub fn forest(title: &str, description: &str, groups: &[Group], with_zero: bool) -> Option<Value> {
-    let is_drawn = |mark: &&Mark| [mark.low, mark.value, mark.high].iter().all(|value| value.is_finite());
+    let is_drawn = |mark: &&Mark| mark.value.is_finite();
     let marks = || groups.iter().flat_map(|group| &group.marks).filter(is_drawn);
     let zero = with_zero.then_some(0.0);
-    let low = marks().map(|mark| mark.low).reduce(f64::min).map(|low| zero.map_or(low, |zero| low.min(zero)))?;
-    let high = marks().map(|mark| mark.high).reduce(f64::max).map(|high| zero.map_or(high, |zero| high.max(zero)))?;
+    let low = marks().map(|mark| mark.ends()[0]).reduce(f64::min).map(|low| zero.map_or(low, |zero| low.min(zero)))?;
+    let high =
+        marks().map(|mark| mark.ends()[1]).reduce(f64::max).map(|high| zero.map_or(high, |zero| high.max(zero)))?;
     // The plot keeps more than half.
     let longest = marks().map(|mark| mark.label.chars().count()).max()? as f64;
     let left = (8.0 + CHARACTER * longest).clamp(96.0, 180.0);
@@ -79,13 +92,18 @@ pub fn forest(title: &str, description: &str, groups: &[Group], with_zero: bool)
         for mark in group.marks.iter().filter(is_drawn) {
             let middle = y + ROW / 2.0;
             text(&mut body, "label", 8.0, middle + 4.5, &cut(&mark.label, shown));
-            let [low, value, high] = [mark.low, mark.value, mark.high].map(|value| axis.at(value));
-            let top = middle - 4.0;
-            let _ =
-                write!(body, "<path class=\"interval\" d=\"M{low} {middle}H{high}M{low} {top}v8M{high} {top}v8\"/>");
+            let value = axis.at(mark.value);
+            if !mark.is_bare() {
+                let ([low, high], top) = (mark.ends().map(|end| axis.at(end)), middle - 4.0);
+                let _ = write!(
+                    body,
+                    "<path class=\"interval\" d=\"M{low} {middle}H{high}M{low} {top}v8M{high} {top}v8\"/>"
+                );
+            }
             let _ = write!(
                 body,
-                "<rect class=\"value\" x=\"{}\" y=\"{}\" width=\"7\" height=\"7\"/>",
+                "<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"7\" height=\"7\"/>",
+                if mark.is_bare() { "value bare" } else { "value" },
                 round(value - 3.5),
                 middle - 3.5
             );
@@ -135,7 +153,8 @@ pub fn curve(title: &str, description: &str, curve: &Curve) -> Value {
     if let Some(level) = curve.level {
         line(&mut body, "guide", [left, down.at(level), left + SQUARE, down.at(level)]);
     }
-    for ((x, _), (low, high)) in curve.points.iter().zip(&curve.bounds) {
+    let bounds = curve.points.iter().zip(&curve.bounds).filter(|(_, (low, high))| low.is_finite() && high.is_finite());
+    for ((x, _), (low, high)) in bounds {
         let (x, low, high) = (across.at(*x), down.at(*low), down.at(*high));
         let _ =
             write!(body, "<path class=\"interval\" d=\"M{x} {low}V{high}M{0} {low}h8M{0} {high}h8\"/>", round(x - 4.0));
@@ -355,5 +374,12 @@ mod tests {
         assert!(svg.contains('…') && !svg.contains("class=\"zero\""));
         assert!(forest("t", "d", &groups, true).unwrap().to_string().contains("class=\"zero\""));
         assert!(forest("t", "d", &[], false).is_none());
+    }
+
+    #[test]
+    fn without_an_interval_a_point_is_drawn() {
+        let mark = Mark { label: "ECE".into(), low: f64::NAN, value: 0.2, high: f64::NAN };
+        let svg = forest("t", "d", &[Group { heading: "ad".into(), marks: vec![mark] }], false).unwrap().to_string();
+        assert!(svg.contains("class=\"value bare\"") && !svg.contains("class=\"interval\"") && !svg.contains("NaN"));
     }
 }

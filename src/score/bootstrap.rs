@@ -13,7 +13,7 @@ use crate::config::ScoreSettings;
 /// With more clusters than this the jackknife leaves out groups of them: its cost would grow with their square.
 const JACKKNIFE_GROUPS: usize = 1000;
 /// Sets the resamples of a plan apart from other draws of the same seed.
-const PERMUTATIONS: u64 = 1 << 32;
+const EXCHANGES: u64 = 1 << 32;
 
 /// How often each cluster is drawn in each resample.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,11 @@ impl Replicates {
     /// One statistic in all resamples, NaN where it isn't defined.
     pub fn column(&self, statistic: usize) -> Vec<f64> {
         self.values.iter().skip(statistic).step_by(self.width).copied().collect()
+    }
+
+    /// How many statistics there are.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// All statistics of each resample.
@@ -66,17 +71,24 @@ impl ResamplePlan {
         Replicates { width, values }
     }
 
-    /// Evaluates `width` statistics for random halves of the clusters: in `statistics` a cluster's weight is 1 where it
-    /// is chosen. As many as there are resamples, from the same seed.
-    pub fn permutations(&self, width: usize, statistics: impl Fn(&[u16], &mut [f64]) + Sync) -> Replicates {
-        let mut values = vec![f64::NAN; self.settings.bootstrap * width];
+    /// Whether [`ResamplePlan::exchanges`] are all there are.
+    pub fn has_all_exchanges(&self) -> bool {
+        self.clusters < usize::BITS as usize && 1 << self.clusters <= self.settings.bootstrap
+    }
+
+    /// Evaluates `width` statistics for choices of clusters: in `statistics` a cluster's weight is 1 where it is chosen.
+    /// All choices where there are no more than resamples, else as many random ones, from the same seed.
+    pub fn exchanges(&self, width: usize, statistics: impl Fn(&[u16], &mut [f64]) + Sync) -> Replicates {
+        let all = self.has_all_exchanges();
+        let count = if all { 1 << self.clusters } else { self.settings.bootstrap };
+        let mut values = vec![f64::NAN; count * width];
         if width > 0 && self.clusters > 0 {
             values.par_chunks_exact_mut(width).enumerate().for_each_init(
                 || vec![0u16; self.clusters],
-                |chosen, (permutation, values)| {
-                    let mut generator = self.generator(PERMUTATIONS + permutation as u64);
+                |chosen, (exchange, values)| {
+                    let mut generator = self.generator(EXCHANGES + exchange as u64);
                     for chosen in chosen.chunks_mut(32) {
-                        let bits = generator.next_u32();
+                        let bits = if all { exchange as u32 } else { generator.next_u32() };
                         for (bit, chosen) in chosen.iter_mut().enumerate() {
                             *chosen = (bits >> bit & 1) as u16;
                         }
@@ -88,10 +100,15 @@ impl ResamplePlan {
         Replicates { width, values }
     }
 
+    /// How many values a jackknife has: cluster c is left out with the c-th, modulo their number.
+    pub fn groups(clusters: usize) -> usize {
+        clusters.min(JACKKNIFE_GROUPS)
+    }
+
     /// Evaluates `width` statistics with each cluster (or group of clusters, where there are many) left out:
     /// `[left out, width]`.
     pub fn jackknife(&self, width: usize, statistics: impl Fn(&[u16], &mut [f64]) + Sync) -> Replicates {
-        let groups = self.clusters.min(JACKKNIFE_GROUPS);
+        let groups = Self::groups(self.clusters);
         let mut values = vec![f64::NAN; groups * width];
         if width > 0 {
             values.par_chunks_exact_mut(width).enumerate().for_each_init(
@@ -135,7 +152,7 @@ mod tests {
     use super::*;
     use crate::score::interval::bca;
 
-    const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 2000, seed: 42 };
+    const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 2000, seed: 42, interval: None };
 
     /// The weights themselves, as statistics.
     fn weights(clusters: usize, settings: &ScoreSettings) -> Replicates {
@@ -164,18 +181,29 @@ mod tests {
 
     #[test]
     fn a_longer_plan_starts_with_the_shorter_one() {
-        let of = |bootstrap| weights(5, &ScoreSettings { bootstrap, seed: 42 });
+        let of = |bootstrap| weights(5, &ScoreSettings { bootstrap, seed: 42, interval: None });
         assert_eq!(of(20).values[..50], of(10).values);
     }
 
     #[test]
-    fn a_permutation_chooses_half_the_clusters_on_average() {
+    fn an_exchange_chooses_half_the_clusters_on_average() {
         let count = |chosen: &[u16], values: &mut [f64]| values[0] = chosen.iter().map(|c| f64::from(*c)).sum();
-        let chosen = ResamplePlan::new(100, &SETTINGS).permutations(1, count).column(0);
+        let chosen = ResamplePlan::new(100, &SETTINGS).exchanges(1, count).column(0);
         let mean = chosen.iter().sum::<f64>() / 2000.0;
         // standard deviation 5, of the mean 0.11
         assert!((mean - 50.0).abs() < 0.6, "{mean}");
         assert!(chosen.iter().all(|count| (20.0..80.0).contains(count)));
+    }
+
+    #[test]
+    fn few_clusters_are_exchanged_in_all_ways() {
+        let plan = ResamplePlan::new(4, &SETTINGS);
+        let number = |chosen: &[u16], values: &mut [f64]| {
+            values[0] = chosen.iter().enumerate().map(|(at, chosen)| f64::from(*chosen) * f64::from(1 << at)).sum();
+        };
+        let expected: Vec<f64> = (0..16).map(f64::from).collect();
+        assert_eq!(plan.exchanges(1, number).column(0), expected);
+        assert!(plan.has_all_exchanges() && !ResamplePlan::new(11, &SETTINGS).has_all_exchanges());
     }
 
     #[test]

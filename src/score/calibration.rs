@@ -5,7 +5,9 @@
 
 use indexmap::IndexMap;
 
-use super::interval::{percentile, wilson};
+use super::interval::{Interval, quantile};
+use super::metric::find;
+use super::spread::Spread;
 use crate::scores::{PrecisionRecall, ReliabilityBin};
 use crate::task::Task;
 
@@ -79,28 +81,31 @@ fn binned(rows: &[Judged]) -> Vec<(usize, u8)> {
     binned
 }
 
-/// How often answers of a confidence are right, by rising confidence.
-pub(super) fn reliability(rows: &[Judged]) -> Vec<ReliabilityBin> {
-    let binned = binned(rows);
-    binned
-        .chunk_by(|a, b| a.1 == b.1)
-        .map(|bin| {
-            let n = bin.len() as f64;
-            let confidence = bin.iter().map(|(row, _)| rows[*row].confidence).sum::<f64>() / n;
-            let right = bin.iter().filter(|(row, _)| rows[*row].top_is_right).count() as f64;
-            let interval = wilson(right / n, n);
-            ReliabilityBin { confidence, accuracy: right / n, low: interval.low, high: interval.high, n: bin.len() }
-        })
-        .collect()
+/// How often answers of a confidence are right, by rising confidence, of rows with their clusters. Without clusters enough,
+/// no intervals are `shown`.
+pub(super) fn reliability(rows: &[(u32, Judged)], shown: bool) -> Vec<ReliabilityBin> {
+    let judged: Vec<Judged> = rows.iter().map(|(_, judged)| *judged).collect();
+    let of_bin = |bin: &[(usize, u8)]| {
+        let right = |row: &(usize, u8)| {
+            let (cluster, judged) = rows[row.0];
+            (cluster, f64::from(u8::from(judged.top_is_right)))
+        };
+        let Interval { value: accuracy, low, high, .. } =
+            Spread::of(&bin.iter().map(right).collect::<Vec<_>>()).interval(find("accuracy"));
+        let [low, high] = if shown { [low, high] } else { [f64::NAN; 2] };
+        let confidence = bin.iter().map(|(row, _)| judged[*row].confidence).sum::<f64>() / bin.len() as f64;
+        ReliabilityBin { confidence, accuracy, low, high, n: bin.len() }
+    };
+    binned(&judged).chunk_by(|a, b| a.1 == b.1).map(of_bin).collect()
 }
 
 /// The positive label's precision and recall at each threshold that changes them, thinned out to what a page can show.
-pub(super) fn precision_recall(task: &Task, rows: &[Judged]) -> Vec<PrecisionRecall> {
-    let positives = rows.iter().filter(|row| row.is_positive).count();
+pub(super) fn precision_recall<'a>(task: &Task, rows: impl Iterator<Item = &'a Judged>) -> Vec<PrecisionRecall> {
+    let mut sorted: Vec<&Judged> = rows.collect();
+    let positives = sorted.iter().filter(|row| row.is_positive).count();
     if task.positive.is_none() || positives == 0 {
         return vec![];
     }
-    let mut sorted: Vec<&Judged> = rows.iter().collect();
     sorted.sort_by(|a, b| b.positive.total_cmp(&a.positive));
     let (mut found, mut answered) = (0, 0);
     let mut points = Vec::new();
@@ -157,7 +162,7 @@ pub(super) fn best_threshold(task: &Task, rows: &[Judged]) -> Option<f64> {
         .map(|(_, below, above)| (below + above) / 2.0)
         .rev()
         .collect();
-    Some(percentile(&equals, 0.5))
+    Some(quantile(&equals, 0.5))
 }
 
 /// Expected calibration error and, for a task with a positive label, the area under the ROC curve and average precision.

@@ -7,17 +7,18 @@
 //! as one more class.
 
 use crate::prediction::Finish;
-use crate::scores::{ClassScores, Confusion};
+use crate::scores::Confusion;
 use crate::task::Task;
 
 /// A metric of counts.
 pub type CountMetric = fn(&Counts) -> f64;
 
 /// What is computed by key, in the order in which `scores.json` has it.
-pub const METRICS: [(&str, CountMetric); 8] = [
+pub const METRICS: [(&str, CountMetric); 9] = [
     ("accuracy", accuracy),
     ("balanced_accuracy", balanced_accuracy),
     ("macro_f1", macro_f1),
+    ("macro_f1_present", macro_f1_present),
     ("micro_f1", micro_f1),
     ("weighted_f1", weighted_f1),
     ("mcc", mcc),
@@ -47,6 +48,11 @@ impl CountTable {
         Self { labels, counts: vec![0; labels * (labels + 1)] }
     }
 
+    /// How many labels there are.
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+
     /// Counts an answer `weight` times; an `answer` of `None` is invalid.
     pub fn add(&mut self, reference: usize, answer: Option<usize>, weight: u64) {
         self.counts[reference * (self.labels + 1) + answer.unwrap_or(self.labels)] += weight;
@@ -56,27 +62,21 @@ impl CountTable {
         &self.counts[label * (self.labels + 1)..][..self.labels + 1]
     }
 
-    fn hits(&self, label: usize) -> u64 {
-        self.row(label)[label]
-    }
-
-    /// Rows by answer: `[labels + 1]`.
-    fn answered(&self) -> Vec<u64> {
-        let mut answered = vec![0; self.labels + 1];
-        for label in 0..self.labels {
-            for (sum, count) in answered.iter_mut().zip(self.row(label)) {
-                *sum += count;
-            }
-        }
-        answered
-    }
-
-    /// With its sums; `None` for an empty table.
-    pub fn counts(&self) -> Option<Counts<'_>> {
-        let support: Vec<u64> = (0..self.labels).map(|label| self.row(label).iter().sum()).collect();
-        let n = support.iter().sum();
-        let right = (0..self.labels).map(|label| self.hits(label)).sum();
-        (n > 0).then(|| Counts { table: self, answered: self.answered(), support, n, right })
+    /// What metrics are computed from; `None` for an empty table.
+    pub fn counts(&self) -> Option<Counts> {
+        let tallies = (0..self.labels).map(|label| Tally {
+            label: label as u16,
+            hits: self.row(label)[label],
+            support: self.row(label).iter().sum(),
+            answered: (0..self.labels).map(|reference| self.row(reference)[label]).sum(),
+        });
+        let invalid = (0..self.labels).map(|label| self.row(label)[self.labels]).sum();
+        let part = Part { tallies: tallies.collect(), invalid };
+        let occurring = part.tallies.iter().filter(|tally| tally.support > 0).count();
+        let mut counts = Counts::none(self.labels, occurring);
+        counts.add(&part, 1);
+        counts.settle();
+        (counts.n > 0).then_some(counts)
     }
 
     /// Without the invalid answers.
@@ -95,67 +95,168 @@ impl CountTable {
     }
 }
 
-/// A count table and its sums.
+/// A part of the data, counted: only labels that it has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Part {
+    tallies: Vec<Tally>,
+    invalid: u64,
+}
+
+/// What a label adds to [`Counts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Tally {
+    label: u16,
+    hits: u64,
+    support: u64,
+    answered: u64,
+}
+
+impl Part {
+    /// Counts an answer; `None` is invalid.
+    pub fn add(&mut self, reference: u16, answer: Option<u16>) {
+        let hit = u64::from(answer == Some(reference));
+        let tally = self.tally(reference);
+        tally.support += 1;
+        tally.hits += hit;
+        match answer {
+            Some(answer) => self.tally(answer).answered += 1,
+            None => self.invalid += 1,
+        }
+    }
+
+    /// Ascending by label, so that parts with the same counts are equal.
+    fn tally(&mut self, label: u16) -> &mut Tally {
+        let at = self.tallies.binary_search_by_key(&label, |tally| tally.label).unwrap_or_else(|at| {
+            self.tallies.insert(at, Tally { label, hits: 0, support: 0, answered: 0 });
+            at
+        });
+        &mut self.tallies[at]
+    }
+}
+
+/// All that the metrics of a label task depend on.
 ///
 /// Where the counts don't define a metric it is 0: the F1 of a label that neither stands in the references nor is answered, MCC when
 /// all references or all answers are one class, and kappa when both are the same one class (scikit-learn's is NaN
 /// there). Agreement beyond chance was not shown.
-#[derive(Debug)]
-pub struct Counts<'a> {
-    table: &'a CountTable,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counts {
+    /// Right answers by label: `[labels]`.
+    hits: Vec<u64>,
     /// Rows by reference label: `[labels]`.
     pub support: Vec<u64>,
-    /// Rows by answer: `[labels + 1]`, the last for invalid ones.
+    /// Valid answers by label: `[labels]`.
     pub answered: Vec<u64>,
-    /// All rows, at least one.
+    /// Rows with an invalid answer.
+    pub invalid: u64,
+    /// All rows.
     pub n: u64,
     /// Right answers.
     pub right: u64,
+    /// Labels that occur in the references of all the data, of which this may be a resample.
+    pub occurring: usize,
+    f1: Vec<f64>,
 }
 
-impl Counts<'_> {
-    /// Right answers among those of a label.
-    pub fn hits(&self, label: usize) -> u64 {
-        self.table.hits(label)
+impl Counts {
+    /// Nothing counted yet of data whose references have `occurring` of the labels.
+    pub fn none(labels: usize, occurring: usize) -> Counts {
+        let zeros = vec![0; labels];
+        Counts {
+            hits: zeros.clone(),
+            support: zeros.clone(),
+            answered: zeros,
+            invalid: 0,
+            n: 0,
+            right: 0,
+            occurring,
+            f1: vec![0.0; labels],
+        }
     }
 
-    /// Rows with an invalid answer.
-    pub fn invalid(&self) -> u64 {
-        self.answered[self.support.len()]
+    /// Counts a part so many times; [`Counts::settle`] comes after all of them.
+    pub fn add(&mut self, part: &Part, times: u64) {
+        for tally in &part.tallies {
+            let label = usize::from(tally.label);
+            self.hits[label] += times * tally.hits;
+            self.support[label] += times * tally.support;
+            self.answered[label] += times * tally.answered;
+            self.n += times * tally.support;
+            self.right += times * tally.hits;
+        }
+        self.invalid += times * part.invalid;
     }
 
-    /// F1 of a label.
-    pub fn f1(&self, label: usize) -> f64 {
-        ratio(2 * self.hits(label), self.support[label] + self.answered[label])
+    /// Computes what several metrics share.
+    pub fn settle(&mut self) {
+        for label in 0..self.f1.len() {
+            self.settle_label(label);
+        }
     }
 
-    /// By label, in the task's order.
-    pub fn classes(&self) -> Vec<ClassScores> {
-        (0..self.support.len())
-            .map(|label| ClassScores {
-                precision: ratio(self.hits(label), self.answered[label]),
-                recall: ratio(self.hits(label), self.support[label]),
-                f1: self.f1(label),
-                support: self.support[label] as usize,
-            })
-            .collect()
+    fn settle_label(&mut self, label: usize) {
+        self.f1[label] = ratio(2 * self.hits[label], self.support[label] + self.answered[label]);
+    }
+
+    /// What `compute` says without one of the parts that were added.
+    pub fn without<T>(&mut self, part: &Part, compute: impl FnOnce(&Counts) -> T) -> T {
+        for tally in &part.tallies {
+            let label = usize::from(tally.label);
+            self.hits[label] -= tally.hits;
+            self.support[label] -= tally.support;
+            self.answered[label] -= tally.answered;
+            self.n -= tally.support;
+            self.right -= tally.hits;
+            self.settle_label(label);
+        }
+        self.invalid -= part.invalid;
+        let computed = compute(self);
+        self.add(part, 1);
+        part.tallies.iter().for_each(|tally| self.settle_label(tally.label.into()));
+        computed
+    }
+
+    /// Both together, settled.
+    pub fn with(&self, other: &Counts) -> Counts {
+        let add = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(a, b)| a + b).collect();
+        let mut sum = Counts {
+            hits: add(&self.hits, &other.hits),
+            support: add(&self.support, &other.support),
+            answered: add(&self.answered, &other.answered),
+            invalid: self.invalid + other.invalid,
+            n: self.n + other.n,
+            right: self.right + other.right,
+            occurring: self.occurring,
+            f1: self.f1.clone(),
+        };
+        sum.settle();
+        sum
+    }
+
+    /// Precision, recall and F1 of a label.
+    pub fn of_label(&self, label: usize) -> [f64; 3] {
+        let hits = self.hits[label];
+        [ratio(hits, self.answered[label]), ratio(hits, self.support[label]), self.f1[label]]
     }
 
     /// What a metric is by convention, where the counts don't define it.
     pub fn note(&self, metric: &str) -> Option<String> {
-        let (support, answered) = (&self.support, &self.answered);
+        let support = &self.support;
+        let answered = [self.answered.as_slice(), &[self.invalid]].concat();
         let one = |counts: &[u64]| counts.iter().filter(|count| **count > 0).count() == 1;
         match metric {
             "mcc" if one(support) => Some("0 by convention: all references are one label".into()),
-            "mcc" if one(answered) => Some("0 by convention: all answers are alike".into()),
-            "kappa" if one(support) && one(answered) && self.hits(support.iter().position(|n| *n > 0)?) > 0 => {
+            "mcc" if one(&answered) => Some("0 by convention: all answers are alike".into()),
+            "kappa" if one(support) && one(&answered) && self.right > 0 => {
                 Some("0 by convention: references and answers are all one label".into())
             }
             "macro_f1" => {
-                let absent = (0..self.support.len()).filter(|label| support[*label] + answered[*label] == 0).count();
-                (absent > 0).then(|| {
-                    format!("{absent} of {} labels neither occur nor are answered; their F1 counts as 0", support.len())
-                })
+                let absent = support.len() - self.occurring;
+                (absent > 0).then(|| format!("{absent} of {} labels don’t occur; their F1 counts as 0", support.len()))
+            }
+            "macro_f1_present" => {
+                let absent = support.len() - self.occurring;
+                (absent > 0).then(|| format!("over the {} labels that occur", self.occurring))
             }
             "balanced_accuracy" => {
                 let absent = support.iter().filter(|count| **count == 0).count();
@@ -173,22 +274,26 @@ pub fn accuracy(counts: &Counts) -> f64 {
 
 fn balanced_accuracy(counts: &Counts) -> f64 {
     let present = (0..counts.support.len()).filter(|label| counts.support[*label] > 0);
-    let recalls: Vec<f64> = present.map(|label| ratio(counts.hits(label), counts.support[label])).collect();
+    let recalls: Vec<f64> = present.map(|label| ratio(counts.hits[label], counts.support[label])).collect();
     recalls.iter().sum::<f64>() / recalls.len() as f64
 }
 
 /// The mean F1 of all labels.
 pub fn macro_f1(counts: &Counts) -> f64 {
-    let labels = counts.support.len();
-    (0..labels).map(|label| counts.f1(label)).sum::<f64>() / labels as f64
+    counts.f1.iter().sum::<f64>() / counts.f1.len() as f64
+}
+
+/// The mean F1 of the labels that occur in the references; that of any other is 0.
+fn macro_f1_present(counts: &Counts) -> f64 {
+    counts.f1.iter().sum::<f64>() / counts.occurring as f64
 }
 
 fn micro_f1(counts: &Counts) -> f64 {
-    ratio(2 * counts.right, 2 * counts.n - counts.invalid())
+    ratio(2 * counts.right, 2 * counts.n - counts.invalid)
 }
 
 fn weighted_f1(counts: &Counts) -> f64 {
-    let weighted = counts.support.iter().enumerate().map(|(label, support)| *support as f64 * counts.f1(label));
+    let weighted = counts.support.iter().zip(&counts.f1).map(|(support, f1)| *support as f64 * f1);
     weighted.sum::<f64>() / counts.n as f64
 }
 
@@ -196,7 +301,8 @@ fn weighted_f1(counts: &Counts) -> f64 {
 fn mcc(counts: &Counts) -> f64 {
     let n = counts.n;
     let squares = |sums: &[u64]| sums.iter().map(|sum| sum * sum).sum::<u64>();
-    let spread = (n * n - squares(&counts.support)) as f64 * (n * n - squares(&counts.answered)) as f64;
+    let answered = squares(&counts.answered) + counts.invalid * counts.invalid;
+    let spread = (n * n - squares(&counts.support)) as f64 * (n * n - answered) as f64;
     let covariance = (counts.right * n) as f64 - by_chance(counts) as f64;
     if spread == 0.0 { 0.0 } else { covariance / spread.sqrt() }
 }
@@ -214,7 +320,7 @@ fn by_chance(counts: &Counts) -> u64 {
 }
 
 fn invalid_rate(counts: &Counts) -> f64 {
-    ratio(counts.invalid(), counts.n)
+    ratio(counts.invalid, counts.n)
 }
 
 /// 0 where nothing is counted.
@@ -246,7 +352,7 @@ mod tests {
         let table = table(2, &[(0, Some(0)), (0, None), (1, Some(1))]);
         let counts = table.counts().unwrap();
         assert_eq!(accuracy(&counts), 2.0 / 3.0);
-        assert_eq!((counts.classes()[0].precision, counts.classes()[0].recall), (1.0, 0.5));
+        assert_eq!(counts.of_label(0)[..2], [1.0, 0.5]);
         assert_eq!(table.confusion(&["a".into(), "b".into()]).counts, [[1, 0, 1], [0, 1, 0]]);
     }
 

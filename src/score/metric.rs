@@ -3,11 +3,14 @@
 //! A new metric is a file of its own that computes it, a row in [`METRICS`], and there, where texts or counts are
 //! computed, its function.
 
+use indexmap::IndexMap;
+
 use super::classification::{self, CountMetric};
 use super::row::TextMetrics;
 use super::{checks, chrf, rouge};
-use crate::config::MetricSettings;
+use crate::config::{IntervalMethod, MetricSettings};
 use crate::indonesian::{STEMMER_NAME, slang_hash};
+use crate::scores::Metric;
 use crate::task::TaskKind;
 
 /// What is known of a metric.
@@ -27,10 +30,21 @@ pub struct MetricInfo {
     pub beside_answers: bool,
     #[expect(missing_docs, reason = "the name says it")]
     pub aggregate: Aggregate,
+    /// Where its values can lie.
+    pub range: Range,
+    /// How its interval is made unless another way is asked for.
+    pub interval: IntervalMethod,
     /// The parts `key:value` that say how it is made, joined by `|`; metrics that are made alike share them.
     pub signature: Option<fn(&MetricSettings) -> String>,
     #[expect(missing_docs, reason = "the name says it")]
     pub prose: Prose,
+}
+
+impl MetricInfo {
+    /// Whether a bootstrap interval stands beside the one that is shown: of the F1s, for which papers give one.
+    pub fn has_bootstrap_beside(&self) -> bool {
+        ["macro_f1", "macro_f1_present", "weighted_f1"].contains(&self.key)
+    }
 }
 
 /// What is better.
@@ -54,6 +68,55 @@ pub enum Aggregate {
     Rate(fn(u16, Option<u16>) -> bool),
     /// Only all of them together have a value.
     Whole,
+    /// As [`Aggregate::Whole`], the mean of what each label has.
+    EachLabel {
+        /// Whether labels that don't occur count.
+        absent: bool,
+        /// Whether what a label has depends on the rows that are answered so.
+        answers: bool,
+    },
+    /// As [`Aggregate::Whole`], but too large by chance.
+    Biased,
+}
+
+/// Where the values of a metric can lie, and with them what its intervals are made on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// 0 to 1: logit.
+    Unit,
+    /// −1 to 1: inverse hyperbolic tangent.
+    Signed,
+    /// Anywhere: as it is.
+    Open,
+}
+
+impl Range {
+    /// On the scale on which intervals are symmetric.
+    pub fn scaled(self, value: f64) -> f64 {
+        match self {
+            Range::Unit => (value / (1.0 - value)).ln(),
+            Range::Signed => value.atanh(),
+            Range::Open => value,
+        }
+    }
+
+    /// Back from the scale.
+    pub fn unscaled(self, scaled: f64) -> f64 {
+        match self {
+            Range::Unit => 1.0 / (1.0 + (-scaled).exp()),
+            Range::Signed => scaled.tanh(),
+            Range::Open => scaled,
+        }
+    }
+
+    /// What a small change of the value is multiplied by on the scale.
+    pub fn slope(self, value: f64) -> f64 {
+        match self {
+            Range::Unit => 1.0 / (value * (1.0 - value)),
+            Range::Signed => 1.0 / (1.0 - value * value),
+            Range::Open => 1.0,
+        }
+    }
 }
 
 /// What a report says of a metric.
@@ -92,6 +155,28 @@ pub fn main_metric(kind: TaskKind) -> &'static MetricInfo {
     METRICS.iter().find(|info| info.headline && info.kind == kind).expect("a headline for each kind of task")
 }
 
+/// The metric that stands for a task.
+#[derive(Debug, Clone, Copy)]
+pub struct Headline<'a> {
+    /// As `scores.json` has it.
+    pub key: &'a str,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub metric: &'a Metric,
+    /// Why it isn't the one that stands for this kind of task: that one's interval is withheld.
+    pub instead: Option<&'a str>,
+}
+
+/// The metric of a task that stands for its kind, or where its interval is withheld, the first of weighted F1 and accuracy
+/// that has one. `None` where nothing is scored.
+pub fn headline(metrics: &IndexMap<String, Metric>) -> Option<Headline<'_>> {
+    let of = |key: &str| metrics.get_key_value(key).map(|(key, metric)| Headline { key, metric, instead: None });
+    let of_kind = METRICS.iter().filter(|info| info.headline).find_map(|info| of(info.key))?;
+    let instead = of_kind.metric.withheld.as_deref();
+    let mut others = ["weighted_f1", "accuracy"].into_iter().filter_map(of);
+    let other = others.clone().find(|other| other.metric.withheld.is_none()).or_else(|| others.next_back());
+    Some(other.filter(|_| instead.is_some()).map_or(of_kind, |other| Headline { instead, ..other }))
+}
+
 /// What computes the metrics of a text by key, in the order in which a row has them.
 pub(super) const OF_TEXTS: &[TextMetrics] = &[rouge::of_pair, chrf::of_pair, checks::of_pair];
 
@@ -114,9 +199,10 @@ pub static METRICS: &[MetricInfo] = &[
     MetricInfo { key: "rougeLsum_id_stem", name: "ROUGE-Lsum (id, stems)", ..ROUGE_ID_STEM },
     MetricInfo { key: "chrf", name: "chrF", beside_answers: true, ..CHRF },
     MetricInfo { key: "chrf_pp", name: "chrF++", ..CHRF },
-    MetricInfo { key: "words", name: "Words", prose: explained("words of an answer"), ..CHECK },
+    MetricInfo { key: "words", range: Range::Open, name: "Words", prose: explained("words of an answer"), ..CHECK },
     MetricInfo {
         key: "compression",
+        range: Range::Open,
         name: "Compression",
         prose: explained("its words over those of the Reel"),
         ..CHECK
@@ -135,6 +221,7 @@ pub static METRICS: &[MetricInfo] = &[
     },
     MetricInfo {
         key: "density",
+        range: Range::Open,
         name: "Extractive density",
         prose: explained("mean length of the copied stretch a word stands in"),
         ..CHECK
@@ -159,12 +246,29 @@ pub static METRICS: &[MetricInfo] = &[
         aggregate: Aggregate::Rate(|reference, answer| answer == Some(reference)),
         ..LABEL
     },
-    MetricInfo { key: "balanced_accuracy", name: "Balanced accuracy", ..LABEL },
-    MetricInfo { key: "macro_f1", name: "Macro F1", headline: true, ..LABEL },
+    MetricInfo {
+        key: "balanced_accuracy",
+        name: "Balanced accuracy",
+        aggregate: Aggregate::EachLabel { absent: false, answers: true },
+        ..LABEL
+    },
+    MetricInfo {
+        key: "macro_f1",
+        name: "Macro F1",
+        headline: true,
+        aggregate: Aggregate::EachLabel { absent: true, answers: true },
+        ..LABEL
+    },
+    MetricInfo {
+        key: "macro_f1_present",
+        name: "Macro F1 (labels that occur)",
+        aggregate: Aggregate::EachLabel { absent: false, answers: true },
+        ..LABEL
+    },
     MetricInfo { key: "weighted_f1", name: "Weighted F1", ..LABEL },
     MetricInfo { key: "micro_f1", name: "Micro F1", ..LABEL },
-    MetricInfo { key: "mcc", name: "MCC", ..LABEL },
-    MetricInfo { key: "kappa", name: "Cohen’s kappa", ..LABEL },
+    MetricInfo { key: "mcc", name: "MCC", range: Range::Signed, ..LABEL },
+    MetricInfo { key: "kappa", name: "Cohen’s kappa", range: Range::Signed, ..LABEL },
     MetricInfo {
         key: "invalid_rate",
         name: "Invalid rate",
@@ -172,9 +276,23 @@ pub static METRICS: &[MetricInfo] = &[
         aggregate: Aggregate::Rate(|_, answer| answer.is_none()),
         ..LABEL
     },
-    MetricInfo { key: "brier", name: "Brier score", aggregate: Aggregate::Mean, ..ERROR },
-    MetricInfo { key: "log_loss", name: "Log loss", aggregate: Aggregate::Mean, ..ERROR },
-    MetricInfo { key: "ece", name: "ECE", ..ERROR },
+    MetricInfo {
+        key: "brier",
+        name: "Brier score",
+        aggregate: Aggregate::Mean,
+        interval: IntervalMethod::BootstrapT,
+        range: Range::Open,
+        ..ERROR
+    },
+    MetricInfo {
+        key: "log_loss",
+        name: "Log loss",
+        aggregate: Aggregate::Mean,
+        interval: IntervalMethod::BootstrapT,
+        range: Range::Open,
+        ..ERROR
+    },
+    MetricInfo { key: "ece", name: "ECE", aggregate: Aggregate::Biased, ..ERROR },
     MetricInfo {
         key: "roc_auc",
         name: "ROC AUC",
@@ -184,6 +302,9 @@ pub static METRICS: &[MetricInfo] = &[
     MetricInfo { key: "average_precision", name: "Average precision", ..LABEL },
 ];
 
+/// A metric that is not in the table.
+pub static UNKNOWN: MetricInfo = MetricInfo { range: Range::Open, ..TEXT };
+
 const TEXT: MetricInfo = MetricInfo {
     key: "",
     name: "",
@@ -192,11 +313,14 @@ const TEXT: MetricInfo = MetricInfo {
     headline: false,
     beside_answers: false,
     aggregate: Aggregate::Mean,
+    range: Range::Unit,
+    interval: IntervalMethod::BootstrapT,
     signature: None,
     prose: PLAIN,
 };
 
-const LABEL: MetricInfo = MetricInfo { kind: TaskKind::Label, aggregate: Aggregate::Whole, ..TEXT };
+const LABEL: MetricInfo =
+    MetricInfo { kind: TaskKind::Label, aggregate: Aggregate::Whole, interval: IntervalMethod::Jackknife, ..TEXT };
 const ERROR: MetricInfo = MetricInfo { direction: Direction::Lower, ..LABEL };
 
 const ROUGE: MetricInfo = MetricInfo {
@@ -276,7 +400,7 @@ mod tests {
             scorer.row(prediction, task, reel("a", Some("kopi")))
         };
         let table = Table::of(&[row(&tasks[0]), row(&tasks[1])], &tasks).unwrap();
-        let scores = score(&table, &ScoreSettings { bootstrap: 100, seed: 1 }, &settings, &thresholds);
+        let scores = score(&table, &ScoreSettings { bootstrap: 100, seed: 1, interval: None }, &settings, &thresholds);
         for task in &tasks {
             let scored: BTreeSet<&str> = scores.tasks[&task.name].metrics.keys().map(String::as_str).collect();
             let known = METRICS.iter().filter(|info| info.kind == task.kind).map(|info| info.key);

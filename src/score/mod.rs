@@ -7,6 +7,7 @@ pub mod bootstrap;
 mod calibration;
 mod checks;
 pub mod chrf;
+mod classes;
 pub mod classification;
 pub mod compare;
 #[cfg(test)]
@@ -14,27 +15,32 @@ mod fixture;
 pub mod interval;
 mod join;
 pub mod metric;
+mod resampled;
 pub mod rouge;
 mod row;
 mod signature;
 pub mod significance;
 mod slices;
+mod spread;
 mod statistic;
+mod support;
 mod table;
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
-use self::bootstrap::ResamplePlan;
 use self::calibration::Judged;
+use self::classes::classes;
 use self::classification::{CountTable, accuracy, macro_f1};
-use self::interval::{Interval, bca, wilson};
+use self::interval::Interval;
 pub use self::join::Join;
-use self::metric::Aggregate;
+use self::resampled::Resampled;
 pub use self::row::Thresholds;
 use self::row::text_keys;
 use self::signature::How;
-use self::slices::{Spread, slices};
+use self::slices::slices;
+use self::spread::Spread;
 use self::statistic::Statistic;
+use self::support::Support;
 pub use self::table::{Clusters, Table, TaskTable};
 use crate::config::{MetricSettings, ScoreSettings};
 use crate::scores::{Metric, Sampling, Scores, TaskScores, ValidOnly};
@@ -43,55 +49,54 @@ use crate::task::{Task, TaskKind};
 /// The scores of every task. A task without a scored row has no metrics.
 pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, thresholds: &Thresholds) -> Scores {
     let clusters = table.clusters();
-    let plan = ResamplePlan::new(clusters.count, settings);
-    let sheet = Sheet::of(table, &clusters, None);
-    let write = |weights: &[u16], values: &mut [f64]| sheet.write(weights, values);
-    let whole = sheet.values(clusters.count);
-    let replicates = plan.replicates(sheet.width(), write);
-    let jackknife = plan.jackknife(sheet.width(), write);
-
+    let resampled = Resampled::of(table, &clusters, None, settings);
     let how = How { settings, metrics, unit: clusters.unit() };
-    let mut intervals =
-        whole.iter().enumerate().map(|(at, value)| bca(*value, replicates.column(at), &jackknife.column(at)));
     let mut scores = Scores { v: 1, tasks: IndexMap::new() };
-    for (index, (rows, statistics)) in table.tasks.iter().zip(&sheet.tasks).enumerate() {
+    let mut at = 0;
+    for (index, rows) in table.tasks.iter().enumerate() {
         let task = &rows.task;
+        let statistics = &resampled.sheet.tasks[index];
         let cluster_of = &clusters.of_task[index];
         let sampling = sampling(rows, cluster_of, clusters.unit());
+        let support = Support::of(rows, cluster_of, clusters.count, clusters.unit());
         let counts = statistics.iter().find_map(Statistic::table).filter(|_| !rows.is_empty());
-        let summed = counts.as_ref().and_then(CountTable::counts);
+        let summed = counts.and_then(CountTable::counts);
         let mut metrics_of_task = IndexMap::new();
         for statistic in statistics {
-            for (key, interval) in statistic.keys.iter().zip(&mut intervals) {
-                if statistic.n == 0 {
-                    continue;
+            for key in &statistic.keys {
+                if statistic.n > 0 {
+                    let (interval, bootstrap) = resampled.intervals(key, at, settings.interval, &support);
+                    let Interval { value, low, high, method, withheld } = interval;
+                    let undefined = || value.is_nan().then(|| metric::prose(key).undefined.to_owned());
+                    let note = summed.as_ref().and_then(|counts| counts.note(key)).or_else(undefined);
+                    let (n, clusters) = (statistic.n, sampling.clusters);
+                    let metric = Metric { value, low, high, withheld, n, clusters, method, bootstrap, note };
+                    metrics_of_task.insert(key.clone(), metric);
                 }
-                let interval = match metric::find(key).map(|info| info.aggregate) {
-                    Some(Aggregate::Rate(counts)) => rate(counts, rows, cluster_of),
-                    _ => interval,
-                };
-                let Interval { value, low, high, method } = interval;
-                let undefined = || value.is_nan().then(|| metric::prose(key).undefined.to_owned());
-                let note = summed.as_ref().and_then(|counts| counts.note(key)).or_else(undefined);
-                let metric = Metric { value, low, high, n: statistic.n, clusters: sampling.clusters, method, note };
-                metrics_of_task.insert(key.clone(), metric);
+                at += 1;
             }
+        }
+        if summed.as_ref().is_some_and(|counts| counts.invalid == 0) {
+            let note = Some("is the accuracy: no answer is invalid".to_owned());
+            let accuracy = Metric { note, ..metrics_of_task["accuracy"].clone() };
+            metrics_of_task.insert("micro_f1".into(), accuracy);
         }
         let keys: Vec<&str> = statistics.iter().flat_map(|statistic| &statistic.keys).map(String::as_str).collect();
         let threshold = thresholds.get(&task.name).copied();
-        let judged: Vec<Judged> = rows.labels().iter().filter_map(|answer| answer.judged).collect();
-        let classes = summed.as_ref().map(|counts| task.labels.iter().cloned().zip(counts.classes()).collect());
+        let judged: Vec<(u32, Judged)> =
+            cluster_of.iter().zip(rows.labels()).filter_map(|(at, answer)| Some((*at, answer.judged?))).collect();
+        let classes = summed.as_ref().map(|counts| classes(rows, cluster_of, counts, &support));
         let scores_of_task = TaskScores {
             metrics: metrics_of_task,
             classes: classes.unwrap_or_default(),
-            valid_only: counts.as_ref().and_then(valid_only),
-            confusion: counts.as_ref().map(|counts| counts.confusion(&task.labels)),
-            reliability: calibration::reliability(&judged),
-            precision_recall: calibration::precision_recall(task, &judged),
+            valid_only: counts.and_then(valid_only),
+            confusion: counts.map(|counts| counts.confusion(&task.labels)),
+            reliability: calibration::reliability(&judged, support.has_clusters()),
+            precision_recall: calibration::precision_recall(task, judged.iter().map(|(_, judged)| judged)),
             threshold,
             slices: slices(table, index, &clusters),
             sampling: (!rows.is_empty()).then_some(sampling),
-            signature: how.signature(task, &keys, threshold),
+            signature: how.signature(task, &keys, threshold, &support),
         };
         scores.tasks.insert(task.name.clone(), scores_of_task);
     }
@@ -99,7 +104,7 @@ pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, 
 }
 
 fn valid_only(counts: &CountTable) -> Option<ValidOnly> {
-    let has_invalid = counts.counts()?.invalid() > 0;
+    let has_invalid = counts.counts()?.invalid > 0;
     let valid = counts.valid();
     let valid = valid.counts().filter(|_| has_invalid)?;
     Some(ValidOnly { n: valid.n as usize, accuracy: accuracy(&valid), macro_f1: macro_f1(&valid) })
@@ -122,57 +127,6 @@ pub fn best_thresholds(dev: &Table) -> Thresholds {
     dev.tasks.iter().filter_map(of).collect()
 }
 
-/// All statistics of a run, for one pass over the weights.
-pub(crate) struct Sheet {
-    /// By task.
-    pub tasks: Vec<Vec<Statistic>>,
-}
-
-impl Sheet {
-    /// From a run's rows. The clusters are those of all runs it is compared with; of each task only the `wanted` metrics are
-    /// taken.
-    pub fn of(table: &Table, clusters: &Clusters, wanted: Option<&[IndexSet<String>]>) -> Sheet {
-        let of_task = |(task, rows): (usize, &TaskTable)| {
-            Statistic::of(rows, &clusters.of_task[task], clusters.count, wanted.map(|wanted| &wanted[task]))
-        };
-        Sheet { tasks: table.tasks.iter().enumerate().map(of_task).collect() }
-    }
-
-    /// Values of all statistics.
-    pub fn width(&self) -> usize {
-        self.tasks.iter().flatten().map(|statistic| statistic.keys.len()).sum()
-    }
-
-    /// Task by task, statistic by statistic, key by key.
-    pub fn write(&self, weights: &[u16], values: &mut [f64]) {
-        let mut rest = values;
-        for statistic in self.tasks.iter().flatten() {
-            let (own, others) = rest.split_at_mut(statistic.keys.len());
-            statistic.write(weights, own);
-            rest = others;
-        }
-    }
-
-    /// As [`Statistic::swapped`], all statistics; NaN for those that can't swap.
-    pub fn swapped(&self, other: &Sheet, chosen: &[u16], differences: &mut [f64]) {
-        let mut rest = differences;
-        for (statistic, other) in self.tasks.iter().flatten().zip(other.tasks.iter().flatten()) {
-            let (own, others) = rest.split_at_mut(statistic.keys.len());
-            if statistic.can_swap() {
-                statistic.swapped(other, chosen, own);
-            }
-            rest = others;
-        }
-    }
-
-    /// For the data as they are.
-    pub fn values(&self, clusters: usize) -> Vec<f64> {
-        let mut values = vec![f64::NAN; self.width()];
-        self.write(&vec![1; clusters], &mut values);
-        values
-    }
-}
-
 /// What was drawn for a task.
 fn sampling(rows: &TaskTable, cluster_of: &[u32], unit: &str) -> Sampling {
     let mut sizes: IndexMap<u32, usize> = IndexMap::new();
@@ -190,22 +144,16 @@ fn sampling(rows: &TaskTable, cluster_of: &[u32], unit: &str) -> Sampling {
     }
 }
 
-/// The share of rows that count. Wilson's interval, over the rows divided by the design effect.
-fn rate(counts: fn(u16, Option<u16>) -> bool, rows: &TaskTable, cluster_of: &[u32]) -> Interval {
-    let values = rows.labels().iter().map(|row| f64::from(u8::from(counts(row.reference, row.answer))));
-    let spread = Spread::of(&cluster_of.iter().copied().zip(values).collect::<Vec<_>>());
-    wilson(spread.mean, spread.effective_rows())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::IntervalMethod;
     use crate::prediction::Finish;
     use crate::score::fixture::tasks;
     use crate::scores::Row;
     use crate::task::parse_tasks;
 
-    const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 1000, seed: 42 };
+    const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 1000, seed: 42, interval: None };
 
     fn score(rows: &[Row], tasks: &[Task], settings: &ScoreSettings) -> Scores {
         let metrics = MetricSettings { amounts: false, stems: false };
@@ -244,8 +192,13 @@ mod tests {
     fn a_score_says_how_it_was_made() {
         let scores = score(&example(), &tasks(), &SETTINGS);
         let accuracy = &scores.tasks["ad"].metrics["accuracy"];
-        assert_eq!((accuracy.n, accuracy.clusters, accuracy.method.as_str()), (120, 12, "wilson"));
-        assert_eq!(scores.tasks["ad"].metrics["macro_f1"].method, "bca");
+        assert_eq!((accuracy.n, accuracy.clusters, accuracy.method.as_str()), (120, 12, "jackknife"));
+        let macro_f1 = &scores.tasks["ad"].metrics["macro_f1"];
+        assert_eq!(
+            (macro_f1.method.as_str(), macro_f1.bootstrap.as_ref().unwrap().method.as_str()),
+            ("jackknife", "bootstrap-t")
+        );
+        assert_eq!(scores.tasks["summary"].metrics["rouge1"].method, "bootstrap-t");
         let sampling = scores.tasks["ad"].sampling.as_ref().unwrap();
         assert_eq!((sampling.unit.as_str(), sampling.clusters, sampling.largest_share), ("account", 12, 10.0 / 120.0));
         // ten alike rows an account, and the correction for a mean of twelve
@@ -256,15 +209,15 @@ mod tests {
         assert_eq!((valid.n, valid.accuracy, valid.macro_f1), (80, 1.0, 1.0));
         assert!((accuracy.value - 2.0 / 3.0).abs() < 1e-12);
         assert!(accuracy.low < accuracy.value && accuracy.value < accuracy.high);
-        let resampling = concat!("|ci:bca|level:0.95|B:1000|cluster:account|seed:42|v:", env!("CARGO_PKG_VERSION"));
+        let resampling = concat!("|level:0.95|B:1000|cluster:account|seed:42|v:", env!("CARGO_PKG_VERSION"));
         assert_eq!(
             scores.tasks["summary"].signature,
-            format!("rouge1,rouge2,rougeL,rougeLsum|mode:google-0.1.2|stem:no|stat:f{resampling}")
+            format!("rouge1,rouge2,rougeL,rougeLsum|mode:google-0.1.2|stem:no|stat:f|ci:bootstrap-t{resampling}")
         );
         let signature = &scores.tasks["ad"].signature;
-        let keys = "accuracy,balanced_accuracy,macro_f1,micro_f1,weighted_f1,mcc,kappa,invalid_rate";
+        let keys = "accuracy,balanced_accuracy,macro_f1,macro_f1_present,micro_f1,weighted_f1,mcc,kappa,invalid_rate";
         assert!(signature.starts_with(keys), "{signature}");
-        assert!(signature.ends_with(&format!("|labels:2|invalid:wrong|rates:wilson{resampling}")), "{signature}");
+        assert!(signature.ends_with(&format!("|labels:2|invalid:wrong|ci:jackknife{resampling}")), "{signature}");
         assert_eq!(scores.tasks["ad"].confusion.as_ref().unwrap().counts, [[40, 0, 20], [0, 40, 20]]);
     }
 
@@ -273,7 +226,8 @@ mod tests {
         let rows = example();
         let mut unknown = rows.clone();
         unknown[0].account = None;
-        let (by_account, by_reel) = (score(&rows, &tasks(), &SETTINGS), score(&unknown, &tasks(), &SETTINGS));
+        let settings = ScoreSettings { interval: Some(IntervalMethod::Jackknife), ..SETTINGS };
+        let (by_account, by_reel) = (score(&rows, &tasks(), &settings), score(&unknown, &tasks(), &settings));
         assert!(by_reel.tasks["ad"].signature.contains("|cluster:reel|"));
         for (task, metric) in [("summary", "rougeL"), ("ad", "balanced_accuracy"), ("ad", "accuracy")] {
             let (wide, narrow) = (&by_account.tasks[task].metrics[metric], &by_reel.tasks[task].metrics[metric]);
@@ -282,6 +236,61 @@ mod tests {
             let ratio = (wide.high - wide.low) / (narrow.high - narrow.low);
             assert!((2.4..4.0).contains(&ratio), "{task}: {ratio}");
         }
+    }
+
+    #[test]
+    fn what_does_not_hold_is_withheld_and_the_value_stays() {
+        let mut rows = example();
+        rows.iter_mut().for_each(|row| row.account = Some("a".into()));
+        let scores = score(&rows, &tasks(), &SETTINGS);
+        for (task, key, least) in [("summary", "rougeL", 5), ("ad", "accuracy", 10), ("ad", "macro_f1", 10)] {
+            let metric = &scores.tasks[task].metrics[key];
+            let why = format!("the rows are of 1 account; an interval takes at least {least}");
+            assert!(metric.value.is_finite() && metric.low.is_nan() && metric.high.is_nan());
+            assert_eq!((metric.withheld.as_deref(), metric.method.as_str()), (Some(why.as_str()), "none"));
+        }
+        let ad = &scores.tasks["ad"];
+        assert_eq!(metric::headline(&ad.metrics).map(|headline| headline.key), Some("accuracy"));
+        assert_eq!(ad.classes["iklan"].intervals, crate::scores::ClassIntervals::default());
+    }
+
+    #[test]
+    fn macro_f1_over_all_labels_takes_all_labels() {
+        let mut rows: Vec<Row> =
+            example().into_iter().filter(|row| row.reference.as_deref() == Some("iklan")).collect();
+        rows.iter_mut().enumerate().for_each(|(index, row)| row.account = Some(format!("a{}", index % 12)));
+        let mut tasks = tasks();
+        let scores = score(&rows, &tasks, &SETTINGS);
+        let metrics = &scores.tasks["ad"].metrics;
+        assert_eq!(metrics["macro_f1"].withheld.as_deref(), Some("1 of 2 labels don’t occur: bukan iklan"));
+        assert_eq!(metrics["macro_f1_present"].value, 2.0 * metrics["macro_f1"].value);
+        assert!(metrics["macro_f1_present"].low > 0.0);
+        let headline = metric::headline(metrics).unwrap();
+        assert_eq!((headline.key, headline.instead), ("weighted_f1", metrics["macro_f1"].withheld.as_deref()));
+        // Six accounts are all about one label, six about the other, and a third is somebody's aside.
+        tasks[1].labels.push("cerita".into());
+        let mut rows = example();
+        rows.iter_mut().find(|row| row.task == "ad").unwrap().reference = Some("cerita".into());
+        let scores = score(&rows, &tasks, &SETTINGS);
+        assert_eq!(
+            scores.tasks["ad"].metrics["macro_f1_present"].withheld.as_deref(),
+            Some("accounts keep to few labels, and none keeps to 1 of 3: cerita")
+        );
+    }
+
+    #[test]
+    fn an_account_with_most_rows_is_not_resampled() {
+        let mut rows = example();
+        for (index, row) in rows.iter_mut().enumerate() {
+            row.account = Some(if index % 120 < 50 { "big".into() } else { format!("a{}", index % 40) });
+        }
+        let scores = score(&rows, &tasks(), &SETTINGS);
+        assert_eq!(scores.tasks["summary"].metrics["rougeL"].method, "jackknife");
+        assert!(scores.tasks["summary"].signature.contains("|ci:jackknife|"));
+        let beside = scores.tasks["ad"].metrics["weighted_f1"].bootstrap.as_ref().unwrap();
+        assert_eq!(beside.withheld.as_deref(), Some("few accounts have most of the rows"));
+        let settings = ScoreSettings { interval: Some(IntervalMethod::Bca), ..SETTINGS };
+        assert_eq!(score(&rows, &tasks(), &settings).tasks["summary"].metrics["rougeL"].method, "bca");
     }
 
     #[test]
@@ -294,7 +303,8 @@ mod tests {
             Row { task: "title".into(), metrics, ..row }
         });
         rows.extend(titles.collect::<Vec<_>>());
-        let scores = score(&rows, &tasks, &SETTINGS);
+        let settings = ScoreSettings { interval: Some(IntervalMethod::Percentile), ..SETTINGS };
+        let scores = score(&rows, &tasks, &settings);
         let (a, b) = (&scores.tasks["summary"].metrics["rouge1"], &scores.tasks["title"].metrics["rouge1"]);
         // the one is a linear function of the other, so in a shared plan the bounds are too
         for (a, b) in [(a.low, b.low), (a.value, b.value), (a.high, b.high)] {

@@ -4,7 +4,8 @@ use indexmap::IndexSet;
 
 use super::interval::CONFIDENCE;
 use super::metric::{find, main_metric};
-use crate::config::{MetricSettings, ScoreSettings};
+use super::support::Support;
+use crate::config::{IntervalMethod, MetricSettings, ScoreSettings};
 use crate::task::{Task, TaskKind};
 
 /// What all tasks of a run have in common.
@@ -15,14 +16,23 @@ pub(super) struct How<'a> {
     pub unit: &'a str,
 }
 
+/// As `--interval` and signatures write it.
+pub(super) fn method_name(method: IntervalMethod) -> &'static str {
+    match method {
+        IntervalMethod::Bca => "bca",
+        IntervalMethod::Percentile => "percentile",
+        IntervalMethod::BootstrapT => "bootstrap-t",
+        IntervalMethod::Jackknife => "jackknife",
+    }
+}
+
 impl How<'_> {
     /// Parts `key:value` joined by `|`, behind the keys of the task's metrics.
-    pub fn signature(&self, task: &Task, keys: &[&str], threshold: Option<f64>) -> String {
+    pub fn signature(&self, task: &Task, keys: &[&str], threshold: Option<f64>, support: &Support) -> String {
         let mut parts = vec![keys.join(",")];
         if task.kind == TaskKind::Label {
             parts.extend([format!("labels:{}", task.labels.len()), "invalid:wrong".into()]);
             parts.extend(threshold.map(|threshold| format!("threshold:{threshold}")));
-            parts.push("rates:wilson".into());
         }
         // Where nothing is scored, that of what would stand for the task.
         let main = [main_metric(task.kind).key];
@@ -30,8 +40,14 @@ impl How<'_> {
         let of_metrics: IndexSet<String> =
             keys.iter().filter_map(|key| Some(find(key)?.signature?(self.metrics))).collect();
         parts.extend(of_metrics);
-        let ScoreSettings { bootstrap, seed } = self.settings;
-        parts.push(format!("ci:bca|level:{CONFIDENCE}|B:{bootstrap}|cluster:{}|seed:{seed}", self.unit));
+        let ScoreSettings { bootstrap, seed, interval } = self.settings;
+        let methods: IndexSet<IntervalMethod> = match interval {
+            Some(method) => [*method].into(),
+            None => keys.iter().filter_map(|key| Some(support.method(find(key)?))).collect(),
+        };
+        let methods: Vec<&str> = methods.into_iter().map(method_name).collect();
+        parts.push(format!("ci:{}|level:{CONFIDENCE}|B:{bootstrap}", methods.join(",")));
+        parts.push(format!("cluster:{}|seed:{seed}", self.unit));
         parts.push(format!("v:{}", env!("CARGO_PKG_VERSION")));
         parts.join("|")
     }

@@ -1,10 +1,10 @@
 //! One mean by groups of rows: where a run is good and where it isn't.
 
 use indexmap::IndexMap;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::interval::{CONFIDENCE, wilson};
-use super::metric::{Aggregate, find};
+use super::interval::Interval;
+use super::metric::find;
+use super::spread::Spread;
 use super::table::{Clusters, Grouping, Table};
 use crate::reel::Reel;
 use crate::scores::{Metric, Slices};
@@ -98,70 +98,12 @@ fn order(table: &Table, name: &str, grouping: &Grouping) -> Vec<usize> {
     order
 }
 
-/// A mean of rows with their clusters. A rate gets Wilson's interval, any other mean one from Student's t; both for the
-/// standard error that the clusters give.
-pub(super) fn mean(metric: &str, rows: &[(u32, f64)]) -> Metric {
+/// A mean of rows with their clusters.
+fn mean(metric: &str, rows: &[(u32, f64)]) -> Metric {
     let spread = Spread::of(rows);
-    let (low, high, method) = match find(metric).map(|info| info.aggregate) {
-        Some(Aggregate::Rate(_)) => {
-            let interval = wilson(spread.mean, spread.effective_rows());
-            (interval.low, interval.high, interval.method)
-        }
-        _ => match StudentsT::new(0.0, 1.0, spread.clusters as f64 - 1.0) {
-            Ok(t) => {
-                let half = t.inverse_cdf((1.0 + CONFIDENCE) / 2.0) * spread.variance.sqrt();
-                // ROUGE lies in 0..=1.
-                let bounds = ((spread.mean - half).max(0.0), (spread.mean + half).min(1.0));
-                (bounds.0, bounds.1, "t: clustered standard error".to_owned())
-            }
-            Err(_) => (f64::NAN, f64::NAN, "none: one cluster".to_owned()),
-        },
-    };
-    Metric { value: spread.mean, low, high, n: rows.len(), clusters: spread.clusters, method, note: None }
-}
-
-/// How a mean over clustered rows varies.
-pub(super) struct Spread {
-    pub mean: f64,
-    pub clusters: usize,
-    rows: usize,
-    /// Variance of the mean, given that rows of a cluster are alike.
-    variance: f64,
-    /// Variance the mean would have if the rows were independent.
-    independent: f64,
-}
-
-impl Spread {
-    /// From the cluster and the value of each row.
-    pub fn of(rows: &[(u32, f64)]) -> Spread {
-        let n = rows.len() as f64;
-        let mean = rows.iter().map(|(_, value)| value).sum::<f64>() / n;
-        let mut sorted: Vec<(u32, f64)> = rows.iter().map(|(cluster, value)| (*cluster, value - mean)).collect();
-        sorted.sort_by_key(|(cluster, _)| *cluster);
-        let sums: Vec<f64> =
-            sorted.chunk_by(|a, b| a.0 == b.0).map(|rows| rows.iter().map(|(_, deviation)| deviation).sum()).collect();
-        let clusters = sums.len();
-        let correction = clusters as f64 / (clusters as f64 - 1.0);
-        Spread {
-            mean,
-            clusters,
-            rows: rows.len(),
-            variance: sums.iter().map(|sum| sum * sum).sum::<f64>() * correction / (n * n),
-            independent: sorted.iter().map(|(_, deviation)| deviation * deviation).sum::<f64>() / (n * n),
-        }
-    }
-
-    /// How much more a mean over these clusters varies than one over as many independent rows (Kish 1965); `None` where
-    /// nothing varies.
-    pub fn design_effect(&self) -> Option<f64> {
-        (self.independent > 0.0 && self.clusters > 1).then(|| self.variance / self.independent)
-    }
-
-    /// Rows over the design effect (Korn and Graubard 1998), never more than there are. Nothing varies where all rows
-    /// agree; then a cluster counts for no more than a row.
-    pub fn effective_rows(&self) -> f64 {
-        self.design_effect().map_or(self.clusters as f64, |effect| self.rows as f64 / effect.max(1.0))
-    }
+    let Interval { value, low, high, method, withheld } = spread.interval(find(metric));
+    let (n, clusters) = (rows.len(), spread.clusters());
+    Metric { value, low, high, withheld, n, clusters, method, bootstrap: None, note: None }
 }
 
 #[cfg(test)]
@@ -176,18 +118,5 @@ mod tests {
         assert_eq!(groups["duration"], "30–60 s");
         assert_eq!((groups["views"].as_str(), groups["length"].as_str()), ("under 1,000", "under 50 words"));
         assert_eq!(super::groups(&Reel::default(), &[])["duration"], "unknown");
-    }
-
-    #[test]
-    fn clusters_widen_the_interval_of_a_mean() {
-        let alike: Vec<(u32, f64)> = (0..100).map(|row| (row / 10, f64::from(row / 10 % 2))).collect();
-        let apart: Vec<(u32, f64)> = alike.iter().enumerate().map(|(row, (_, value))| (row as u32, *value)).collect();
-        let effect = Spread::of(&alike).design_effect().unwrap();
-        assert!((effect - 10.0 * 10.0 / 9.0).abs() < 1e-9, "{effect}");
-        let width = |metric: Metric| metric.high - metric.low;
-        assert!(width(mean("rougeL", &alike)) > 3.0 * width(mean("rougeL", &apart)));
-        assert!(width(mean("accuracy", &alike)) > 2.0 * width(mean("accuracy", &apart)));
-        let one = mean("rougeL", &[(0, 0.5), (0, 0.7)]);
-        assert!(one.low.is_nan() && one.value == 0.6);
     }
 }

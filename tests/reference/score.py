@@ -1,5 +1,5 @@
 """Writes the expected values of tests/score_reference.rs: rouge.json, chrf.json, classification.json, tfidf.json,
-bootstrap.json, probabilities.json, bca.json, significance.json.
+bootstrap.json, probabilities.json, bca.json, intervals.json, significance.json.
 
 Made with Python 3.11.7, rouge-score 0.1.2, sacrebleu 2.6.0, scikit-learn 1.9.1, scipy 1.17.1, statsmodels 0.15.0,
 numpy 2.4.6 (the files record what they were made with).
@@ -21,9 +21,10 @@ import sys
 import warnings
 
 import numpy as np
+import statsmodels.api as sm
 from rouge_score import rouge_scorer
 from sacrebleu.metrics import CHRF
-from scipy import stats
+from scipy import optimize, stats
 from sklearn import metrics as sk
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -175,6 +176,7 @@ def classification_case(labels, rows):
             "accuracy": float(sk.accuracy_score(truth, answers)),
             "balanced_accuracy": float(sk.balanced_accuracy_score(truth, answers)),
             "macro_f1": float(sk.f1_score(truth, answers, average="macro", **of)),
+            "macro_f1_present": float(sk.f1_score(truth, answers, average="macro", labels=sorted(set(truth)), zero_division=0)),
             "micro_f1": float(sk.f1_score(truth, answers, average="micro", **of)),
             "weighted_f1": float(sk.f1_score(truth, answers, average="weighted", **of)),
             "mcc": float(sk.matthews_corrcoef(truth, answers)),
@@ -280,7 +282,92 @@ def significance():
     return {"versions": VERSIONS, "mcnemar": mcnemar, "holm": holm, "wilson": wilson}
 
 
-for make in (rouge, chrf, classification, tfidf, bootstrap, probabilities, bca, significance):
+def left_out(f1_of, truth, answers, clusters):
+    """scikit-learn's value without each of the clusters, in their order."""
+    return [f1_of(truth[clusters != c], answers[clusters != c]) for c in np.unique(clusters)]
+
+
+def jackknife_interval(value, values, sizes, scale, unscale, slope):
+    """As `jackknife` of src/score/interval.rs says, with scipy's non-negative least squares."""
+    values, sizes = np.array(values), np.array(sizes, float)
+    groups, kept = len(values), 1 - sizes / sizes.sum()
+    off = values - values.mean()
+    weights = sizes**-1.5
+    model = np.stack([sizes, sizes**2], 1)
+    expected = model @ optimize.nnls(model * weights[:, None], (off * kept) ** 2 * weights)[0] / kept**2
+    error = math.sqrt((groups - 1) / groups * max((off**2).sum(), expected.sum()))
+    effective = sizes.sum() ** 2 / (sizes**2).sum()
+    degrees = effective / 2 if effective < min(30, groups / 2) else effective - 1
+    half = stats.t.ppf(0.975, degrees) * error * slope(value)
+    return [float(unscale(scale(value) - half)), float(unscale(scale(value) + half))]
+
+
+def takahashi_error(truth, answers):
+    """The standard error of macro F1 over independent rows (Takahashi et al. 2022, section 3.2). (The variance in the package
+    confidenceinterval 1.0.5 is another: it adds where the paper multiplies.)"""
+    p = sk.confusion_matrix(truth, answers) / len(truth)
+    both = p.sum(0) + p.sum(1)
+    f1, off = 2 * np.diag(p) / both, both - 2 * np.diag(p)
+    own = f1 * off / both**2 * (f1 / 2 + off / both)
+    shared = (p - np.diag(np.diag(p))) * np.outer(f1 / both, f1 / both)
+    variance = 2 * (own.sum() + shared.sum()) / len(f1) ** 2 / len(truth)
+
+    def value(cells):
+        return np.mean(2 * np.diag(cells) / (cells.sum(0) + cells.sum(1)))
+
+    # The same by the delta method with numerical derivatives.
+    step = 1e-6 * np.eye(p.size).reshape(p.size, *p.shape)
+    slopes = np.array([(value(p + h) - value(p - h)) / 2e-6 for h in step])
+    delta = (slopes**2 @ p.ravel() - (slopes @ p.ravel()) ** 2) / len(truth)
+    assert abs(variance / delta - 1) < 1e-4, (variance, delta)
+    return math.sqrt(variance)
+
+
+def intervals():
+    """Jackknife intervals of scikit-learn's metrics, statsmodels' cluster-robust errors of means, Takahashi's error of
+    macro F1 and exact sign flips by scipy."""
+    rng = np.random.default_rng(8)
+    logit = (lambda x: math.log(x / (1 - x)), lambda z: 1 / (1 + math.exp(-z)), lambda x: 1 / (x * (1 - x)))
+    fisher = (math.atanh, math.tanh, lambda x: 1 / (1 - x * x))
+    labels = 5
+    known = list(range(labels))
+    f1 = lambda average, of=known: lambda t, a: float(sk.f1_score(t, a, average=average, labels=of, zero_division=0))
+    cases = []
+    for sizes in ([1] * 60, [3] * 20, [40] + [1, 2, 3, 4] * 10, rng.integers(1, 12, 25).tolist()):
+        clusters = np.repeat(np.arange(len(sizes)), sizes)
+        theme = rng.integers(0, labels, len(sizes))
+        truth = np.where(rng.random(len(clusters)) < 0.5, theme[clusters], rng.integers(0, labels, len(clusters)))
+        answers = np.where(rng.random(len(clusters)) < 0.7, truth, rng.integers(0, labels, len(clusters)))
+        metrics = {"accuracy": (lambda t, a: float(sk.accuracy_score(t, a)), logit), "macro_f1": (f1("macro"), logit),
+                   "weighted_f1": (f1("weighted"), logit), "mcc": (lambda t, a: float(sk.matthews_corrcoef(t, a)), fisher),
+                   "kappa": (lambda t, a: float(sk.cohen_kappa_score(t, a)), fisher)}
+        expected = {key: jackknife_interval(of(truth, answers), left_out(of, truth, answers, clusters), sizes, *scale)
+                    for key, (of, scale) in metrics.items()}
+        cases.append({"labels": labels, "rows": [[int(c), int(t), int(a)] for c, t, a in zip(clusters, truth, answers)],
+                      "expected": expected})
+    means = []
+    for groups, size in [(6, 1), (12, 4), (40, 3)]:
+        clusters = np.repeat(np.arange(groups), size)
+        data = rng.normal(size=groups)[clusters] + rng.normal(size=groups * size)
+        fit = sm.OLS(data, np.ones(len(data))).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
+        means.append({"size": size, "data": data.tolist(), "error": float(fit.bse[0]), "expected": fit.conf_int()[0].tolist()})
+    takahashi = []
+    for n in (400, 1000):
+        truth = rng.choice(labels, n, p=[0.4, 0.25, 0.15, 0.1, 0.1])
+        answers = np.where(rng.random(n) < 0.75, truth, rng.integers(0, labels, n))
+        takahashi.append({"rows": [[int(t), int(a)] for t, a in zip(truth, answers)],
+                          "value": f1("macro")(truth, answers), "error": takahashi_error(truth, answers)})
+    flips = []
+    for groups in (3, 6, 9):
+        clusters = np.repeat(np.arange(groups), 2)
+        first, second = np.round(rng.random((2, 2 * groups)), 3)
+        sums = np.bincount(clusters, first - second)
+        p = stats.permutation_test((sums,), np.sum, permutation_type="samples", n_resamples=np.inf).pvalue
+        flips.append({"first": first.tolist(), "second": second.tolist(), "p": float(p)})
+    return {"versions": VERSIONS, "cases": cases, "means": means, "takahashi": takahashi, "flips": flips}
+
+
+for make in (rouge, chrf, classification, tfidf, bootstrap, probabilities, bca, intervals, significance):
     name = make.__name__
     if len(sys.argv) > 1 and name not in sys.argv[1:]:
         continue

@@ -1,61 +1,90 @@
 //! By how much each run differs from the baseline, and what a test says of it.
 
-use super::resampled::ResampledMetric;
+use super::exchange::Exchanged;
 use super::{Flips, MetricDifference, Verdict};
-use crate::score::interval::bca;
-use crate::score::metric::{Direction, direction};
-use crate::score::significance::{LEVEL, holm, mcnemar, randomisation_p, smallest_difference};
+use crate::config::IntervalMethod;
+use crate::score::interval::{Interval, bca, degrees_of_freedom, jackknife, jackknife_error, percentile};
+use crate::score::metric::{Direction, MetricInfo, Range, direction};
+use crate::score::resampled::Resampled;
+use crate::score::significance::{LEVEL, holm, mcnemar, smallest_difference};
+use crate::score::support::Support;
 
 /// How two runs are told apart.
 pub(super) enum Test<'a> {
     /// By the rows that only one of them gets right; by run but the first.
     McNemar(&'a [Flips]),
     /// By exchanging rows between them, under the name that this has.
-    Swap(&'static str),
+    Exchange(&'static str, &'a Exchanged),
     /// There is no test.
     None,
 }
 
+/// A metric of several runs.
+pub(super) struct Compared<'a> {
+    pub key: &'a str,
+    pub info: &'a MetricInfo,
+    /// Its place in each run.
+    pub at: usize,
+    pub runs: &'a [Resampled],
+    pub support: &'a Support<'a>,
+    pub method: Option<IntervalMethod>,
+    /// Of each run but the first, the clusters in which it differs from the first.
+    pub differing: &'a [usize],
+}
+
 /// Each run but the first, against the first.
-pub(super) fn differences(key: &str, metric: &ResampledMetric, test: &Test) -> Vec<MetricDifference> {
-    let of_run = |run: usize| {
-        let value = metric.values[run] - metric.values[0];
-        let resampled = minus(&metric.replicates[run], &metric.replicates[0]);
-        let left_out = minus(&metric.jackknife[run], &metric.jackknife[0]);
-        let tested = match test {
-            Test::McNemar(flips) => {
-                let Flips { gained, lost, .. } = flips[run - 1];
-                Some(("mcnemar", mcnemar(gained as u64, lost as u64)))
-            }
-            Test::Swap(name) => Some((*name, randomisation_p(value, metric.swapped[run - 1].iter().copied()))),
-            Test::None => None,
-        };
-        unjudged(value, resampled, &left_out, tested)
-    };
-    let mut differences: Vec<MetricDifference> = (1..metric.values.len()).map(of_run).collect();
-    judge(&mut differences, key);
+pub(super) fn differences(compared: &Compared, test: &Test) -> Vec<MetricDifference> {
+    let mut differences: Vec<MetricDifference> =
+        (1..compared.runs.len()).map(|run| unjudged(compared, run, test)).collect();
+    judge(&mut differences, compared.key);
     differences
 }
 
 /// A difference whose p-value is not adjusted yet.
-fn unjudged(
-    value: f64,
-    resampled: Vec<f64>,
-    left_out: &[f64],
-    tested: Option<(&'static str, f64)>,
-) -> MetricDifference {
-    let smallest_shown = smallest_difference(standard_deviation(&resampled));
-    let interval = bca(value, resampled, left_out);
+fn unjudged(compared: &Compared, run: usize, test: &Test) -> MetricDifference {
+    let Compared { at, runs, support, .. } = *compared;
+    let value = runs[run].value(at) - runs[0].value(at);
+    let left_out = minus(&runs[run].left_out(at), &runs[0].left_out(at));
+    let differing = compared.differing[run - 1];
+    let tested = match test {
+        Test::McNemar(flips) => {
+            let (gained, lost) = (flips[run - 1].gained as u64, flips[run - 1].lost as u64);
+            Some(("mcnemar", mcnemar(gained, lost), mcnemar(0, gained + lost)))
+        }
+        Test::Exchange(name, exchanged) => {
+            // Of all the ways to exchange the clusters that differ, two are as far apart as can be.
+            Some((*name, exchanged.p(run, at, value), 0.5f64.powi(differing.saturating_sub(1) as i32)))
+        }
+        Test::None => None,
+    };
+    let Interval { low, high, method, withheld, .. } = interval(compared, run, value, &left_out);
+    let error = jackknife_error(&left_out, &support.left_out);
     MetricDifference {
         value,
-        low: interval.low,
-        high: interval.high,
-        method: interval.method,
-        test: tested.map(|(name, _)| name.to_owned()),
-        p: tested.map(|(_, p)| p),
+        low,
+        high,
+        withheld,
+        method,
+        test: tested.map(|(name, ..)| name.to_owned()),
+        p: tested.map(|(_, p, _)| p),
+        smallest_p: tested.map(|(.., smallest)| smallest),
         p_adjusted: None,
         verdict: Verdict::NotTested,
-        smallest_shown,
+        smallest_shown: smallest_difference(error, degrees_of_freedom(&support.left_out)),
+    }
+}
+
+/// By leaving out clusters, on the scale of the metric itself; a difference has no standard error in a resample.
+fn interval(compared: &Compared, run: usize, value: f64, left_out: &[f64]) -> Interval {
+    let Compared { at, runs, support, .. } = *compared;
+    let replicates = || minus(&runs[run].replicates(at), &runs[0].replicates(at));
+    match compared.method {
+        Some(IntervalMethod::Bca) => bca(value, replicates(), left_out),
+        Some(IntervalMethod::Percentile) => percentile(value, replicates()),
+        _ => match support.withheld(compared.info).filter(|_| compared.method.is_none()) {
+            Some(why) => Interval::withheld(value, why),
+            None => jackknife(value, left_out, &support.left_out, Range::Open),
+        },
     }
 }
 
@@ -74,13 +103,6 @@ fn judge(differences: &mut [MetricDifference], key: &str) {
 }
 
 /// `a` − `b`, place by place.
-pub(super) fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
+fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
-}
-
-/// Over what is not NaN.
-pub(super) fn standard_deviation(values: &[f64]) -> f64 {
-    let defined: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
-    let mean = defined.iter().sum::<f64>() / defined.len() as f64;
-    (defined.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (defined.len() as f64 - 1.0)).sqrt()
 }

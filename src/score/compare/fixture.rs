@@ -24,7 +24,7 @@ pub fn compare(runs: &[Rows], settings: &ScoreSettings) -> Result<Comparison> {
     super::compare(&runs.iter().map(of).collect::<Vec<_>>(), settings)
 }
 
-pub const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 999, seed: 42 };
+pub const SETTINGS: ScoreSettings = ScoreSettings { bootstrap: 999, seed: 42, interval: None };
 
 /// 90 Reels of 30 accounts, of which a run gets `right` right.
 pub fn run(name: &str, right: impl Fn(usize) -> bool) -> Rows {

@@ -29,6 +29,8 @@ pub struct TaskComparison {
     pub sampling: Sampling,
     /// The metric that the verdict is about.
     pub main: String,
+    /// Why it isn't the one that stands for this kind of task.
+    pub main_instead: Option<String>,
     /// By metric key; those that all runs have.
     pub metrics: IndexMap<String, MetricComparison>,
     /// Metrics that only some of the runs have, as those of probabilities.
@@ -55,7 +57,7 @@ pub struct Flips {
 pub struct MetricComparison {
     /// By run.
     pub values: Vec<f64>,
-    /// Bounds of the 95 % interval of each run, from the same resamples.
+    /// Bounds of the 95 % interval of each run; NaN where it is withheld.
     pub intervals: Vec<[f64; 2]>,
     /// Each run but the first, against the first.
     pub differences: Vec<MetricDifference>,
@@ -74,12 +76,16 @@ pub struct MetricDifference {
     pub low: f64,
     /// Upper bound of the 95 % interval.
     pub high: f64,
+    /// Why the interval is not shown; then both bounds are NaN.
+    pub withheld: Option<String>,
     /// How the interval was made.
     pub method: String,
     /// `mcnemar`, `sign-flip` (means), `label-swap` (F1 and its kind); absent for metrics without a test.
     pub test: Option<String>,
     /// Two-sided.
     pub p: Option<f64>,
+    /// The smallest p that the test can give: with few accounts that differ it may be too large to show anything.
+    pub smallest_p: Option<f64>,
     /// Holm's, over the runs.
     pub p_adjusted: Option<f64>,
     #[expect(missing_docs, reason = "the name says it")]

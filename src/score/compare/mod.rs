@@ -5,11 +5,11 @@
 
 mod best;
 mod difference;
+mod exchange;
 #[cfg(test)]
 mod fixture;
 mod flips;
 mod format;
-mod resampled;
 mod same_data;
 
 use std::collections::BTreeSet;
@@ -18,19 +18,20 @@ use anyhow::{Result, anyhow, ensure};
 use indexmap::{IndexMap, IndexSet};
 
 use self::best::tied_with_best;
-use self::difference::{Test, differences};
+use self::difference::{Compared, Test, differences};
+use self::exchange::{Exchanged, differing};
 use self::flips::flips;
 pub use self::format::{Comparison, Flips, MetricComparison, MetricDifference, TaskComparison, Verdict};
-use self::resampled::{Resampled, ResampledMetric};
 use self::same_data::{check_same_data, common_tasks, scored};
-use super::bootstrap::ResamplePlan;
-use super::interval::bca;
-use super::metric::{self, Aggregate, Direction, main_metric};
+use super::metric::{self, Aggregate, Direction, MetricInfo, main_metric};
+use super::resampled::Resampled;
+use super::signature::method_name;
 use super::statistic::Statistic;
-use super::{Clusters, Sheet, Table, sampling};
-use crate::config::ScoreSettings;
+use super::support::Support;
+use super::{Clusters, Table, sampling};
+use crate::config::{IntervalMethod, ScoreSettings};
 use crate::error::Hint;
-use crate::task::{Task, TaskKind};
+use crate::task::TaskKind;
 
 /// A run to compare.
 #[derive(Debug, Clone)]
@@ -54,8 +55,8 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
     }
 
     let paired = Paired::new(tables, settings);
-    let of_task = |(index, task): (usize, &Task)| (task.name.clone(), paired.task(index));
-    let compared: IndexMap<String, TaskComparison> = tasks.iter().enumerate().map(of_task).collect();
+    let names = tasks.iter().map(|task| task.name.clone());
+    let compared: IndexMap<String, TaskComparison> = names.zip(paired.tasks()).collect();
     let scored: BTreeSet<&String> = runs.iter().flat_map(|run| scored(&run.table)).map(|task| &task.name).collect();
     let left_out = scored.into_iter().filter(|name| !compared.contains_key(*name)).cloned().collect();
     Ok(Comparison {
@@ -68,52 +69,77 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
 }
 
 /// Runs over the same data, resampled together.
-struct Paired {
+struct Paired<'a> {
     /// By run, the rows in the same order.
     tables: Vec<Table>,
     /// The same for all runs, as their rows are of the same Reels.
     clusters: Clusters,
     /// By task, the metrics that all runs have.
     common: Vec<IndexSet<String>>,
-    /// The statistics of each run.
-    sheets: Vec<Sheet>,
-    resampled: Resampled,
+    /// By run.
+    resampled: Vec<Resampled>,
+    settings: &'a ScoreSettings,
 }
 
-impl Paired {
-    fn new(tables: Vec<Table>, settings: &ScoreSettings) -> Paired {
+impl Paired<'_> {
+    fn new(tables: Vec<Table>, settings: &ScoreSettings) -> Paired<'_> {
         let clusters = tables[0].clusters();
         let common: Vec<IndexSet<String>> = (0..tables[0].tasks.len()).map(|task| common_keys(&tables, task)).collect();
-        let sheets: Vec<Sheet> = tables.iter().map(|table| Sheet::of(table, &clusters, Some(&common))).collect();
-        let resampled = Resampled::of(&sheets, &ResamplePlan::new(clusters.count, settings), clusters.count);
-        Paired { tables, clusters, common, sheets, resampled }
+        let resampled = tables.iter().map(|table| Resampled::of(table, &clusters, Some(&common), settings)).collect();
+        Paired { tables, clusters, common, resampled, settings }
     }
 
-    fn task(&self, index: usize) -> TaskComparison {
-        let Paired { tables, clusters, common, sheets, resampled } = self;
+    fn tasks(&self) -> Vec<TaskComparison> {
+        let Clusters { count, of_task, .. } = &self.clusters;
+        let tasks = self.tables[0].tasks.iter().zip(of_task);
+        let supports: Vec<Support> =
+            tasks.map(|(rows, cluster_of)| Support::of(rows, cluster_of, *count, self.clusters.unit())).collect();
+        let exchanged = Exchanged::of(&self.resampled, *count, self.settings);
+        let mut at = 0;
+        let task = |(index, support): (usize, &Support)| self.task(index, support, &exchanged, &mut at);
+        supports.iter().enumerate().map(task).collect()
+    }
+
+    /// `at` is the place of the task's first metric, and then that of the next task's.
+    fn task(&self, index: usize, support: &Support, exchanged: &Exchanged, at: &mut usize) -> TaskComparison {
+        let Paired { tables, clusters, common, resampled, settings } = self;
         let rows = &tables[0].tasks[index];
         let sampling = sampling(rows, &clusters.of_task[index], clusters.unit());
         let flips: Vec<Flips> = tables[1..].iter().map(|run| flips(run, &tables[0], index)).collect();
-        let mut at: usize = sheets[0].tasks[..index].iter().flatten().map(|statistic| statistic.keys.len()).sum();
         let mut metrics = IndexMap::new();
-        for statistic in &sheets[0].tasks[index] {
+        for (place, statistic) in resampled[0].sheet.tasks[index].iter().enumerate() {
+            let differ = |run: &Resampled| differing(statistic, &run.sheet.tasks[index][place], clusters.count);
+            let differing: Vec<usize> = resampled[1..].iter().map(differ).collect();
             for key in &statistic.keys {
+                let info = metric::find(key).unwrap_or(&metric::UNKNOWN);
+                let compared = Compared {
+                    key,
+                    info,
+                    at: *at,
+                    runs: resampled,
+                    support,
+                    method: settings.interval,
+                    differing: &differing,
+                };
                 let test = match key.as_str() {
-                    _ if !statistic.can_swap() => Test::None,
+                    _ if !statistic.can_exchange() => Test::None,
                     // With one row a cluster the exact test needs no draws.
                     "accuracy" if sampling.clusters == rows.len() => Test::McNemar(&flips),
-                    key => Test::Swap(swap_name(key)),
+                    _ => Test::Exchange(exchange_name(info), exchanged),
                 };
-                metrics.insert(key.clone(), compare_metric(key, resampled.metric(at), &test));
-                at += 1;
+                let tested = statistic.can_exchange().then_some(exchanged);
+                metrics.insert(key.clone(), compare_metric(&compared, &test, tested));
+                *at += 1;
             }
         }
         let all = tables.iter().flat_map(|table| keys(table, index));
         let left_out: IndexSet<String> = all.filter(|key| !common[index].contains(key)).collect();
+        let (main, main_instead) = main(rows.task.kind, support);
         TaskComparison {
             n: rows.len(),
             sampling,
-            main: main_metric(rows.task.kind).key.to_owned(),
+            main: main.to_owned(),
+            main_instead,
             metrics,
             left_out: left_out.into_iter().collect(),
             flips: if rows.task.kind == TaskKind::Label { flips } else { vec![] },
@@ -121,24 +147,34 @@ impl Paired {
     }
 }
 
-fn compare_metric(key: &str, resampled: ResampledMetric, test: &Test) -> MetricComparison {
-    let differences = differences(key, &resampled, test);
+/// The metric that the verdict is about: that of the task's kind, or where no interval of it holds, weighted F1; and why.
+fn main(kind: TaskKind, support: &Support) -> (&'static str, Option<String>) {
+    let main = main_metric(kind);
+    match (kind, support.withheld(main)) {
+        (TaskKind::Label, Some(why)) => ("weighted_f1", Some(why)),
+        _ => (main.key, None),
+    }
+}
+
+fn compare_metric(compared: &Compared, test: &Test, exchanged: Option<&Exchanged>) -> MetricComparison {
+    let Compared { key, at, runs, support, method, .. } = *compared;
+    let values: Vec<f64> = runs.iter().map(|run| run.value(at)).collect();
+    let replicates: Vec<Vec<f64>> = runs.iter().map(|run| run.replicates(at)).collect();
     let sign = if metric::direction(key) == Direction::Lower { -1.0 } else { 1.0 };
-    let (best, optimism) = tied_with_best(&resampled.values, &resampled.replicates, sign);
-    let ResampledMetric { values, replicates, jackknife, .. } = resampled;
-    let interval = |((value, replicates), jackknife): ((&f64, Vec<f64>), &Vec<f64>)| {
-        let interval = bca(*value, replicates, jackknife);
+    let (best, optimism) = tied_with_best(&values, &replicates, sign, exchanged.map(|exchanged| (exchanged, at)));
+    let interval = |run: &Resampled| {
+        let (interval, _) = run.intervals(key, at, method, support);
         [interval.low, interval.high]
     };
-    let intervals = values.iter().zip(replicates).zip(&jackknife).map(interval).collect();
-    MetricComparison { values, intervals, differences, best, optimism }
+    let intervals = runs.iter().map(interval).collect();
+    MetricComparison { values, intervals, differences: differences(compared, test), best, optimism }
 }
 
 /// What exchanging rows between two runs is called: for a mean it flips the signs of the rows' differences.
-fn swap_name(key: &str) -> &'static str {
-    match metric::find(key).map(|info| info.aggregate) {
-        Some(Aggregate::Whole) => "label-swap",
-        _ => "sign-flip",
+fn exchange_name(info: &MetricInfo) -> &'static str {
+    match info.aggregate {
+        Aggregate::Mean | Aggregate::Rate(_) => "sign-flip",
+        _ => "label-swap",
     }
 }
 
@@ -159,7 +195,8 @@ fn common_keys(tables: &[Table], task: usize) -> IndexSet<String> {
 
 fn signature(settings: &ScoreSettings, clusters: &Clusters) -> String {
     format!(
-        "paired|ci:bca|level:0.95|B:{}|cluster:{}|tests:mcnemar,sign-flip,label-swap|adjusted:holm,max-t|seed:{}|v:{}",
+        "paired|ci:{}|level:0.95|B:{}|cluster:{}|tests:mcnemar,sign-flip,label-swap|adjusted:holm,max-t|seed:{}|v:{}",
+        method_name(settings.interval.unwrap_or(IntervalMethod::Jackknife)),
         settings.bootstrap,
         clusters.unit(),
         settings.seed,
@@ -199,7 +236,8 @@ mod tests {
         let comparison = compare(&[run("a", |i| i % 3 != 0), run("b", |i| i % 3 != 0)], &SETTINGS).unwrap();
         for metric in comparison.tasks["ad"].metrics.values() {
             let difference = &metric.differences[0];
-            assert_eq!((difference.value, difference.low, difference.high), (0.0, 0.0, 0.0));
+            assert!(difference.value == 0.0 && difference.low.is_nan());
+            assert!(difference.withheld.is_some());
             assert_eq!((difference.p, difference.verdict), (Some(1.0), Verdict::NoDifferenceShown));
             assert_eq!(metric.best, [0, 1]);
         }
