@@ -12,7 +12,8 @@
 //!            └──► score ──► report · compare
 //! ```
 //!
-//! * [`error`] is what an error knows beside its message, [`stop`] the wish to stop, [`lines`] reads files of any size.
+//! * [`error`] is what an error knows beside its message, [`stop`] the wish to stop, [`lines`] reads files of any size,
+//!   [`foreign`] tells what a file is that should hold weights.
 //! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
 //!   [`gguf`] reads and writes model files; [`architecture`] is the table of what families of models are known by.
 //! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs,
@@ -66,6 +67,7 @@ pub mod scores;
 pub mod task;
 
 pub mod architecture;
+pub mod foreign;
 pub mod lines;
 pub mod stop;
 

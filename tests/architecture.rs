@@ -131,7 +131,7 @@ impl Made {
     }
 
     fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::open(&self.path("base"), &self.config).unwrap()
+        Checkpoint::open(&self.path("base"), &mut self.config.clone()).unwrap()
     }
 
     fn train(&self) {
@@ -157,7 +157,7 @@ impl Made {
     }
 
     fn adapter(&self) -> AdapterWeights {
-        AdapterWeights::read(&self.path("adapter"), &self.config).unwrap()
+        AdapterWeights::read(&self.path("adapter"), &self.config, &self.checkpoint()).unwrap()
     }
 
     /// A model file in 32 bits.

@@ -71,12 +71,12 @@ fn shards_are_read_as_one() {
     }
     let index = serde_json::json!({"metadata": {}, "weight_map": map});
     std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
-    let checkpoint = Checkpoint::open(folder.path(), &config).unwrap();
+    let checkpoint = Checkpoint::open(folder.path(), &mut config.clone()).unwrap();
     let Weight::Dense(norm) = checkpoint.read("model.norm.weight").unwrap() else { panic!("dense") };
     assert_eq!((norm.len(), norm[3]), (128, 3.0));
 
     std::fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
-    let message = Shown::of(&Checkpoint::open(folder.path(), &config).unwrap_err()).to_string();
+    let message = Shown::of(&Checkpoint::open(folder.path(), &mut config.clone()).unwrap_err()).to_string();
     assert!(message.contains("names model-00002-of-00002.safetensors, which is missing\nhint: "), "{message}");
 }
 
@@ -93,7 +93,7 @@ fn weights_that_bitsandbytes_stored_are_what_it_says() {
     }
     let file = folder.path().join("model.safetensors");
     write(&file, &tensors);
-    let checkpoint = Checkpoint::open(folder.path(), &config).unwrap();
+    let checkpoint = Checkpoint::open(folder.path(), &mut config.clone()).unwrap();
     let expected: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(root.join("nf4.json")).unwrap()).unwrap();
     for (name, source) in [(GATE, "nested.weight"), (EMBEDDING, "plain.weight")] {
@@ -104,7 +104,7 @@ fn weights_that_bitsandbytes_stored_are_what_it_says() {
 
     tensors.remove(&format!("{GATE}.quant_state.bitsandbytes__nf4"));
     write(&file, &tensors);
-    let message = Shown::of(&Checkpoint::open(folder.path(), &config).unwrap_err()).to_string();
+    let message = Shown::of(&Checkpoint::open(folder.path(), &mut config.clone()).unwrap_err()).to_string();
     assert!(message.contains("is of 8-bit codes without quant_state.bitsandbytes__nf4: "), "{message}");
     assert!(message.ends_with("\nhint: of quantised checkpoints, bitsandbytes' NF4 can be read"), "{message}");
 }
@@ -116,9 +116,9 @@ fn what_is_wrong_with_a_checkpoint_is_named() {
     let file = folder.path().join("model.safetensors");
     let opened = |tensors: &Tensors| {
         write(&file, tensors);
-        Checkpoint::open(folder.path(), &config).map_err(|error| Shown::of(&error).to_string())
+        Checkpoint::open(folder.path(), &mut config.clone()).map_err(|error| Shown::of(&error).to_string())
     };
-    let message = Checkpoint::open(folder.path(), &config).unwrap_err().to_string();
+    let message = Checkpoint::open(folder.path(), &mut config.clone()).unwrap_err().to_string();
     assert!(message.contains("has neither model.safetensors nor model.safetensors.index.json"), "{message}");
 
     let changed = |change: &dyn Fn(&mut Tensors)| {
@@ -154,7 +154,7 @@ fn what_is_wrong_with_a_checkpoint_is_named() {
     write(&file, &tensors);
     let whole = std::fs::read(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() - 9]).unwrap();
-    let message = Shown::of(&Checkpoint::open(folder.path(), &config).unwrap_err()).to_string();
+    let message = Shown::of(&Checkpoint::open(folder.path(), &mut config.clone()).unwrap_err()).to_string();
     assert!(message.contains("model.safetensors is not a whole safetensors file: "), "{message}");
     assert!(message.ends_with("\nhint: download it again"), "{message}");
     let message = Shown::of(&Config::read(Path::new("gguf/reels-mini.gguf")).unwrap_err()).to_string();
@@ -168,8 +168,8 @@ fn a_real_model_opens() {
         eprintln!("skipped: {} is not here", base.display());
         return;
     }
-    let config = Config::read(&base).unwrap();
-    let checkpoint = Checkpoint::open(&base, &config).unwrap();
+    let mut config = Config::read(&base).unwrap();
+    let checkpoint = Checkpoint::open(&base, &mut config).unwrap();
     let values: usize = config
         .tensors()
         .iter()

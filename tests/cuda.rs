@@ -106,7 +106,7 @@ impl Base {
     }
 
     fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::open(self.path(), &self.config).unwrap()
+        Checkpoint::open(self.path(), &mut self.config.clone()).unwrap()
     }
 
     fn on_cpu(&self, dropout: f64) -> CandleLearner {

@@ -362,9 +362,9 @@ fn what_16_bits_change_is_explained_by_rounding() {
         output
     };
     let [base_text, adapter_text] = [&base, &adapter].map(|path| path.to_str().unwrap());
-    let config = Config::read(&base).unwrap();
-    let checkpoint = Checkpoint::open(&base, &config).unwrap();
-    let weights = AdapterWeights::read(&adapter, &config).unwrap();
+    let mut config = Config::read(&base).unwrap();
+    let checkpoint = Checkpoint::open(&base, &mut config).unwrap();
+    let weights = AdapterWeights::read(&adapter, &config, &checkpoint).unwrap();
     let exact =
         Streamed { checkpoint: &checkpoint, config: &config, adapter: Some(&weights), nf4: false, rounded: None };
     let prompts = vec![(0..40).map(|at| at * 7 % 250).collect::<Vec<u32>>()];
@@ -416,9 +416,9 @@ fn seeded_faults_are_noticed() {
     let right = path("right.gguf");
     export(&adapter, &with_base, &right);
 
-    let config = Config::read(&base).unwrap();
-    let checkpoint = Checkpoint::open(&base, &config).unwrap();
-    let weights = AdapterWeights::read(&adapter, &config).unwrap();
+    let mut config = Config::read(&base).unwrap();
+    let checkpoint = Checkpoint::open(&base, &mut config).unwrap();
+    let weights = AdapterWeights::read(&adapter, &config, &checkpoint).unwrap();
     let streamed =
         Streamed { checkpoint: &checkpoint, config: &config, adapter: Some(&weights), nf4: false, rounded: None };
     let prompts = vec![(0..40).map(|at| at * 7 % 250).collect::<Vec<u32>>()];

@@ -40,8 +40,8 @@ fn expected(name: &str) -> Expected {
 /// The tiny model with the adapter that PEFT made.
 fn model(name: &str, method: fn(adapter::AdapterShape) -> Method) -> Model {
     let base = folder(name).join("base");
-    let config = Config::read(&base).unwrap();
-    let checkpoint = Checkpoint::open(&base, &config).unwrap();
+    let mut config = Config::read(&base).unwrap();
+    let checkpoint = Checkpoint::open(&base, &mut config).unwrap();
     let shape = adapter::shape(&folder(name).join("adapter")).unwrap();
     let mut model = Model::load(&checkpoint, &config, &method(shape), DType::F32, &Device::Cpu).unwrap();
     adapter::load(&mut model, &folder(name).join("adapter")).unwrap();
@@ -124,8 +124,8 @@ fn a_saved_adapter_is_read_again_and_others_are_refused() {
     assert_eq!(logits(&first), logits(&second));
 
     let base = folder("tied").join("base");
-    let config = Config::read(&base).unwrap();
-    let checkpoint = Checkpoint::open(&base, &config).unwrap();
+    let mut config = Config::read(&base).unwrap();
+    let checkpoint = Checkpoint::open(&base, &mut config).unwrap();
     let load = |change: fn(&mut adapter::AdapterShape)| {
         let mut shape = shape.clone();
         change(&mut shape);

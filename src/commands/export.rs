@@ -67,15 +67,7 @@ impl Export<'_> {
         if let Some(run) = &provenance.run {
             let adapter = source.adapter.as_ref().map_or_else(
                 || "all weights were trained".to_owned(),
-                |adapter| {
-                    let shape = &adapter.shape;
-                    format!(
-                        "adapter of rank {} on {} matrices, scale {:.3}",
-                        shape.rank,
-                        adapter.of.len(),
-                        shape.scale()
-                    )
-                },
+                |adapter| format!("adapter of {}", adapter.describe()),
             );
             eprintln!("run      {run}: {adapter}");
         }
@@ -213,12 +205,12 @@ impl Export<'_> {
         bar.finish_and_clear();
         self.check_changes(&changes)?;
         copy_texts(&source.texts, folder.path())?;
-        write_config(&source.texts, folder.path(), stored)?;
+        write_config(&source.texts, folder.path(), stored, source.config.tied)?;
         let mut proof = Proof::default();
         if settings.verify {
             let probes = source.probes()?;
-            let config = Config::read(folder.path())?;
-            let checkpoint = Checkpoint::open(folder.path(), &config)?;
+            let mut config = Config::read(folder.path())?;
+            let checkpoint = Checkpoint::open(folder.path(), &mut config)?;
             let written =
                 Streamed { checkpoint: &checkpoint, config: &config, adapter: None, nf4: false, rounded: None };
             let found = written.logits(&probes.prompts, &probes.positions, self.stop)?;

@@ -149,7 +149,7 @@ impl PreparedRun {
         copy_texts(&settings.base, &settings.output)?;
         if settings.method == TrainMethod::Full {
             // All weights are written, in 32 bits and never quantised.
-            write_config(&settings.base, &settings.output, FloatType::F32)?;
+            write_config(&settings.base, &settings.output, FloatType::F32, self.base.config.tied)?;
         }
         let prompts = settings.output.join("prompts");
         self.prompts.write_to(&prompts).hint("name another --output")?;

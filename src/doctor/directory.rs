@@ -41,8 +41,8 @@ pub fn directory(path: &Path) -> Vec<Finding> {
         if let Some(trained_on) = manifest.as_ref().and_then(|manifest| manifest["base"]["sha256"].as_str()) {
             found.push(same_base(&base, trained_on));
         }
-        if let (true, Ok(config)) = (adapter, Config::read(&base)) {
-            found.push(match AdapterWeights::read(path, &config) {
+        if let (true, Ok((config, checkpoint))) = (adapter, opened(&base)) {
+            found.push(match AdapterWeights::read(path, &config, &checkpoint) {
                 Ok(weights) => of_adapter(&weights),
                 Err(error) => Finding::of("adapter", &error, "it can't be exported or trained further"),
             });
@@ -89,17 +89,19 @@ fn progress(path: &Path, manifest: &Value) -> Finding {
 }
 
 fn model(path: &Path, about: &'static str) -> Vec<Finding> {
-    let checked = Config::read(path).and_then(|config| {
-        Checkpoint::open(path, &config)?;
-        Ok(config)
-    });
-    vec![match checked {
+    vec![match opened(path) {
         Err(error) => Finding::of(about, &error, STOPS),
-        Ok(config) => {
+        Ok((config, _)) => {
             let (name, parameters) = (config.architecture.name, config.parameters() as f64 / 1e6);
             Finding::ok(about, format!("{}: {name}, {parameters:.1} M parameters, all tensors there", path.display()))
         }
     }]
+}
+
+fn opened(path: &Path) -> Result<(Config, Checkpoint)> {
+    let mut config = Config::read(path)?;
+    let checkpoint = Checkpoint::open(path, &mut config)?;
+    Ok((config, checkpoint))
 }
 
 fn same_base(base: &Path, trained_on: &str) -> Finding {
@@ -116,8 +118,7 @@ fn same_base(base: &Path, trained_on: &str) -> Finding {
 }
 
 fn of_adapter(weights: &AdapterWeights) -> Finding {
-    let what =
-        format!("rank {}, scale {:.3}, {} matrices", weights.shape.rank, weights.shape.scale(), weights.of.len());
+    let what = weights.describe();
     if weights.changes_nothing() {
         return Finding::warning("adapter", what, "it changes nothing: its second halves are 0", "train it first");
     }

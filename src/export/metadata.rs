@@ -146,8 +146,8 @@ fn hyperparameters(config: &Config) -> Vec<(String, Entry)> {
     entries.into_iter().map(|(key, entry)| (format!("{}.{key}", config.architecture.gguf), entry)).collect()
 }
 
-/// Metadata of an adapter whose scale is folded into its second halves.
-pub fn adapter(architecture: &Architecture, rank: usize, provenance: &Provenance) -> Vec<(String, Entry)> {
+/// Metadata of an adapter whose scales are folded into its second halves but for `alpha`, which is its largest rank.
+pub fn adapter(architecture: &Architecture, alpha: usize, provenance: &Provenance) -> Vec<(String, Entry)> {
     let entries = [
         ("general.architecture", Entry::Text(architecture.gguf.into())),
         ("general.type", Entry::Text("adapter".into())),
@@ -156,7 +156,7 @@ pub fn adapter(architecture: &Architecture, rank: usize, provenance: &Provenance
         ("general.file_type", Entry::U32(file_type(FloatType::F32))),
         ("general.quantization_version", Entry::U32(2)),
         // llama.cpp multiplies by alpha / rank; rank-stabilised scales can't be said that way.
-        ("adapter.lora.alpha", Entry::F32(rank as f32)),
+        ("adapter.lora.alpha", Entry::F32(alpha as f32)),
     ];
     owned(entries.into_iter().chain(provenance.entries()))
 }

@@ -16,6 +16,7 @@ use crate::error::{Hint, environment};
 use crate::gguf::{FloatType, Layout};
 use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::config::Config;
+use crate::qlora::linear::Adapter;
 use crate::qlora::merge::{Change, Merge};
 use crate::stop::Stop;
 
@@ -53,6 +54,7 @@ pub fn model(
 pub fn adapter(path: &Path, weights: &AdapterWeights, config: &Config, provenance: &Provenance) -> Result<()> {
     let by_name = |tensor: TensorInfo| (tensor.name.clone(), tensor);
     let matrices: HashMap<String, TensorInfo> = config.tensors().into_iter().map(by_name).collect();
+    let alpha = weights.of.values().map(Adapter::rank).max().unwrap_or(1);
     let mut header: Vec<Described> = Vec::new();
     let mut halves = Vec::new();
     for (name, adapter) in &weights.of {
@@ -62,12 +64,14 @@ pub fn adapter(path: &Path, weights: &AdapterWeights, config: &Config, provenanc
         for (row, values) in adapter.b.to_vec2::<f32>()?.into_iter().enumerate() {
             b[matrix.gguf_row(row)] = values;
         }
-        for (half, rows, scale) in [("lora_a", a, 1.0), ("lora_b", b, adapter.scale)] {
+        // llama.cpp multiplies by alpha over the rank of each.
+        let scale = adapter.scale * adapter.rank() as f64 / alpha as f64;
+        for (half, rows, scale) in [("lora_a", a, 1.0), ("lora_b", b, scale)] {
             header.push((format!("{}.{half}", matrix.gguf), vec![rows.len(), rows[0].len()], FloatType::F32));
             halves.push((rows.concat(), scale as f32));
         }
     }
-    let layout = Layout::new(&metadata::adapter(config.architecture, weights.shape.rank, provenance), &header)?;
+    let layout = Layout::new(&metadata::adapter(config.architecture, alpha, provenance), &header)?;
     let file = Placed::create(path, &layout)?;
     for (index, (values, scale)) in halves.iter().enumerate() {
         let bytes: Vec<u8> = values.iter().flat_map(|value| (value * scale).to_le_bytes()).collect();

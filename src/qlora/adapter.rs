@@ -5,14 +5,16 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use candle_core::{DType, Device, Tensor};
-use serde_json::{Value, json};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use candle_core::Tensor;
+use serde_json::json;
 
+use super::checkpoint::{Checkpoint, Shard, Weight};
 use super::config::Config;
 use super::linear::{Adapter, Linear};
 pub use super::model::AdapterShape;
 use super::model::Model;
+use super::peft::{MERGE, PeftConfig};
 use crate::error::{Hint, environment};
 use crate::publish::{Draft, write_json};
 
@@ -20,7 +22,6 @@ use crate::publish::{Draft, write_json};
 const PREFIX: &str = "base_model.model.";
 const WEIGHTS: &str = "adapter_model.safetensors";
 const CONFIG: &str = "adapter_config.json";
-const WAY_OUT: &str = "plain LoRA of one rank and alpha on linear maps can be read; merge this one with PEFT (merge_and_unload) and name the directory it is saved in";
 
 /// Writes an adapter; `base` is what its configuration names as the base model.
 ///
@@ -71,42 +72,13 @@ pub fn save_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>, path: &
     draft.publish()
 }
 
-/// The shape of a stored adapter.
+/// The shape of a stored adapter that training can go on with.
 ///
 /// # Errors
 /// Names the file and the key of what is missing or can't be used here.
 pub fn shape(directory: &Path) -> Result<AdapterShape> {
-    let path = directory.join(CONFIG);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))
-        .hint("an adapter is a directory as PEFT has it")?;
-    let json: Value = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
-    let file = path.display();
-    ensure!(json["peft_type"] == "LORA", anyhow!("{file}: peft_type is {}", json["peft_type"]).hint(WAY_OUT));
-    for key in ["use_dora", "fan_in_fan_out", "lora_bias"] {
-        ensure!(json[key] != true, anyhow!("{file}: {key} is true").hint(WAY_OUT));
-    }
-    for key in ["rank_pattern", "alpha_pattern"] {
-        let is_empty = json[key].as_object().is_none_or(|pattern| pattern.is_empty());
-        ensure!(is_empty, anyhow!("{file}: {key} is set").hint(WAY_OUT));
-    }
-    for key in ["modules_to_save", "trainable_token_indices", "target_parameters", "layer_replication"] {
-        let value = &json[key];
-        let is_empty = value.is_null()
-            || value.as_array().is_some_and(|list| list.is_empty())
-            || value.as_object().is_some_and(|map| map.is_empty());
-        ensure!(is_empty, anyhow!("{file}: {key} is set").hint(WAY_OUT));
-    }
-    let bias = json["bias"].as_str().unwrap_or("none");
-    ensure!(bias == "none", anyhow!("{file}: bias is {bias:?}").hint(WAY_OUT));
-    let targets = json["target_modules"].as_array().with_context(|| format!("{file}: target_modules is not a list"))?;
-    Ok(AdapterShape {
-        rank: json["r"].as_u64().with_context(|| format!("{file}: r is missing"))? as usize,
-        alpha: json["lora_alpha"].as_f64().with_context(|| format!("{file}: lora_alpha is missing"))?,
-        rank_stabilised: json["use_rslora"] == true,
-        targets: targets.iter().filter_map(|target| target.as_str().map(str::to_owned)).collect(),
-        seed: 0,
-    })
+    let config = PeftConfig::read(directory)?;
+    config.shape().with_context(|| format!("{}", directory.join(CONFIG).display()))
 }
 
 /// Puts a stored adapter into a model that has one of the same shape.
@@ -127,9 +99,7 @@ pub fn load(model: &mut Model, directory: &Path) -> Result<()> {
 /// Names the parameter that is missing or of another shape, or that isn't asked for.
 pub fn read<'a>(directory: &Path, shapes: impl Iterator<Item = (&'a str, Vec<usize>)>) -> Result<Vec<Tensor>> {
     let path = directory.join(WEIGHTS);
-    let mut stored = candle_core::safetensors::load(&path, &Device::Cpu)
-        .with_context(|| format!("cannot read {}", path.display()))
-        .hint("an adapter is a directory as PEFT has it")?;
+    let mut stored = stored(directory)?;
     let mut found = Vec::new();
     for (name, shape) in shapes {
         let tensor = stored
@@ -141,7 +111,7 @@ pub fn read<'a>(directory: &Path, shapes: impl Iterator<Item = (&'a str, Vec<usi
             anyhow!("{}: {name} has the shape {:?}, and this model's {shape:?}", path.display(), tensor.dims())
                 .hint("the adapter is of another rank or model")
         );
-        found.push(tensor.to_dtype(DType::F32)?);
+        found.push(tensor);
     }
     ensure!(
         stored.is_empty(),
@@ -156,60 +126,91 @@ pub fn read<'a>(directory: &Path, shapes: impl Iterator<Item = (&'a str, Vec<usi
     Ok(found)
 }
 
+/// The tensors of a stored adapter in 32 bits, by name.
+fn stored(directory: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let path = directory.join(WEIGHTS);
+    if !path.exists() {
+        let other =
+            ["adapter_model.bin", "adapters.safetensors"].into_iter().find(|name| directory.join(name).exists());
+        return Err(match other {
+            Some(pickle @ "adapter_model.bin") => anyhow!(
+                "{} has its weights in {pickle}, a pickle, which could run any program when it is read",
+                directory.display()
+            )
+            .hint("save it as safetensors: PeftModel.from_pretrained(BASE, DIR).save_pretrained(NEW)"),
+            Some(mlx) => anyhow!("{} has {mlx}, as MLX names it", directory.display())
+                .hint("mlx_lm.fuse merges it; export what that writes"),
+            None => {
+                anyhow!("{} has no {WEIGHTS}", directory.display()).hint("an adapter is a directory as PEFT has it")
+            }
+        });
+    }
+    let shard = Shard::open(path)?;
+    shard.names().map(|name| Ok((name.clone(), shard.tensor(name)?))).collect()
+}
+
 /// The low-rank changes of a stored adapter.
 #[derive(Debug)]
 pub struct AdapterWeights {
-    #[expect(missing_docs, reason = "the type says it")]
-    pub shape: AdapterShape,
     /// By the name of the linear map, such as `model.layers.0.self_attn.q_proj`.
     pub of: BTreeMap<String, Adapter>,
 }
 
 impl AdapterWeights {
-    /// Reads an adapter as PEFT stores it, in 32 bits.
+    /// Reads an adapter as PEFT stores it, in 32 bits: what its configuration asks for, no more and no less.
     ///
     /// # Errors
-    /// Names the parameter that the model has no linear map for, that has another shape or holds a value which is not
-    /// finite, or whose other half is missing.
-    pub fn read(directory: &Path, config: &Config) -> Result<AdapterWeights> {
-        let shape = shape(directory)?;
+    /// Names the parameter that is missing or not asked for, has another shape or holds a value which is not finite.
+    pub fn read(directory: &Path, config: &Config, base: &Checkpoint) -> Result<AdapterWeights> {
+        let settings = PeftConfig::read(directory)?;
+        settings.check_targets(config.architecture).with_context(|| format!("{}", directory.join(CONFIG).display()))?;
+        let mut stored = stored(directory)?;
         let path = directory.join(WEIGHTS);
-        let mut stored = candle_core::safetensors::load(&path, &Device::Cpu)
-            .with_context(|| format!("cannot read {}", path.display()))
-            .hint("an adapter is a directory as PEFT has it")?;
         let file = path.display();
         let mut of = BTreeMap::new();
         for (name, _, [out, into]) in (0..config.layers).flat_map(|layer| config.linears(layer)) {
-            let mut half = |half: &str, dims: [usize; 2]| -> Result<Option<Tensor>> {
-                let name = format!("{PREFIX}{name}.{half}.weight");
-                let Some(tensor) = stored.remove(&name) else { return Ok(None) };
+            let Some((rank, scale)) = settings.of(&name) else { continue };
+            let mut half = |half: &str, dims: [usize; 2]| -> Result<Tensor> {
+                // PEFT takes both, the second with the adapter's own name.
+                let names = ["weight", "default.weight"].map(|end| format!("{PREFIX}{name}.{half}.{end}"));
+                let Some((name, tensor)) = names.iter().find_map(|name| stored.remove_entry(name)) else {
+                    bail!(missing(&names[0], &stored).context(format!("{file}")))
+                };
                 ensure!(
                     tensor.dims() == dims,
                     anyhow!("{file}: {name} has the shape {:?}, not {dims:?}", tensor.dims())
                         .hint("the adapter is of another model or rank")
                 );
-                let tensor = tensor.to_dtype(DType::F32)?;
                 let finite = super::cpu::values(&tensor)?.slice::<f32>()?.iter().all(|value| value.is_finite());
                 ensure!(
                     finite,
                     anyhow!("{file}: {name} holds a value that is not finite").hint("export an earlier checkpoint")
                 );
-                Ok(Some(tensor))
+                Ok(tensor)
             };
-            let halves = (half("lora_A", [shape.rank, into])?, half("lora_B", [out, shape.rank])?);
-            match halves {
-                (Some(a), Some(b)) => {
-                    of.insert(name, Adapter { a, b, scale: shape.scale() });
-                }
-                (None, None) => {}
-                _ => bail!(anyhow!("{file} has only one half of {name}").hint("the file is damaged; copy it again")),
-            }
+            let (a, b) = (half("lora_A", [rank, into])?, half("lora_B", [out, rank])?);
+            of.insert(name, Adapter { a, b, scale });
         }
-        if let Some(other) = stored.keys().min() {
-            bail!(anyhow!("{file}: {other} is no low-rank change of a linear map of this model").hint(WAY_OUT));
+        for (name, tensor) in &stored {
+            copied(name, tensor, config, base).with_context(|| format!("{file}"))?;
         }
-        ensure!(!of.is_empty(), anyhow!("{file} is empty").hint("train it first"));
-        Ok(AdapterWeights { shape, of })
+        ensure!(
+            !of.is_empty(),
+            anyhow!("{file} changes no linear map of this model").hint("name the base it was trained on with --base")
+        );
+        Ok(AdapterWeights { of })
+    }
+
+    /// Its ranks and scales: `rank 8 on 24 matrices, scale 2.000`.
+    pub fn describe(&self) -> String {
+        let range = |values: &mut dyn Iterator<Item = f64>, digits: usize| {
+            let (least, most) =
+                values.fold((f64::MAX, f64::MIN), |(least, most), value| (least.min(value), most.max(value)));
+            if least == most { format!("{least:.digits$}") } else { format!("{least:.digits$} to {most:.digits$}") }
+        };
+        let ranks = range(&mut self.of.values().map(|adapter| adapter.rank() as f64), 0);
+        let scales = range(&mut self.of.values().map(|adapter| adapter.scale), 3);
+        format!("rank {ranks} on {} matrices, scale {scales}", self.of.len())
     }
 
     /// Whether B is 0 in all of them, as before training.
@@ -224,4 +225,37 @@ impl AdapterWeights {
     pub fn attach(&self, linear: &mut Linear) {
         linear.adapter = self.of.get(&linear.name).cloned();
     }
+}
+
+/// Why a parameter isn't there that the configuration asks for.
+fn missing(name: &str, stored: &BTreeMap<String, Tensor>) -> Error {
+    let bare = name.strip_prefix(PREFIX).unwrap_or(name);
+    if stored.contains_key(bare) {
+        return anyhow!("its names lack {PREFIX:?}, as in {bare}: PEFT would leave all of them out without a word")
+            .hint("put it before each name, or save the adapter anew with model.save_pretrained(DIR)");
+    }
+    let other = stored.keys().next().map_or_else(String::new, |other| format!("; it holds {other}"));
+    anyhow!("{name} is missing, and {CONFIG} asks for it{other}")
+        .hint("it is damaged, or an adapter of another model: name the base it was trained on with --base")
+}
+
+/// Accepts a tensor beside the low-rank changes that is a copy of the base's, as PEFT stores embeddings at times.
+fn copied(name: &str, tensor: &Tensor, config: &Config, base: &Checkpoint) -> Result<()> {
+    let copy = name.strip_prefix(PREFIX).filter(|name| {
+        [config.architecture.embedding.weight(), config.architecture.head.weight()].iter().any(|own| own == name)
+    });
+    if let Some(copy) = copy {
+        // A tied model has no head of its own.
+        let own = if base.has(copy) { copy.to_owned() } else { config.head() };
+        let Weight::Dense(values) = base.read(&own)? else { bail!("{own} of the base is in four bits") };
+        let same = tensor.elem_count() == values.len() && super::cpu::values(tensor)?.slice::<f32>()? == values;
+        ensure!(same, anyhow!("{name} is not the base's: it was trained or resized").hint(MERGE));
+        return Ok(());
+    }
+    let hint = if name.contains(".lora_A.") || name.contains(".lora_B.") {
+        "PEFT would leave it out without a word; the adapter is of another model, or adapter_config.json of another adapter"
+    } else {
+        MERGE
+    };
+    Err(anyhow!("{name} is no low-rank change that {CONFIG} asks for").hint(hint))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
+use super::checkpoint::UNQUANTISED;
 use crate::architecture::{ALL, Architecture, Linear, Sizes, TensorInfo, head_size, list};
 use crate::error::Hint;
 
@@ -66,7 +67,13 @@ impl Config {
             .iter()
             .find(|architecture| architecture.model_type == kind)
             .with_context(|| format!("model_type is {kind:?}"))
-            .with_hint(|| format!("only {} can be trained", list(known)))?;
+            .with_hint(|| {
+                format!(
+                    "only {} can be trained and exported; llama.cpp's convert_hf_to_gguf.py makes a GGUF of others, to be \
+                     named with --model",
+                    list(known)
+                )
+            })?;
         let number = |key: &str| {
             json[key]
                 .as_u64()
@@ -86,7 +93,21 @@ impl Config {
             let kind = scaling.get("rope_type").or(scaling.get("type")).and_then(Value::as_str).unwrap_or("default");
             ensure!(
                 kind == "default",
-                anyhow!("{key} is of type {kind:?}").hint("only unscaled positions can be trained")
+                anyhow!("{key} is of type {kind:?}").hint(
+                    "only unscaled positions can be computed; where it was added to reach longer texts (YaRN on Qwen2.5), remove it"
+                )
+            );
+        }
+        quantisation(json)?;
+        let layers = json["layer_types"].as_array().into_iter().flatten();
+        if let Some(other) = layers.into_iter().find(|kind| *kind != "full_attention") {
+            bail!(anyhow!("layer_types has {other}").hint("only full attention can be computed"));
+        }
+        let part = [&json["partial_rotary_factor"], &json["rope_parameters"]["partial_rotary_factor"]];
+        if let Some(part) = part.into_iter().find(|part| part.as_f64().is_some_and(|part| part != 1.0)) {
+            bail!(
+                anyhow!("partial_rotary_factor is {part}")
+                    .hint("only heads that are turned as a whole can be computed")
             );
         }
         for (key, instead) in architecture.unsupported {
@@ -153,6 +174,23 @@ impl Config {
     }
 }
 
+/// Refuses weights that are quantised, but for bitsandbytes' four bits, whose tensors say more.
+fn quantisation(json: &Value) -> Result<()> {
+    let config = &json["quantization_config"];
+    let method = config["quant_method"].as_str();
+    let named = match method {
+        _ if !json["quantization"].is_null() => "MLX",
+        None if config.is_null() => return Ok(()),
+        Some("bitsandbytes") if config["load_in_4bit"] == true => return Ok(()),
+        Some("bitsandbytes") => "bitsandbytes in eight bits (LLM.int8)",
+        Some("awq") => "AWQ",
+        Some("gptq") => "GPTQ",
+        Some("fp8" | "fbgemm_fp8") => "FP8",
+        other => other.unwrap_or("an unknown method"),
+    };
+    Err(anyhow!("the weights are quantised by {named} (quantization_config)").hint(UNQUANTISED))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -189,6 +227,11 @@ mod tests {
             ("use_sliding_window", json!(true), "use_sliding_window is true"),
             ("hidden_size", json!("896"), "hidden_size is \"896\""),
             ("num_attention_heads", json!(13), "13 heads (2 for keys and values) don't divide"),
+            ("layer_types", json!(["full_attention", "sliding_attention"]), "layer_types has \"sliding_attention\""),
+            ("partial_rotary_factor", json!(0.5), "partial_rotary_factor is 0.5"),
+            ("quantization_config", json!({"quant_method": "awq", "bits": 4}), "the weights are quantised by AWQ"),
+            ("quantization_config", json!({"quant_method": "bitsandbytes", "load_in_8bit": true}), "(LLM.int8)"),
+            ("quantization", json!({"group_size": 64, "bits": 4}), "the weights are quantised by MLX"),
             ("head_dim", json!(63), "head_dim is 63"),
             ("head_dim", json!(1u64 << 60), "head_dim is 1152921504606846976"),
             ("rms_norm_eps", json!(null), "rms_norm_eps is missing"),

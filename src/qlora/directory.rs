@@ -73,16 +73,18 @@ pub fn base_of(directory: &Path, manifest: Option<&Value>) -> Result<PathBuf> {
     Ok(PathBuf::from(base))
 }
 
-/// Writes the configuration of a model whose weights are all stored in floats of one type.
+/// Writes the configuration of a model whose weights are all stored in floats of one type, and whose embedding is its output
+/// layer where it is `tied`.
 ///
 /// # Errors
 /// Names the file that is wrong or can't be written.
-pub fn write_config(from: &Path, to: &Path, stored: FloatType) -> Result<()> {
+pub fn write_config(from: &Path, to: &Path, stored: FloatType, tied: bool) -> Result<()> {
     let path = from.join(CONFIG);
     let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut config: Value = serde_json::from_slice(&text).with_context(|| format!("{}: not JSON", path.display()))?;
     let keys = config.as_object_mut().with_context(|| format!("{} is not an object", path.display()))?;
     keys.shift_remove("quantization_config");
+    keys.insert("tie_word_embeddings".into(), tied.into());
     let name = match stored {
         FloatType::F32 => "float32",
         FloatType::F16 => "float16",

@@ -69,6 +69,13 @@ pub struct Adapter {
     pub scale: f64,
 }
 
+impl Adapter {
+    /// Rows of A.
+    pub fn rank(&self) -> usize {
+        self.a.dims()[0]
+    }
+}
+
 impl Matrix {
     /// `into = x · W`, or `x · Wᵀ`.
     fn product<T: Real>(&self, into: Into<T>, x: &[T], transposed: bool) -> Result<()> {

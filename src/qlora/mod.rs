@@ -20,4 +20,5 @@ pub mod model;
 pub mod nf4;
 pub mod ops;
 pub mod optimizer;
+pub mod peft;
 pub mod stream;

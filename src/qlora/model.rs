@@ -46,7 +46,12 @@ pub struct AdapterShape {
 impl AdapterShape {
     /// What the product of the two matrices is multiplied by.
     pub fn scale(&self) -> f64 {
-        self.alpha / if self.rank_stabilised { (self.rank as f64).sqrt() } else { self.rank as f64 }
+        AdapterShape::scale_of(self.alpha, self.rank, self.rank_stabilised)
+    }
+
+    /// alpha over the rank, or over its root.
+    pub fn scale_of(alpha: f64, rank: usize, rank_stabilised: bool) -> f64 {
+        alpha / if rank_stabilised { (rank as f64).sqrt() } else { rank as f64 }
     }
 
     /// What a parameter starts with: A uniform within ±1/√in, which is what PEFT's default comes to, and B 0.

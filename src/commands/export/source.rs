@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use serde_json::Value;
 
 use crate::ask::Records;
@@ -14,10 +14,11 @@ use crate::export::vocabulary::Vocabulary;
 use crate::gguf::FloatType;
 use crate::prompt::{ChatFormat, FitError, HubTokenizer, PromptSet, fit};
 use crate::qlora::adapter::AdapterWeights;
-use crate::qlora::checkpoint::Checkpoint;
+use crate::qlora::checkpoint::{Checkpoint, no_weights};
 use crate::qlora::config::Config;
 use crate::qlora::directory::{base_of, has_weights, run_of};
 use crate::qlora::merge::Merge;
+use crate::qlora::peft::PeftConfig;
 use crate::qlora::stream::Streamed;
 use crate::run::{read_manifest, sha256_directory};
 
@@ -54,15 +55,16 @@ impl Source {
         let manifest = run.as_deref().map(read_manifest).transpose()?.flatten();
         let is_adapter = directory.join(ADAPTER).exists();
         ensure!(
-            is_adapter || directory.join("config.json").exists() && has_weights(directory),
-            anyhow!("{} holds neither a finished adapter nor a model", directory.display()).hint(match &manifest {
-                Some(_) => format!(
-                    "the run isn't finished: reels train --resume --output {}; or name one of its checkpoints",
-                    directory.display()
-                ),
-                None => NAME_ONE.to_owned(),
-            })
+            !(is_adapter && has_weights(directory)),
+            anyhow!(
+                "{} holds an adapter and the weights of a whole model, and only one can be meant",
+                directory.display()
+            )
+            .hint("move the files of one of the two to another directory")
         );
+        if !is_adapter && !(directory.join("config.json").exists() && has_weights(directory)) {
+            return Err(not_one(directory, manifest.is_some()));
+        }
         ensure!(
             is_adapter || !settings.adapter_only,
             anyhow!("{} has no adapter: all of its weights were trained", directory.display())
@@ -76,14 +78,17 @@ impl Source {
             is_adapter || settings.merge_base == MergeBase::Original,
             anyhow!("--merge-base is for adapters, and {} is a whole model", directory.display()).hint("leave it out")
         );
+        if is_adapter {
+            PeftConfig::read(directory)?;
+        }
         let weights = match (is_adapter, &settings.base) {
             (false, _) => directory.clone(),
             (true, Some(base)) => base.clone(),
             (true, None) => base_of(directory, manifest.as_ref())?,
         };
-        let config = Config::read(&weights)?;
-        let checkpoint = Checkpoint::open(&weights, &config)?;
-        let adapter = is_adapter.then(|| AdapterWeights::read(directory, &config)).transpose()?;
+        let mut config = Config::read(&weights)?;
+        let checkpoint = Checkpoint::open(&weights, &mut config)?;
+        let adapter = is_adapter.then(|| AdapterWeights::read(directory, &config, &checkpoint)).transpose()?;
         // A run has copies of these; an adapter made elsewhere may not.
         let texts = run.clone().filter(|run| run.join("tokenizer.json").exists()).unwrap_or_else(|| weights.clone());
         let tokenizer = HubTokenizer::read(&texts)?;
@@ -231,6 +236,25 @@ impl Source {
         );
         Ok(Probes::new(probes))
     }
+}
+
+/// Why a directory is neither an adapter nor a model.
+fn not_one(directory: &Path, is_run: bool) -> Error {
+    let place = directory.display();
+    if is_run {
+        return anyhow!("{place} holds neither a finished adapter nor a model").hint(format!(
+            "the run isn't finished: reels train --resume --output {place}; or name one of its checkpoints"
+        ));
+    }
+    let file = |name: &str| directory.join(name).exists();
+    if file("adapter_model.safetensors") || file("adapter_model.bin") {
+        return anyhow!("{place} has an adapter's weights and no {ADAPTER}")
+            .hint("copy it from where the weights are from");
+    }
+    if file("config.json") {
+        return no_weights(directory);
+    }
+    anyhow!("{place} holds neither a finished adapter nor a model").hint(NAME_ONE)
 }
 
 /// The licence that a model's card names.

@@ -23,7 +23,7 @@ pub struct Base {
 impl Base {
     pub fn open(settings: &TrainSettings) -> Result<Base> {
         let directory = &settings.base;
-        let config = Config::read(directory)?;
+        let mut config = Config::read(directory)?;
         let tokenizer = HubTokenizer::read(directory)?;
         let (tokens, rows) = (tokenizer.len(), config.vocabulary);
         // Embeddings are padded to a round number of rows, never by a tenth.
@@ -35,7 +35,7 @@ impl Base {
         let chat = tokenizer.chat(directory)?;
         chat.end_token(&tokenizer).with_context(|| format!("{}", directory.display()))?;
         let method = method(settings, config.architecture)?;
-        let checkpoint = Checkpoint::open(directory, &config)?;
+        let checkpoint = Checkpoint::open(directory, &mut config)?;
         ensure!(
             settings.max_seq_tokens <= config.max_positions,
             anyhow!(
