@@ -15,7 +15,7 @@ use super::plan::{CachePlan, Planner};
 use super::prefill::Prefill;
 use super::session::LlamaSession;
 use super::trunk::KeptLeads;
-use super::{CAPABILITIES, backend};
+use super::{CAPABILITIES, backend, failed};
 use crate::config::KvType;
 use crate::error::{Hint, environment};
 use crate::generator::{Bounds, Capabilities, Generator, Session};
@@ -68,8 +68,8 @@ fn context<'run>(
     plan: &CachePlan,
 ) -> Result<LlamaContext<'run>> {
     let mut context = model.new_context(backend()?, params).map_err(|error| {
-        environment(format!("llama.cpp can't make a context for {plan:?}: {error}"))
-            .hint("lower --width or --max-prompt-tokens")
+        let what = format!("llama.cpp can't make a context of {} Reels at once and {} cells", plan.width, plan.cells());
+        failed(&what, &error).hint("lower --width or --max-prompt-tokens")
     })?;
     if let Some(adapter) = adapter {
         context.lora_adapter_set(adapter, 1.0).map_err(|error| environment(error.to_string()))?;
@@ -96,7 +96,7 @@ impl Generator for Engine {
             prefill: Prefill::new(prefill, chunk, plan.prefill_sequences, kept),
             decode: Decode::new(&self.model, decode, plan.streams),
             plan,
-            alone: self.planner.settings.reproducible,
+            alone: self.planner.alone,
             vocabulary: self.model.n_vocab() as usize,
             queue: VecDeque::new(),
             open: HashSet::new(),

@@ -11,7 +11,6 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::engine::FLASH_ATTENTION;
 use super::{backend, load_file};
-use crate::error::environment;
 use crate::gguf;
 use crate::stop::Stop;
 
@@ -35,8 +34,9 @@ pub fn logits(
     if let Some(adapter) = adapter {
         gguf::check_adapter(&gguf::read_header(adapter)?, &header)?;
     }
-    let failed = |error: &dyn std::fmt::Display| environment(format!("{}: llama.cpp: {error}", path.display()));
-    let mut model = load_file(path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
+    let failed = |error: &dyn std::fmt::Display| super::failed(&format!("{}: llama.cpp", path.display()), error);
+    let mut model =
+        load_file(path, &LlamaModelParams::default().with_n_gpu_layers(0)).map_err(|reason| failed(&reason))?;
     let lora = adapter.map(|adapter| model.lora_adapter_init(adapter)).transpose();
     let mut lora = lora.map_err(|error| failed(&error))?;
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(1);

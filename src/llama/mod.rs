@@ -7,6 +7,7 @@ mod decode;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
+mod log;
 mod logits;
 mod member;
 mod plan;
@@ -19,14 +20,14 @@ mod transfer;
 mod tree;
 mod trunk;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
-use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 pub use engine::Engine;
 pub use logits::logits;
@@ -34,12 +35,13 @@ pub use plan::memory_bytes;
 pub use quantise::{ImportanceMatrix, quantise};
 
 use self::plan::Planner;
-use crate::config::EngineSettings;
+use crate::config::{EngineSettings, KvType};
 use crate::error::{Hint, environment};
 use crate::generator::{Bounds, Capabilities};
 use crate::gguf::{self, Gguf};
-use crate::prompt::{ChatFormat, Tokenizer, chat_problems};
+use crate::prompt::{ChatFormat, Tokenizer, chat_of, chat_problems};
 
+const DETAILS: &str = "RUST_LOG=llama_cpp=debug shows all that llama.cpp says";
 /// llama.cpp keeps sequence sets as bit sets of this size (LLAMA_MAX_SEQ).
 const MAX_SEQUENCES: usize = 256;
 
@@ -79,9 +81,9 @@ impl Model {
             gguf::check_adapter(&gguf::read_header(adapter)?, &gguf)?;
         }
         let params = LlamaModelParams::default().with_vocab_only(true);
-        let model = load_file(path, &params)?;
-        let template = gguf.text("tokenizer.chat_template").unwrap_or_default();
-        let chat = ChatFormat::new(template, gguf.added_tokens()).with_context(|| format!("{}", path.display()))?;
+        let model = load_file(path, &params)
+            .map_err(|reason| anyhow!("{}: llama.cpp can't load it: {reason}", path.display()).hint(DETAILS))?;
+        let chat = chat_of(&gguf, model.vocab().should_add_bos()).with_context(|| format!("{}", path.display()))?;
         // The vocabulary has these; a copy would take tens of megabytes.
         gguf.metadata.retain(|_, value| value.as_array().is_none());
         let vocabulary = Vocabulary { model: Arc::new(RwLock::new(Arc::new(model))) };
@@ -113,14 +115,31 @@ impl Model {
     /// # Errors
     /// Of the environment, with the numbers when it doesn't fit, or with llama.cpp's reason.
     pub fn load(&self, settings: &EngineSettings, bounds: &Bounds) -> Result<Engine> {
+        let heads = self.gguf.head_sizes();
+        ensure!(
+            settings.kv_type != KvType::Q8_0 || heads.iter().all(|size| size.is_multiple_of(32)),
+            anyhow!(
+                "--kv-type q8_0 takes heads of 32 values or a multiple, and those of {} have {}",
+                self.path.display(),
+                heads[0]
+            )
+            .hint("leave it out: f16 is the default")
+        );
         let adapter_bytes = self.adapter.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
         let planner = Planner::new(&self.gguf, adapter_bytes, settings, crate::run::available_memory());
         planner.plan(bounds)?;
-        let mut model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
+        if planner.alone && !settings.reproducible {
+            tracing::warn!(
+                "{}: its attention slides over the text, so texts are written one at a time",
+                self.path.display()
+            );
+        }
+        let mut model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))
+            .map_err(|reason| failed(&format!("{}: llama.cpp can't load it", self.path.display()), &reason))?;
         let adapter = self.adapter.as_ref().map(|path| {
             model
                 .lora_adapter_init(path)
-                .map_err(|error| environment(format!("{}: llama.cpp can't load this adapter: {error}", path.display())))
+                .map_err(|error| failed(&format!("{}: llama.cpp can't load this adapter", path.display()), &error))
         });
         let adapter = adapter.transpose()?;
         let model = Arc::new(model);
@@ -138,11 +157,21 @@ impl Tokenizer for Vocabulary {
     }
 }
 
-fn load_file(path: &Path, params: &LlamaModelParams) -> Result<LlamaModel> {
-    LlamaModel::load_from_file(backend()?, path, params).map_err(|error| {
-        environment(format!("{}: llama.cpp can't load it: {error}", path.display()))
-            .hint("RUST_LOG=llama-cpp-2=warn shows its own messages")
-    })
+/// Loads a file, or gives llama.cpp's reason why it can't be.
+fn load_file(path: &Path, params: &LlamaModelParams) -> Result<LlamaModel, String> {
+    let backend = backend().map_err(|error| error.to_string())?;
+    log::take_error();
+    LlamaModel::load_from_file(backend, path, params).map_err(|error| reason(&error))
+}
+
+/// Why llama.cpp failed; the bindings know that it did, and seldom why.
+fn reason(error: &dyn Display) -> String {
+    log::take_error().unwrap_or_else(|| error.to_string())
+}
+
+/// A failure of the environment with llama.cpp's reason.
+fn failed(what: &str, error: &dyn Display) -> Error {
+    environment(format!("{what}: {}", reason(error))).hint(DETAILS)
 }
 
 /// llama.cpp's process-wide state with our kernels, made on first use; its messages go to `tracing`.
@@ -152,7 +181,7 @@ fn load_file(path: &Path, params: &LlamaModelParams) -> Result<LlamaModel> {
 pub fn backend() -> Result<&'static LlamaBackend> {
     static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
     let backend = BACKEND.get_or_init(|| {
-        send_logs_to_tracing(LogOptions::default());
+        log::install();
         let backend = LlamaBackend::init().map_err(|error| error.to_string())?;
         #[cfg(target_arch = "x86_64")]
         kernels::install();

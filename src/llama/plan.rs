@@ -36,8 +36,8 @@ pub struct CachePlan {
 }
 
 impl CachePlan {
-    fn of(width: usize, bounds: &Bounds, settings: &EngineSettings) -> CachePlan {
-        let texts = if settings.reproducible { 1 } else { width * bounds.text_tasks.max(1) };
+    fn of(width: usize, bounds: &Bounds, alone: bool) -> CachePlan {
+        let texts = if alone { 1 } else { width * bounds.text_tasks.max(1) };
         CachePlan {
             width,
             prefill_cells: bounds.max_cells.max(1).next_multiple_of(CONTEXT_STEP),
@@ -49,7 +49,7 @@ impl CachePlan {
     }
 
     /// Cells of both contexts together.
-    fn cells(&self) -> usize {
+    pub fn cells(&self) -> usize {
         self.prefill_cells + self.streams * self.stream_cells
     }
 }
@@ -61,6 +61,9 @@ pub struct Planner {
     pub settings: EngineSettings,
     /// For messages.
     path: PathBuf,
+    /// Whether a text grows at a time: settings ask for it, or attention slides (such a cache is two, and what is computed
+    /// moves only between contexts of one stream).
+    pub alone: bool,
     memory: Memory,
     /// Bytes that were free before the weights were loaded; `None` where that isn't known.
     available: Option<u64>,
@@ -70,7 +73,8 @@ impl Planner {
     /// For a model with `adapter_bytes` of adapter, and so much memory that is free.
     pub fn new(gguf: &Gguf, adapter_bytes: u64, settings: &EngineSettings, available: Option<u64>) -> Planner {
         let memory = Memory::new(gguf, adapter_bytes, settings);
-        Planner { settings: settings.clone(), path: gguf.path.clone(), memory, available }
+        let alone = settings.reproducible || slides(gguf);
+        Planner { settings: settings.clone(), path: gguf.path.clone(), alone, memory, available }
     }
 
     /// Chooses the width and the sizes of the caches.
@@ -78,14 +82,14 @@ impl Planner {
     /// # Errors
     /// Of the environment, with the numbers when memory doesn't suffice.
     pub fn plan(&self, bounds: &Bounds) -> Result<CachePlan> {
-        let Planner { settings, memory, available, .. } = self;
-        let most = if settings.reproducible { 1 } else { MAX_SEQUENCES / bounds.text_tasks.max(1) };
+        let Planner { settings, memory, available, alone, .. } = self;
+        let most = if *alone { 1 } else { MAX_SEQUENCES / bounds.text_tasks.max(1) };
         let wanted = settings.width.unwrap_or(DEFAULT_WIDTH).min(most).min(bounds.reels).max(1);
         let fits = |plan: &CachePlan| available.is_none_or(|available| memory.total(plan.cells()) <= available);
         // A width the user names is taken or refused; a default is lowered until it fits.
         let least = if settings.width.is_some() { wanted } else { 1 };
         for width in (least..=wanted).rev() {
-            let plan = CachePlan::of(width, bounds, settings);
+            let plan = CachePlan::of(width, bounds, *alone);
             if fits(&plan) {
                 if width < wanted {
                     tracing::warn!("memory suffices for {width} Reels at once rather than {wanted}");
@@ -94,7 +98,7 @@ impl Planner {
                 return Ok(CachePlan { kept_bytes: (left / 4).min(KEPT_BYTES) as usize, ..plan });
             }
         }
-        let plan = CachePlan::of(least, bounds, settings);
+        let plan = CachePlan::of(least, bounds, *alone);
         let error = format!(
             "{} doesn't fit into memory: weights {} + cache {} ({} cells for {} Reels at once) + buffers {} = {}, \
              available {}",
@@ -115,6 +119,13 @@ impl Planner {
     }
 }
 
+/// Whether some layers see only a window of what is before.
+fn slides(gguf: &Gguf) -> bool {
+    // Those that are known have full attention, whatever the file says.
+    gguf.known_architecture().is_none()
+        && gguf.hyperparameter("attention.sliding_window").is_some_and(|window| window > 0)
+}
+
 /// In bytes.
 #[derive(Debug, Clone)]
 struct Memory {
@@ -126,7 +137,8 @@ struct Memory {
 
 /// What answering takes with the width that the settings name, in bytes.
 pub fn memory_bytes(gguf: &Gguf, settings: &EngineSettings, bounds: &Bounds) -> Option<u64> {
-    let plan = CachePlan::of(settings.width.unwrap_or(DEFAULT_WIDTH), bounds, settings);
+    let alone = settings.reproducible || slides(gguf);
+    let plan = CachePlan::of(settings.width.unwrap_or(DEFAULT_WIDTH), bounds, alone);
     Some(Memory::new(gguf, 0, settings).total(plan.cells()))
 }
 
@@ -184,9 +196,10 @@ mod tests {
         ];
         let metadata = metadata.map(|(key, value)| (format!("qwen2.{key}"), Value::Int(value)));
         let architecture = ("general.architecture".to_owned(), Value::Text("qwen2".into()));
-        let embedding = Tensor { shape: vec![896, 151_936], dtype: 8, offset: 0, bytes: None };
+        let embedding = Tensor { shape: vec![896, 151_936], dtype: 8, part: 0, offset: 0, bytes: None };
         Gguf {
             path: "m.gguf".into(),
+            parts: vec!["m.gguf".into()],
             file_bytes: 500 << 20,
             metadata: metadata.into_iter().chain([architecture]).collect(),
             tensors: [("token_embd.weight".to_owned(), embedding)].into_iter().collect(),

@@ -8,9 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use llama_cpp_sys_2 as sys;
 
-use super::backend;
+use super::{backend, failed, log};
 use crate::config::Quant;
-use crate::error::{Hint, environment};
 
 /// Bytes of tensor rows in memory at once; llama.cpp's default is 8 GiB.
 const BUFFER: usize = 256 << 20;
@@ -30,6 +29,7 @@ pub fn quantise(
     threads: usize,
 ) -> Result<()> {
     backend()?;
+    log::take_error();
     let path = |path: &Path| CString::new(path.as_os_str().as_bytes()).with_context(|| format!("{}", path.display()));
     let (input, output) = (path(from)?, path(to)?);
     let named: Vec<(CString, &Vec<f32>)> = importance
@@ -56,12 +56,12 @@ pub fn quantise(
         params.imatrix = entries.as_ptr();
     }
     // SAFETY: the paths, and the names and values of the list, live until it returns; it catches its own exceptions.
-    let failed = unsafe { sys::llama_model_quantize(input.as_ptr(), output.as_ptr(), &raw const params) };
-    if failed == 0 {
+    let status = unsafe { sys::llama_model_quantize(input.as_ptr(), output.as_ptr(), &raw const params) };
+    if status == 0 {
         return Ok(());
     }
-    Err(environment(format!("llama.cpp can't quantise {} into {}", from.display(), to.display()))
-        .hint("is the disk full? RUST_LOG=llama-cpp-2=warn shows its own messages"))
+    let what = format!("llama.cpp can't quantise {} into {}", from.display(), to.display());
+    Err(failed(&what, &format!("it returned {status}; is the disk full?")))
 }
 
 fn file_type(quant: Quant) -> sys::llama_ftype {

@@ -1,19 +1,37 @@
 //! Whether a model file's chat template is of its own vocabulary, and answers end with the token it names.
 
-use super::{ChatFormat, Tokenizer};
+use anyhow::Result;
+
+use super::{ChatFormat, SpecialTokens, Tokenizer};
 use crate::error::Shown;
 use crate::gguf::{Gguf, Problem, Value};
 
 const CONTROL: i128 = 3;
 const CONVERT: &str = "export it anew with the model's own tokenizer and chat template";
 
+/// The chat format of a model file, in front of whose texts its beginning stands where it `adds_bos`.
+///
+/// # Errors
+/// As [`ChatFormat::new`].
+pub fn chat_of(gguf: &Gguf, adds_bos: bool) -> Result<ChatFormat> {
+    let token = |which: &str| {
+        let id = gguf.number(&format!("tokenizer.ggml.{which}_token_id"));
+        let text = id.and_then(|id| gguf.texts("tokenizer.ggml.tokens").nth(id as usize));
+        text.unwrap_or_default().into_owned()
+    };
+    let tokens = SpecialTokens { added: gguf.added_tokens(), bos: token("bos"), eos: token("eos"), adds_bos };
+    ChatFormat::new(gguf.text("tokenizer.chat_template").unwrap_or_default(), tokens)
+}
+
 /// What is wrong with the chat template of a language model whose header is otherwise right.
 pub fn chat_problems(gguf: &Gguf) -> Vec<Problem> {
-    let template = gguf.text("tokenizer.chat_template").unwrap_or_default();
-    let tokens = gguf.added_tokens();
-    let chat = match ChatFormat::new(template, tokens) {
+    let chat = match chat_of(gguf, false) {
         Ok(chat) => chat,
-        Err(error) => return vec![Problem::fatal(in_a_line(&error), "prompts can't be made", CONVERT)],
+        Err(error) => {
+            let Shown { message, hints } = Shown::of(&error);
+            let hint = hints.into_iter().next().unwrap_or_else(|| CONVERT.to_owned());
+            return vec![Problem::fatal(message, "prompts can't be made", hint)];
+        }
     };
     // Gives one token, the longest that a text begins with: [`ChatFormat::end_token`] looks at no other.
     struct Added<'a>(&'a Gguf);

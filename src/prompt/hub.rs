@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
-use super::{ChatFormat, Tokenizer};
+use super::{ChatFormat, SpecialTokens, Tokenizer};
 use crate::error::Hint;
 
 /// A `tokenizer.json`.
@@ -20,7 +20,29 @@ impl HubTokenizer {
     /// Names the file.
     pub fn read(directory: &Path) -> Result<HubTokenizer> {
         let path = directory.join("tokenizer.json");
-        HubTokenizer::parse(&path).hint("a base is a directory as Hugging Face has it, with tokenizer.json")
+        let tokenizer =
+            HubTokenizer::parse(&path).hint("a base is a directory as Hugging Face has it, with tokenizer.json")?;
+        tokenizer.check_added(directory)?;
+        Ok(tokenizer)
+    }
+
+    /// Refuses tokens that only the files beside `tokenizer.json` know: transformers reads them as one token.
+    fn check_added(&self, directory: &Path) -> Result<()> {
+        let config = optional(&directory.join("tokenizer_config.json"))?;
+        let more = optional(&directory.join("added_tokens.json"))?;
+        let decoder = config["added_tokens_decoder"].as_object().into_iter().flatten();
+        let of_config = decoder.filter_map(|(id, token)| Some((token["content"].as_str()?, id.parse().ok()?)));
+        let of_file = more.as_object().into_iter().flatten();
+        let of_file = of_file.filter_map(|(token, id)| Some((token.as_str(), id.as_u64()?)));
+        let known = |token: &str| self.tokenizer.token_to_id(token).map(u64::from);
+        match of_config.chain(of_file).find(|(token, id)| known(token) != Some(*id)) {
+            None => Ok(()),
+            Some((token, id)) => Err(anyhow!(
+                "{}: the token {token:?} ({id}) is in tokenizer_config.json or added_tokens.json, and not in tokenizer.json",
+                directory.display()
+            )
+            .hint("take all files from the same model; or remove it there, if it is a leftover")),
+        }
     }
 
     fn parse(path: &Path) -> Result<HubTokenizer> {
@@ -83,8 +105,29 @@ impl HubTokenizer {
             !template.trim().is_empty(),
             anyhow!("{}: the chat template is empty", path.display()).hint("use an instruct model")
         );
-        ChatFormat::new(&template, self.added_tokens()).with_context(|| format!("{}", path.display()))
+        let settings = optional(&directory.join("tokenizer_config.json"))?;
+        let special = |key: &str| {
+            let value = &settings[key];
+            value.as_str().or(value["content"].as_str()).unwrap_or_default().to_owned()
+        };
+        let tokens = SpecialTokens {
+            added: self.added_tokens(),
+            bos: special("bos_token"),
+            eos: special("eos_token"),
+            // `apply_chat_template` leaves that to the template.
+            adds_bos: false,
+        };
+        ChatFormat::new(&template, tokens).with_context(|| format!("{}", path.display()))
     }
+}
+
+/// A JSON file that may be missing.
+fn optional(path: &Path) -> Result<Value> {
+    if !path.exists() {
+        return Ok(Value::Null);
+    }
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{}: not JSON", path.display()))
 }
 
 /// The template's text; of several templates, that of the one named `default`.

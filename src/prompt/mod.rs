@@ -10,8 +10,8 @@ mod set;
 
 use anyhow::Result;
 
-pub use chat::{ChatFormat, Message};
-pub use check::chat_problems;
+pub use chat::{ChatFormat, Message, SpecialTokens};
+pub use check::{chat_of, chat_problems};
 pub use cuts::{Cuts, PromptCuts};
 pub use fit::{FitError, fit};
 #[cfg(feature = "train")]
