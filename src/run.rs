@@ -25,15 +25,26 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// # Errors
 /// Names the file when it can't be read.
 pub fn sha256_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    sha256_files(&[path])
+}
+
+/// SHA-256 of some files as if they were one, in hexadecimal.
+///
+/// # Errors
+/// Names the file that can't be read.
+pub fn sha256_files(paths: &[impl AsRef<Path>]) -> Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).with_context(|| format!("cannot read {}", path.display()))? {
-            0 => return Ok(hex(hash)),
-            read => hash.update(&buffer[..read]),
+    for path in paths.iter().map(AsRef::as_ref) {
+        let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        loop {
+            match file.read(&mut buffer).with_context(|| format!("cannot read {}", path.display()))? {
+                0 => break,
+                read => hash.update(&buffer[..read]),
+            }
         }
     }
+    Ok(hex(hash))
 }
 
 /// SHA-256 over names and hashes of what a model or adapter directory consists of.

@@ -9,7 +9,7 @@ use clap::Args;
 use reels::learner::Document;
 use reels::prediction::read_predictions;
 use reels::prompt::{HubTokenizer, Prompt, PromptSet, fit};
-use reels::qlora::adapter::AdapterWeights;
+use reels::qlora::adapter::{self, AdapterWeights};
 use reels::qlora::checkpoint::Checkpoint;
 use reels::qlora::config::Config;
 use reels::qlora::model::{Method, Model};
@@ -35,10 +35,10 @@ pub struct Agree {
 
 impl Agree {
     pub fn run(&self) -> Result<()> {
-        let config = Config::read(&self.base)?;
-        let weights = AdapterWeights::read(&self.run, &config)?;
-        let checkpoint = Checkpoint::open(&self.base, &config)?;
-        let method = Method::Lora(weights.shape.clone());
+        let mut config = Config::read(&self.base)?;
+        let checkpoint = Checkpoint::open(&self.base, &mut config)?;
+        let weights = AdapterWeights::read(&self.run, &config, &checkpoint)?;
+        let method = Method::Lora(adapter::shape(&self.run)?);
         let mut model = Model::load(&checkpoint, &config, &method, DType::F32, &Device::Cpu)?;
         model.layers.iter_mut().flat_map(|layer| layer.linears_mut()).for_each(|linear| weights.attach(linear));
         let tokenizer = HubTokenizer::read(&self.run)?;

@@ -16,7 +16,7 @@ use crate::error::Hint;
 use crate::generator::{Bounds, Capabilities, Generator};
 use crate::gguf;
 use crate::llama;
-use crate::run::sha256_file;
+use crate::run::{sha256_file, sha256_files};
 use crate::task::{Task, TaskKind};
 
 /// Opened and checked; no weights yet.
@@ -144,7 +144,7 @@ impl Answerer {
         let model_sha256 = match self {
             Answerer::Llama(model) => {
                 let path = &model.gguf().path;
-                let found = sha256_file(path)?;
+                let found = sha256_files(&model.gguf().parts)?;
                 check_manifest(path, &found)?;
                 found
             }

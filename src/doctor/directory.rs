@@ -11,6 +11,7 @@ use crate::qlora::adapter::AdapterWeights;
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
 use crate::qlora::directory::{base_of, has_weights, run_of};
+use crate::qlora::peft::PeftConfig;
 use crate::run::{read_manifest, sha256_directory};
 
 const STOPS: &str = "neither training nor exporting can start";
@@ -29,6 +30,10 @@ pub fn directory(path: &Path) -> Vec<Finding> {
         found.push(progress(run, manifest));
     }
     let adapter = path.join("adapter_config.json").exists();
+    if adapter && let Err(error) = PeftConfig::read(path) {
+        found.push(Finding::of("adapter", &error, "it can't be exported or trained further"));
+        return found;
+    }
     if adapter || manifest.is_some() && !has_weights(path) {
         let base = match base_of(path, manifest.as_ref()) {
             Ok(base) => base,

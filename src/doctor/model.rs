@@ -10,9 +10,9 @@ use super::machine::bandwidth;
 use super::{Finding, Severity};
 use crate::config::{EngineSettings, KvType, PredictSettings};
 use crate::generator::Bounds;
-use crate::gguf::{Gguf, check_adapter, problems, read_header, sidecar};
+use crate::gguf::{Gguf, adapter_problems, problems, read_header, sidecar};
 use crate::llama;
-use crate::prompt::{PromptSet, chat_problems};
+use crate::prompt::{PromptSet, chat_of, chat_problems};
 use crate::run::{available_memory, sha256_file, size};
 use crate::task::Task;
 
@@ -23,7 +23,12 @@ pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
         Err(error) => return vec![Finding::of("header", &error, "llama.cpp can't read it, or might crash on it")],
     };
     if gguf.text("general.type") == Some("adapter") && adapter.is_none() {
-        return of_adapter(&gguf);
+        let what =
+            format!("an adapter for {:?}, {} tensors", gguf.text("reels.base").unwrap_or("?"), gguf.tensors.len());
+        let mut found = vec![Finding::ok("header", what)];
+        found.extend(of_adapter(path, None));
+        found.extend([prompts(&gguf), manifest(path)]);
+        return found;
     }
     let mut found: Vec<Finding> =
         problems(&gguf).into_iter().map(|problem| Finding::problem("header", problem)).collect();
@@ -37,15 +42,16 @@ pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
         );
         found.push(Finding::ok("header", what));
         found.extend(chat(&gguf));
+        if found.iter().all(|finding| finding.severity < Severity::Error)
+            && let Err(error) = llama::Model::open(path, None)
+        {
+            found.push(Finding::of("llama.cpp", &error, "it can't be loaded"));
+        }
         found.extend(vectors(&gguf));
         found.push(prompts(&gguf));
     }
     if let Some(adapter) = adapter {
-        let checked = read_header(adapter).and_then(|adapter| check_adapter(&adapter, &gguf));
-        found.push(match checked {
-            Ok(()) => Finding::ok("adapter", format!("{} fits", adapter.display())),
-            Err(error) => Finding::of("adapter", &error, "it can't be applied to this model"),
-        });
+        found.extend(of_adapter(adapter, Some(&gguf)));
     }
     found.push(manifest(path));
     if found.iter().all(|finding| finding.severity < Severity::Error) {
@@ -55,19 +61,23 @@ pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
     found
 }
 
-fn of_adapter(gguf: &Gguf) -> Vec<Finding> {
-    let base = gguf.text("reels.base").map_or_else(|| "its base".to_owned(), |base| format!("{base:?}"));
-    vec![
-        Finding::ok("header", format!("an adapter for {base}, {} tensors", gguf.tensors.len())),
-        prompts(gguf),
-        manifest(&gguf.path),
-    ]
+fn of_adapter(path: &Path, model: Option<&Gguf>) -> Vec<Finding> {
+    let problems = read_header(path).and_then(|adapter| adapter_problems(&adapter, model));
+    match problems {
+        Err(error) => vec![Finding::of("adapter", &error, "it can't be applied")],
+        Ok(problems) if problems.is_empty() => vec![Finding::ok("adapter", format!("{} fits", path.display()))],
+        Ok(problems) => problems.into_iter().map(|problem| Finding::problem("adapter", problem)).collect(),
+    }
 }
 
 fn chat(gguf: &Gguf) -> Vec<Finding> {
     let problems = chat_problems(gguf);
     if problems.is_empty() {
-        return vec![Finding::ok("chat", "the template is of this vocabulary, and answers end where the file says")];
+        let folds = chat_of(gguf, false).is_ok_and(|chat| chat.folds_system());
+        let folds =
+            if folds { "; it has no role for instructions, which stand at the head of the user's turn" } else { "" };
+        let what = format!("the template is of this vocabulary, and answers end where the file says{folds}");
+        return vec![Finding::ok("chat", what)];
     }
     problems.into_iter().map(|problem| Finding::problem("chat", problem)).collect()
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail};
 
 use super::{Gguf, Value};
 use crate::architecture::{Architecture, Sizes, head_size};
@@ -56,12 +56,8 @@ pub fn problems(gguf: &Gguf) -> Vec<Problem> {
 
 /// The same, with what is known of its architecture.
 pub fn problems_of(gguf: &Gguf, known: Option<&Architecture>) -> Vec<Problem> {
-    if gguf.text("general.type") == Some("adapter") {
-        return vec![Problem::fatal(
-            "general.type is \"adapter\"".into(),
-            "this is a LoRA adapter",
-            "name the base model with --model and this file with --adapter",
-        )];
+    if let Some(problem) = other_kind(gguf) {
+        return vec![problem];
     }
     let Some(architecture) = gguf.architecture() else {
         return vec![Problem::fatal("general.architecture is missing".into(), NO_MODEL, CONVERT)];
@@ -98,6 +94,38 @@ pub fn problems_of(gguf: &Gguf, known: Option<&Architecture>) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// What a file is that is no language model.
+fn other_kind(gguf: &Gguf) -> Option<Problem> {
+    const MODEL: &str = "name the file of the language model";
+    let (kind, architecture) = (gguf.text("general.type"), gguf.architecture().unwrap_or_default());
+    let encoders = ["bert", "encoder", "embedding", "wavtokenizer"];
+    let (why, hint) = match (kind, architecture) {
+        (Some("adapter"), _) => {
+            ("this is a LoRA adapter", "name the base model with --model and this file with --adapter")
+        }
+        (Some("mmproj"), _) | (_, "clip") => ("this is the part of a model that sees or hears (mmproj)", MODEL),
+        (Some("imatrix"), _) | (_, "imatrix") => ("this is an importance matrix, for quantising", MODEL),
+        (Some("vocab"), _) => ("this is a vocabulary without a model", MODEL),
+        (_, "controlvector") => ("this is a control vector", MODEL),
+        (_, encoder) if encoders.iter().any(|part| encoder.contains(part)) => {
+            ("this model turns texts into vectors and writes none", "use an instruct model")
+        }
+        _ => {
+            let pooling = gguf.hyperparameter("pooling_type").filter(|pooling| *pooling > 0)?;
+            return Some(Problem::fatal(
+                format!("{architecture}.pooling_type is {pooling}"),
+                "this model turns texts into vectors and writes none",
+                "use an instruct model",
+            ));
+        }
+    };
+    let what = match kind.filter(|kind| *kind != "model") {
+        Some(kind) => format!("general.type is {kind:?}"),
+        None => format!("general.architecture is {architecture:?}"),
+    };
+    Some(Problem::fatal(what, why, hint))
 }
 
 fn tokenizer(gguf: &Gguf, problems: &mut Vec<Problem>) {
@@ -175,12 +203,12 @@ fn settings(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem
         let what = format!("heads have {keys} values for keys ({prefix}.attention.key_length) and {values} for values");
         problems.push(Problem::fatal(what, "they are of one even size", CONVERT));
     }
-    if gguf.text("tokenizer.ggml.model") != Some("gpt2") || gguf.text("tokenizer.ggml.pre") != Some(tokenizer.pre) {
-        let text = |key| gguf.text(key).unwrap_or("missing");
+    // Other names are llama.cpp's to know: deepseek-r1-qwen splits as qwen2 does.
+    let (model, pre) = ("tokenizer.ggml.model", "tokenizer.ggml.pre");
+    let [model, pre] = [model, pre].map(|key| gguf.text(key).unwrap_or("missing"));
+    if model != "gpt2" || ["missing", "default"].contains(&pre) {
         let what = format!(
-            "tokenizer.ggml.model is {:?} and tokenizer.ggml.pre {:?}, and {name} has \"gpt2\" and {:?}",
-            text("tokenizer.ggml.model"),
-            text("tokenizer.ggml.pre"),
+            "tokenizer.ggml.model is {model:?} and tokenizer.ggml.pre {pre:?}, and {name} has \"gpt2\" and {:?}",
             tokenizer.pre
         );
         problems.push(Problem::fatal(what, "text would become other tokens than in training", CONVERT));
@@ -253,54 +281,4 @@ fn sizes(gguf: &Gguf) -> Result<Sizes, Problem> {
         head_size,
         tied: !gguf.tensors.contains_key("output.weight"),
     })
-}
-
-/// Checks that a file is a LoRA adapter for a model.
-///
-/// # Errors
-/// Names both files and what differs.
-pub fn check_adapter(adapter: &Gguf, model: &Gguf) -> Result<()> {
-    let (path, base) = (adapter.path.display(), model.path.display());
-    ensure!(
-        adapter.text("general.type") == Some("adapter"),
-        anyhow!("{path} is not an adapter (general.type is {:?})", adapter.text("general.type").unwrap_or("missing"))
-            .hint("`reels export RUN --adapter` writes one")
-    );
-    ensure!(
-        adapter.architecture() == model.architecture(),
-        anyhow!(
-            "{path} is for {:?}, {base} is {:?}",
-            adapter.architecture().unwrap_or("?"),
-            model.architecture().unwrap_or("?")
-        )
-        .hint("name the base model that the adapter was trained on")
-    );
-    let mut sides = 0;
-    for (name, tensor) in &adapter.tensors {
-        let Some((target, side)) = name.rsplit_once(".lora_") else { continue };
-        sides += 1;
-        let weight = model
-            .tensors
-            .get(target)
-            .with_context(|| format!("{path} adapts {target}, which {base} doesn't have"))
-            .hint("name the base model that the adapter was trained on")?;
-        // token_embd's A is transposed by convention; its B side is enough to tell a wrong base.
-        let (expected, found) = match side {
-            "a" if target != "token_embd.weight" => (weight.shape[0], tensor.shape[0]),
-            "b" if target != "token_embd.weight" => {
-                (*weight.shape.get(1).unwrap_or(&1), *tensor.shape.get(1).unwrap_or(&1))
-            }
-            _ => continue,
-        };
-        ensure!(
-            expected == found,
-            anyhow!("{path}: {name} is for a size of {found}, {base} has {expected}")
-                .hint("name the base model that the adapter was trained on")
-        );
-    }
-    ensure!(
-        sides > 0,
-        anyhow!("{path} changes nothing: it has no lora_a and lora_b").hint("`reels export RUN --adapter` writes one")
-    );
-    Ok(())
 }

@@ -4,6 +4,7 @@
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little endian; version 3 is
 //! written.
 
+mod adapter;
 mod check;
 mod read;
 mod write;
@@ -15,7 +16,8 @@ use indexmap::IndexMap;
 
 use crate::architecture::{ALL, Architecture, in_gguf};
 
-pub use check::{Problem, check_adapter, check_language_model, problems, problems_of};
+pub use adapter::{adapter_problems, check_adapter};
+pub use check::{Problem, check_language_model, problems, problems_of};
 pub use read::read_header;
 pub use write::{Entry, FloatType, Layout};
 
@@ -24,7 +26,9 @@ pub use write::{Entry, FloatType, Layout};
 pub struct Gguf {
     /// The path as it was given.
     pub path: PathBuf,
-    /// Size of the file in bytes.
+    /// The same, and the other parts of a split model.
+    pub parts: Vec<PathBuf>,
+    /// Size of all parts in bytes.
     pub file_bytes: u64,
     /// Metadata by key, in file order.
     pub metadata: IndexMap<String, Value>,
@@ -59,7 +63,9 @@ pub struct Tensor {
     pub shape: Vec<u64>,
     /// ggml's type id.
     pub dtype: u32,
-    /// First byte of the data, from the start of the file.
+    /// The part that holds the data.
+    pub part: usize,
+    /// First byte of the data, from the start of that file.
     pub offset: u64,
     /// Bytes of the data; `None` for a type this reader doesn't know.
     pub bytes: Option<u64>,

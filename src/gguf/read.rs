@@ -1,7 +1,7 @@
 //! Reading a header: every length is checked against what is left of the file before anything is allocated.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 
 use super::{Array, Gguf, Tensor, Value, block};
 use crate::error::Hint;
+use crate::foreign;
 
 /// llama.cpp refuses longer tensor names (GGML_MAX_NAME).
 const MAX_TENSOR_NAME: usize = 63;
@@ -17,14 +18,91 @@ const MAX_DIMENSIONS: u32 = 4;
 /// bytes in the file.
 const MAX_ENTRIES: u64 = 1 << 16;
 
-/// Reads everything before the tensor data and checks that all of that data is there.
+/// Reads everything before the tensor data and checks that all of that data is there; of a split model, in all of its
+/// parts, of which `path` is the first.
 ///
 /// # Errors
-/// Names the file, the key or tensor, and what is wrong: not GGUF, truncated, inconsistent.
+/// Names the file, the key or tensor, and what is wrong: not GGUF, truncated, inconsistent, a part that is missing.
 pub fn read_header(path: &Path) -> Result<Gguf> {
+    let mut whole = read_part(path)?;
+    let count = whole.number("split.count").unwrap_or(1);
+    if count <= 1 {
+        return Ok(whole);
+    }
+    let place = path.display();
+    let number = whole.number("split.no").unwrap_or(0);
+    let part = |number: u64| {
+        let name = path.file_name()?.to_str()?.strip_suffix(&format!("-{:05}-of-{count:05}.gguf", number + 1))?;
+        Some(name.to_owned())
+    };
+    let stem = part(number)
+        .with_context(|| {
+            format!("{place}: it is part {} of {count} of a split model, and its name doesn't say so", number + 1)
+        })
+        .with_hint(|| {
+            format!(
+                "parts are found by names like model-00001-of-{count:05}.gguf, and must not be joined with cat; \
+                 llama-gguf-split --merge joins them"
+            )
+        })?;
+    let named = |number: u64| path.with_file_name(format!("{stem}-{:05}-of-{count:05}.gguf", number + 1));
+    ensure!(
+        number == 0,
+        anyhow!("{place}: it is part {} of {count} of a split model", number + 1)
+            .hint(format!("name the first: {}", named(0).display()))
+    );
+    for number in 1..count {
+        let path = named(number);
+        ensure!(
+            path.exists(),
+            anyhow!("{place}: part {} of {count} is missing: {}", number + 1, path.display())
+                .hint("download it too, beside the first")
+        );
+        let part = read_part(&path)?;
+        let same = part.number("split.no") == Some(number) && part.number("split.count") == Some(count);
+        ensure!(same, anyhow!("{}: it says that it is another part", path.display()).hint("download it again"));
+        for (name, tensor) in part.tensors {
+            ensure!(
+                !whole.tensors.contains_key(&name),
+                "{}: tensor {name:?} is in an earlier part too",
+                path.display()
+            );
+            whole.tensors.insert(name, Tensor { part: number as usize, ..tensor });
+        }
+        whole.file_bytes += part.file_bytes;
+        whole.parts.push(path);
+    }
+    let (announced, found) = (whole.number("split.tensors.count"), whole.tensors.len());
+    ensure!(
+        announced == Some(found as u64),
+        anyhow!(
+            "{place}: its parts hold {found} tensors, and split.tensors.count is {}",
+            announced.unwrap_or_default()
+        )
+        .hint("the parts are of different models; download all again")
+    );
+    Ok(whole)
+}
+
+fn read_part(path: &Path) -> Result<Gguf> {
     let file = File::open(path).with_context(|| format!("cannot open model {}", path.display()))?;
     let meta = file.metadata()?;
     ensure!(meta.is_file(), anyhow!("{} is not a file", path.display()).hint("name a .gguf file"));
+    let mut magic = Vec::new();
+    (&file).take(8).read_to_end(&mut magic).with_context(|| format!("cannot read {}", path.display()))?;
+    if !magic.starts_with(b"GGUF") {
+        return Err(foreign::error(
+            path,
+            "a GGUF file",
+            "llama.cpp's convert_hf_to_gguf.py makes one from a Hugging Face directory",
+        ));
+    }
+    ensure!(
+        magic.get(4..7) != Some(&[0; 3]),
+        anyhow!("{}: its numbers begin with their largest part (big-endian), for other machines", path.display())
+            .hint("llama.cpp's gguf_convert_endian.py FILE little converts it in place")
+    );
+    (&file).rewind()?;
     let mut source = Source { reader: BufReader::with_capacity(1 << 16, file), at: 0, len: meta.len() };
     source.header(path).with_context(|| format!("{}", path.display()))
 }
@@ -37,16 +115,15 @@ struct Source<R> {
 
 impl<R: Read> Source<R> {
     fn header(&mut self, path: &Path) -> Result<Gguf> {
-        let magic = self.take(4).unwrap_or_default();
-        ensure!(
-            magic == b"GGUF",
-            anyhow!("not a GGUF file (it starts with {:?})", String::from_utf8_lossy(&magic))
-                .hint("llama.cpp's convert_hf_to_gguf.py makes one from a Hugging Face checkpoint")
-        );
+        ensure!(self.bytes::<4>()? == *b"GGUF", "not a GGUF file");
         let version = self.u32()?;
         ensure!(
             matches!(version, 2 | 3),
-            anyhow!("GGUF version {version}, expected 2 or 3").hint("convert the model anew")
+            anyhow!("GGUF version {version}, expected 2 or 3").hint(if version == 1 {
+                "it is of 2023: convert the original model with llama.cpp's convert_hf_to_gguf.py"
+            } else {
+                "it is damaged, or newer than this program: download it again, or update"
+            })
         );
         let n_tensors = self.u64()?;
         let n_metadata = self.u64()?;
@@ -83,7 +160,8 @@ impl<R: Read> Source<R> {
                 .with_context(|| format!("general.alignment is {value:?}, expected a power of two"))?,
         };
         self.place(&mut tensors, alignment)?;
-        Ok(Gguf { path: path.to_owned(), file_bytes: self.len, metadata, tensors })
+        let parts = vec![path.to_owned()];
+        Ok(Gguf { path: path.to_owned(), parts, file_bytes: self.len, metadata, tensors })
     }
 
     /// Turns offsets relative to the data section into offsets in the file, and checks that all data is there.
@@ -122,7 +200,7 @@ impl<R: Read> Source<R> {
                 Some((elements / per_block).checked_mul(block_bytes).context("size overflows")?)
             }
         };
-        Ok(Tensor { shape, dtype, offset, bytes })
+        Ok(Tensor { shape, dtype, part: 0, offset, bytes })
     }
 
     fn value(&mut self, dtype: u32) -> Result<Value> {

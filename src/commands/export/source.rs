@@ -62,7 +62,8 @@ impl Source {
             )
             .hint("move the files of one of the two to another directory")
         );
-        if !is_adapter && !(directory.join("config.json").exists() && has_weights(directory)) {
+        let is_model = directory.join("config.json").exists() && has_weights(directory);
+        if !is_adapter && !is_model {
             return Err(not_one(directory, manifest.is_some()));
         }
         ensure!(
