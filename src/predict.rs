@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use crate::ask::{Asked, Asker, Identity, Question};
 use crate::error::{Hint, Shown};
 use crate::generator::{Bounds, Cost, Event, Generator, Job, JobId, Reads, Session, Want};
-use crate::prediction::{Finish, Key, Prediction};
+use crate::prediction::{Finish, Key, Prediction, Shortened};
 use crate::prompt::FitError;
 use crate::reel::Reel;
 use crate::run::Log;
@@ -23,6 +23,8 @@ pub struct Pending {
     reels: VecDeque<(usize, Vec<Question>)>,
     /// Records whose prompts can't be made, with the reason.
     unusable: Vec<(usize, String)>,
+    /// Reels whose prompts leave out some of the transcript.
+    pub shortened: Shortened,
     /// Predictions that were done before.
     pub done_before: usize,
     /// Its size, for planning memory.
@@ -51,16 +53,24 @@ pub fn prepare(
     let done: HashMap<Key, Finish> = earlier.iter().map(|prediction| (prediction.key(), prediction.finish)).collect();
     let is_done = |key: &Key| done.get(key).is_some_and(|finish| *finish != Finish::Error);
     let bounds = Bounds { reels: 0, max_cells: 0, max_text_tokens: 0, text_tasks: 0, labels: 0, step_tokens };
-    let mut pending = Pending { reels: VecDeque::new(), unusable: vec![], done_before: 0, bounds };
+    let mut pending = Pending {
+        reels: VecDeque::new(),
+        unusable: vec![],
+        shortened: Shortened::default(),
+        done_before: 0,
+        bounds,
+    };
     for (index, reel) in reels.iter().enumerate() {
         let questions = match asker.questions(reel) {
             Ok(questions) => questions,
             Err(error @ FitError::TooLong { .. }) => {
+                pending.shortened.add(0);
                 pending.unusable.push((index, Shown::of(&error.into_error()).to_string()));
                 continue;
             }
             Err(FitError::Other(error)) => return Err(error),
         };
+        pending.shortened.add(questions.iter().map(|question| question.asked.truncated_tokens).max().unwrap_or(0));
         let asked = questions.len();
         let key = |question: &Question| question.asked.key(reel, asker.task(&question.asked), identity);
         let left: Vec<Question> = questions.into_iter().filter(|question| !is_done(&key(question))).collect();

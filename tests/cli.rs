@@ -286,6 +286,28 @@ fn a_budget_beyond_the_models_context_is_refused_with_the_numbers() {
 }
 
 #[test]
+fn shortened_reels_are_counted_before_the_answers_and_in_reports() {
+    let folder = Folder::new();
+    let long = "kata ".repeat(2000);
+    folder.write("a.jsonl", format!("{GOOD}{{\"id\":\"b\",\"transcript\":\"{long}\"}}\n"));
+    let model = model();
+    let args = ["eval", "--model", model.to_str().unwrap(), "--data", "a.jsonl", "--task", "ad", "-o", "o"];
+    let run = reels(folder.path()).args(args).assert().success();
+    let expected = "fitting  1 of 2 Reels shortened to fit prompts of 1151 tokens (--max-prompt-tokens), by ";
+    run.stderr(contains(expected));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("o").join(name)).unwrap();
+    let page = read("report.html");
+    assert!(page.contains("The transcripts of 1 of 2 Reels were shortened to fit their prompts, by "));
+    // As an earlier version left it.
+    let mut manifest: serde_json::Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    let shortened = manifest.as_object_mut().unwrap().remove("shortened").unwrap();
+    assert_eq!((&shortened["reels"], &shortened["of"]), (&1.into(), &2.into()));
+    folder.write("o/manifest.json", manifest.to_string());
+    reels(folder.path()).args(["report", "o", "--format", "md"]).assert().success();
+    assert!(read("report.md").contains("Transkrip 1 dari 2 Reels dipotong agar muat dalam prompt, paling banyak "));
+}
+
+#[test]
 fn prompts_can_be_listed_rendered_and_ejected() {
     let folder = Folder::new();
     reels(folder.path())

@@ -10,7 +10,7 @@ use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSet
 use crate::config::{LabelMode, PredictSettings};
 use crate::error::Hint;
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
-use crate::prediction::{Prediction, read_predictions};
+use crate::prediction::{Prediction, Shortened, read_predictions};
 use crate::prompt::PromptSet;
 use crate::publish::write_json;
 use crate::run::{Log, timestamp};
@@ -78,6 +78,12 @@ pub(super) fn predict(
     announce(settings, &answerer, prompts, &tasks, &pending);
     found.warn();
     eprintln!("data     {}, {} Reels", records.lines.name(), reels.len());
+    let Shortened { reels: shortened, of, most_tokens } = pending.shortened;
+    if shortened > 0 {
+        eprintln!(
+            "fitting  {shortened} of {of} Reels shortened to fit prompts of {budget} tokens (--max-prompt-tokens), by {most_tokens} at most"
+        );
+    }
 
     let (done_before, all) = (pending.done_before, pending.done_before + pending.left());
     let mut generator = answerer.load(settings, &pending.bounds)?;
