@@ -23,6 +23,8 @@ pub struct Pending {
     reels: VecDeque<(usize, Vec<Question>)>,
     /// Records whose prompts can't be made, with the reason.
     unusable: Vec<(usize, String)>,
+    /// Of those, the fewest tokens that the prompts of one have without the transcript.
+    shortest: Option<usize>,
     /// Reels whose prompts leave out some of the transcript.
     pub shortened: Shortened,
     /// Predictions that were done before.
@@ -35,6 +37,11 @@ impl Pending {
     /// Predictions still to be made by an engine.
     pub fn left(&self) -> usize {
         self.reels.iter().map(|(_, questions)| questions.len()).sum()
+    }
+
+    /// Where no record has a prompt that fits: the fewest tokens that one has without its transcript.
+    pub fn none_fits(&self) -> Option<usize> {
+        self.shortest.filter(|_| self.reels.is_empty() && self.done_before == 0)
     }
 }
 
@@ -56,6 +63,7 @@ pub fn prepare(
     let mut pending = Pending {
         reels: VecDeque::new(),
         unusable: vec![],
+        shortest: None,
         shortened: Shortened::default(),
         done_before: 0,
         bounds,
@@ -63,7 +71,8 @@ pub fn prepare(
     for (index, reel) in reels.iter().enumerate() {
         let questions = match asker.questions(reel) {
             Ok(questions) => questions,
-            Err(error @ FitError::TooLong { .. }) => {
+            Err(error @ FitError::TooLong { tokens, .. }) => {
+                pending.shortest = Some(pending.shortest.map_or(tokens, |shortest| shortest.min(tokens)));
                 pending.shortened.add(0);
                 pending.unusable.push((index, Shown::of(&error.into_error()).to_string()));
                 continue;

@@ -286,6 +286,29 @@ fn a_budget_beyond_the_models_context_is_refused_with_the_numbers() {
 }
 
 #[test]
+fn where_no_prompt_fits_nothing_is_loaded_and_the_numbers_are_told() {
+    let folder = Folder::new();
+    folder.write("a.jsonl", GOOD);
+    let mut bytes = std::fs::read(model()).unwrap();
+    let needle = b"qwen2.context_length";
+    let value = bytes.windows(needle.len()).position(|window| window == needle).unwrap() + needle.len() + 4;
+    bytes[value..value + 4].copy_from_slice(&300u32.to_le_bytes());
+    folder.write("m.gguf", &bytes);
+    let message = folder.fails(&["predict", "--model", "m.gguf", "--data", "a.jsonl", "-o", "o"], 2);
+    let expected = "error: no prompt fits: m.gguf was trained for 300 positions; the longest answer (summary) may take 128, \
+                    which leaves 172 for a prompt, and the shortest has ";
+    assert!(message.starts_with(expected) && message.contains("\nhint: take a model with more positions"), "{message}");
+
+    let model = model();
+    let args = ["eval", "--model", model.to_str().unwrap(), "--data", "a.jsonl", "-o", "o", "--max-prompt-tokens"];
+    let message = folder.fails(&[&args[..], &["100"]].concat(), 2);
+    let (_, enough) =
+        message.trim().split_once(" without its transcript\nhint: raise --max-prompt-tokens to ").unwrap();
+    let enough = enough.split(' ').next().unwrap();
+    reels(folder.path()).args(args).arg(enough).assert().success();
+}
+
+#[test]
 fn shortened_reels_are_counted_before_the_answers_and_in_reports() {
     let folder = Folder::new();
     let long = "kata ".repeat(2000);

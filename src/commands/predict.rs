@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder};
@@ -71,6 +71,9 @@ pub(super) fn predict(
 
     let asker = Asker::new(prompts, &tasks, answerer.format(budget), settings.label_mode, settings.sampling)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
+    if let Some(shortest) = pending.none_fits() {
+        bail!(answerer.none_fits(shortest, budget, &prompts.tasks));
+    }
     let setup = RunSetup { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
     let mut manifest = Manifest::begin(&setup, &records, reels.len());
     prompts.write_to(&folder.join("prompts"))?;
