@@ -284,10 +284,23 @@ fn a_flag_takes_the_place_of_what_contradicts_it_in_the_file() {
 #[test]
 fn control_tokens_in_an_answer_are_taken_apart() {
     let folder = Folder::new();
-    let line = "{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{\"summary\":\"isi<|im_end|>\"}}\n";
+    let line = "{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{\"summary\":\"a<|im_end|>b\"}}\n";
     std::fs::write(folder.path().join("odd.jsonl"), line).unwrap();
     let stderr = folder.train("--data odd.jsonl --steps 1 -o run", 0);
-    assert!(stderr.contains("⟦i|s|i|<| |||i|m|_|e|n|d|||>|<|im_end|>⟧"), "{stderr}");
+    assert!(stderr.contains("⟦a|<| |||i|m|_|e|n|d|||>|b|<|im_end|>⟧"), "{stderr}");
+}
+
+#[test]
+fn what_is_amiss_with_answers_is_told() {
+    let folder = Folder::new();
+    let line = |id: &str, summary: &str| {
+        json!({"id": id, "transcript": "x", "reference": {"summary": summary}}).to_string() + "\n"
+    };
+    let lines = [line("a", "isi<|im_end|>\n"), line("b", &"i".repeat(24)), line("c", &"i".repeat(21))].concat();
+    std::fs::write(folder.path().join("odd.jsonl"), lines).unwrap();
+    let stderr = folder.train("--data odd.jsonl --steps 1 -o run", 0);
+    assert!(stderr.contains("3 examples, 1 answers stripped of the end token they ended in\n"), "{stderr}");
+    assert!(stderr.contains("⟦i|s|i|<|im_end|>⟧"), "{stderr}");
 }
 
 #[test]

@@ -13,9 +13,11 @@ const SHOWN: usize = 24;
 /// Data in three lines: what there is, how long it is, what becomes of it.
 pub fn data(name: &str, made: &Examples, sequences: &[Sequence], max_tokens: usize) -> String {
     let mut text = format!("{name}, {} records, {} examples", made.records, made.examples.len());
-    for (count, what) in
-        [(made.without_reference, "records without a reference left out"), (made.shortened, "transcripts shortened")]
-    {
+    for (count, what) in [
+        (made.without_reference, "records without a reference left out"),
+        (made.shortened, "transcripts shortened"),
+        (made.stripped, "answers stripped of the end token they ended in"),
+    ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
         }
