@@ -301,6 +301,8 @@ fn what_is_amiss_with_answers_is_told() {
     let stderr = folder.train("--data odd.jsonl --steps 1 -o run", 0);
     assert!(stderr.contains("3 examples, 1 answers stripped of the end token they ended in\n"), "{stderr}");
     assert!(stderr.contains("⟦i|s|i|<|im_end|>⟧"), "{stderr}");
+    let long = "warning: odd.jsonl: 2 answers of summary have more than its max_tokens, 20, the longest 24: b, c\nhint: `reels predict` will cut";
+    assert!(stderr.contains(long), "{stderr}");
 }
 
 #[test]

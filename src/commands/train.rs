@@ -135,9 +135,9 @@ impl PreparedRun {
         let PreparedRun { base, prompts, data, dev, schedule } = self;
         base.announce(settings);
         eprintln!("prompts  {}", prompts.source);
-        data.announce("data", settings.max_seq_tokens);
+        data.announce("data", settings.max_seq_tokens, &prompts.tasks);
         if let Some(dev) = dev {
-            dev.announce("dev", settings.max_seq_tokens);
+            dev.announce("dev", settings.max_seq_tokens, &prompts.tasks);
         }
         eprintln!("steps    {}", preview::steps(schedule, &settings.optimisation));
         device.announce(base.config.layers);

@@ -38,6 +38,17 @@ pub struct Examples {
     pub shortened: usize,
     /// Answers that ended in the token that the chat template writes behind an answer; they are learned without it.
     pub stripped: usize,
+    /// Texts that are longer than answers to their task may be.
+    pub long_answers: Vec<LongAnswer>,
+}
+
+/// A text of more than its task's `max_tokens`.
+#[derive(Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct LongAnswer {
+    pub reel_id: String,
+    pub task: String,
+    pub tokens: usize,
 }
 
 impl Examples {
@@ -102,6 +113,7 @@ impl Maker<'_> {
             made.without_reference += own.without_reference;
             made.shortened += own.shortened;
             made.stripped += own.stripped;
+            made.long_answers.extend(own.long_answers);
             made
         });
         made.checked(name, self.max_tokens)
@@ -133,6 +145,10 @@ impl Maker<'_> {
                     .chat
                     .answer_tokens(&prompt.text, &answer, self.tokenizer)
                     .with_context(|| format!("record {:?}, task {:?}", reel.id, task.name))?;
+                if task.kind == TaskKind::Text && answer.len() > task.max_tokens {
+                    let (reel_id, task) = (reel.id.clone(), task.name.clone());
+                    made.long_answers.push(LongAnswer { reel_id, task, tokens: answer.len() });
+                }
                 let tokens = [&prompt.tokens[..], &answer, &[end]].concat();
                 if tokens.len() > self.max_tokens {
                     made.too_long = vec![reel.id.clone()];
@@ -239,6 +255,17 @@ mod tests {
         let made = examples(&[reel], 30_000).unwrap();
         assert_eq!((learned(&made.examples[0]).as_str(), made.stripped), ("Kopi.", 1));
         assert_eq!(without_end("a<|im_end|>b", "<|im_end|>"), "a<|im_end|>b");
+    }
+
+    #[test]
+    fn texts_that_predict_would_cut_are_known() {
+        let mut long = reel("b");
+        long.reference.insert("summary".into(), "x".repeat(129));
+        long.reference.insert("category".into(), "kecantikan".into());
+        let mut full = reel("c");
+        full.reference.insert("summary".into(), "x".repeat(128));
+        let found = examples(&[reel("a"), long, full], 30_000).unwrap().long_answers;
+        assert_eq!(found, [LongAnswer { reel_id: "b".into(), task: "summary".into(), tokens: 129 }]);
     }
 
     #[test]
