@@ -306,6 +306,26 @@ fn what_is_amiss_with_answers_is_told() {
 }
 
 #[test]
+fn sequences_are_no_longer_than_the_base_has_positions() {
+    let folder = Folder::new();
+    let train = |flags: &str| {
+        let arguments = format!("train --base base --prompts prompts --data train.jsonl --steps 1 -o run {flags}");
+        let output = folder.command(&arguments.split_whitespace().collect::<Vec<_>>()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, stderr) = train("--max-seq-tokens 2048");
+    assert!(code == 2 && stderr.contains("--max-seq-tokens 2048 is more than the 512 positions of base\n"), "{stderr}");
+    let (code, stderr) = train("");
+    assert!(code == 0 && stderr.contains("sequence 512 tokens at most: base has no more positions\n"), "{stderr}");
+    let mut manifest: Value = serde_json::from_str(&folder.text("run/manifest.json")).unwrap();
+    assert_eq!(manifest["settings"]["max_seq_tokens"], 512);
+    manifest["finished_at"] = Value::Null;
+    std::fs::write(folder.path().join("run/manifest.json"), manifest.to_string()).unwrap();
+    let (code, stderr) = train("--resume");
+    assert_eq!(code, 0, "{stderr}");
+}
+
+#[test]
 fn conversations_are_learned_too() {
     let folder = Folder::new();
     let line = "{\"messages\": [{\"role\": \"user\", \"content\": \"hai\"}, {\"role\": \"assistant\", \"content\": \"ya\"}]}\n";

@@ -61,7 +61,8 @@ impl Examples {
                 "{name}: there is nothing to learn from: {} records have no reference, {} are longer than {max_tokens} tokens with their answer",
                 self.without_reference,
                 self.too_long.len()
-            ).hint("give records with reference.<task>, or raise --max-seq-tokens")
+            )
+            .hint("give records with reference.<task>, raise --max-seq-tokens if the base has more positions, or shorten the templates")
         );
         Ok(self)
     }
@@ -91,9 +92,9 @@ pub fn max_prompt_tokens(max_seq_tokens: usize, prompts: &PromptSet) -> Result<u
         .checked_sub(answer)
         .filter(|budget| *budget > 0)
         .with_context(|| {
-            format!("--max-seq-tokens {max_seq_tokens} leaves nothing for a prompt beside an answer of {answer} tokens")
+            format!("a sequence of {max_seq_tokens} tokens leaves nothing for a prompt beside an answer of {answer}")
         })
-        .hint("raise it, or lower max_tokens in tasks.toml")
+        .hint("raise --max-seq-tokens, or lower max_tokens in tasks.toml")
 }
 
 impl Maker<'_> {
