@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use crate::ask::{Asked, Asker, Identity, Question};
 use crate::error::{Hint, Shown};
 use crate::generator::{Bounds, Cost, Event, Generator, Job, JobId, Reads, Session, Want};
-use crate::prediction::{Finish, Key, Prediction};
+use crate::prediction::{Finish, Key, Prediction, Shortened};
 use crate::prompt::FitError;
 use crate::reel::Reel;
 use crate::run::Log;
@@ -23,6 +23,10 @@ pub struct Pending {
     reels: VecDeque<(usize, Vec<Question>)>,
     /// Records whose prompts can't be made, with the reason.
     unusable: Vec<(usize, String)>,
+    /// Of those, the fewest tokens that the prompts of one have without the transcript.
+    shortest: Option<usize>,
+    /// Reels whose prompts leave out some of the transcript.
+    pub shortened: Shortened,
     /// Predictions that were done before.
     pub done_before: usize,
     /// Its size, for planning memory.
@@ -33,6 +37,11 @@ impl Pending {
     /// Predictions still to be made by an engine.
     pub fn left(&self) -> usize {
         self.reels.iter().map(|(_, questions)| questions.len()).sum()
+    }
+
+    /// Where no record has a prompt that fits: the fewest tokens that one has without its transcript.
+    pub fn none_fits(&self) -> Option<usize> {
+        self.shortest.filter(|_| self.reels.is_empty() && self.done_before == 0)
     }
 }
 
@@ -51,16 +60,26 @@ pub fn prepare(
     let done: HashMap<Key, Finish> = earlier.iter().map(|prediction| (prediction.key(), prediction.finish)).collect();
     let is_done = |key: &Key| done.get(key).is_some_and(|finish| *finish != Finish::Error);
     let bounds = Bounds { reels: 0, max_cells: 0, max_text_tokens: 0, text_tasks: 0, labels: 0, step_tokens };
-    let mut pending = Pending { reels: VecDeque::new(), unusable: vec![], done_before: 0, bounds };
+    let mut pending = Pending {
+        reels: VecDeque::new(),
+        unusable: vec![],
+        shortest: None,
+        shortened: Shortened::default(),
+        done_before: 0,
+        bounds,
+    };
     for (index, reel) in reels.iter().enumerate() {
         let questions = match asker.questions(reel) {
             Ok(questions) => questions,
-            Err(error @ FitError::TooLong { .. }) => {
+            Err(error @ FitError::TooLong { tokens, .. }) => {
+                pending.shortest = Some(pending.shortest.map_or(tokens, |shortest| shortest.min(tokens)));
+                pending.shortened.add(0);
                 pending.unusable.push((index, Shown::of(&error.into_error()).to_string()));
                 continue;
             }
             Err(FitError::Other(error)) => return Err(error),
         };
+        pending.shortened.add(questions.iter().map(|question| question.asked.truncated_tokens).max().unwrap_or(0));
         let asked = questions.len();
         let key = |question: &Question| question.asked.key(reel, asker.task(&question.asked), identity);
         let left: Vec<Question> = questions.into_iter().filter(|question| !is_done(&key(question))).collect();

@@ -1,5 +1,6 @@
 //! A prediction: what a model answered to one task about one Reel, as a line of JSON.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -124,6 +125,50 @@ pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>> {
     Ok(by_key.into_values().collect())
 }
 
+/// Reels whose transcripts were too long for their prompts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortened {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub reels: usize,
+    /// Reels that were looked at.
+    pub of: usize,
+    /// Tokens left out of the one that lost most.
+    pub most_tokens: usize,
+}
+
+impl Shortened {
+    /// Counts one more, of which so many tokens are left out.
+    pub fn add(&mut self, truncated_tokens: usize) {
+        self.reels += usize::from(truncated_tokens > 0);
+        self.of += 1;
+        self.most_tokens = self.most_tokens.max(truncated_tokens);
+    }
+
+    /// Counts those in a `predictions.jsonl`, of any version.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn read(predictions: &Path) -> Result<Shortened> {
+        #[derive(Deserialize)]
+        struct Head {
+            reel_id: String,
+            #[serde(default)]
+            truncated_tokens: usize,
+        }
+        let mut reels: HashMap<String, usize> = HashMap::new();
+        Lines::open(predictions, "predictions")?.each(|line| {
+            if let Ok(Head { reel_id, truncated_tokens }) = serde_json::from_slice(line.bytes) {
+                let most = reels.entry(reel_id).or_default();
+                *most = truncated_tokens.max(*most);
+            }
+            Ok(())
+        })?;
+        let mut shortened = Shortened::default();
+        reels.into_values().for_each(|tokens| shortened.add(tokens));
+        Ok(shortened)
+    }
+}
+
 pub(crate) fn warn_of_torn_line(lines: &Lines, place: Place) {
     tracing::warn!("{}:{}: dropped a torn last line (the writer was interrupted)", lines.name(), place.number);
 }
@@ -131,4 +176,21 @@ pub(crate) fn warn_of_torn_line(lines: &Lines, place: Place) {
 pub(crate) fn not_a_prediction(lines: &Lines, place: Place, error: &serde_json::Error) -> anyhow::Error {
     anyhow!("{}:{}: not a prediction: {error}", lines.name(), place.number)
         .hint("a predictions.jsonl is written by `reels predict`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortened_reels_are_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.jsonl");
+        let line = |reel: &str, rest: &str| format!("{{\"reel_id\":\"{reel}\"{rest}}}\n");
+        let of = |tokens: usize| format!(",\"truncated_tokens\":{tokens}");
+        let lines =
+            [line("a", &of(7)), line("a", &of(7)), line("b", &of(0)), line("c", ""), line("d", &of(9))].concat();
+        std::fs::write(&path, lines + "{\"reel_id\":\"e").unwrap();
+        assert_eq!(Shortened::read(&path).unwrap(), Shortened { reels: 2, of: 4, most_tokens: 9 });
+    }
 }

@@ -286,6 +286,51 @@ fn a_budget_beyond_the_models_context_is_refused_with_the_numbers() {
 }
 
 #[test]
+fn where_no_prompt_fits_nothing_is_loaded_and_the_numbers_are_told() {
+    let folder = Folder::new();
+    folder.write("a.jsonl", GOOD);
+    let mut bytes = std::fs::read(model()).unwrap();
+    let needle = b"qwen2.context_length";
+    let value = bytes.windows(needle.len()).position(|window| window == needle).unwrap() + needle.len() + 4;
+    bytes[value..value + 4].copy_from_slice(&300u32.to_le_bytes());
+    folder.write("m.gguf", &bytes);
+    let message = folder.fails(&["predict", "--model", "m.gguf", "--data", "a.jsonl", "-o", "o"], 2);
+    let expected = "error: no prompt fits: m.gguf was trained for 300 positions; the longest answer (summary) may take 128, \
+                    which leaves 172 for a prompt, and the shortest has ";
+    assert!(message.starts_with(expected) && message.contains("\nhint: take a model with more positions"), "{message}");
+
+    let model = model();
+    let args = ["eval", "--model", model.to_str().unwrap(), "--data", "a.jsonl", "-o", "o", "--max-prompt-tokens"];
+    let message = folder.fails(&[&args[..], &["100"]].concat(), 2);
+    let (_, enough) =
+        message.trim().split_once(" without its transcript\nhint: raise --max-prompt-tokens to ").unwrap();
+    let enough = enough.split(' ').next().unwrap();
+    reels(folder.path()).args(args).arg(enough).assert().success();
+}
+
+#[test]
+fn shortened_reels_are_counted_before_the_answers_and_in_reports() {
+    let folder = Folder::new();
+    let long = "kata ".repeat(2000);
+    folder.write("a.jsonl", format!("{GOOD}{{\"id\":\"b\",\"transcript\":\"{long}\"}}\n"));
+    let model = model();
+    let args = ["eval", "--model", model.to_str().unwrap(), "--data", "a.jsonl", "--task", "ad", "-o", "o"];
+    let run = reels(folder.path()).args(args).assert().success();
+    let expected = "fitting  1 of 2 Reels shortened to fit prompts of 1151 tokens (--max-prompt-tokens), by ";
+    run.stderr(contains(expected));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("o").join(name)).unwrap();
+    let page = read("report.html");
+    assert!(page.contains("The transcripts of 1 of 2 Reels were shortened to fit their prompts, by "));
+    // As an earlier version left it.
+    let mut manifest: serde_json::Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    let shortened = manifest.as_object_mut().unwrap().remove("shortened").unwrap();
+    assert_eq!((&shortened["reels"], &shortened["of"]), (&1.into(), &2.into()));
+    folder.write("o/manifest.json", manifest.to_string());
+    reels(folder.path()).args(["report", "o", "--format", "md"]).assert().success();
+    assert!(read("report.md").contains("Transkrip 1 dari 2 Reels dipotong agar muat dalam prompt, paling banyak "));
+}
+
+#[test]
 fn prompts_can_be_listed_rendered_and_ejected() {
     let folder = Folder::new();
     reels(folder.path())

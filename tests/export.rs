@@ -159,6 +159,17 @@ fn what_is_quantised_is_compared_with_what_is_not() {
 }
 
 #[test]
+fn a_model_of_few_positions_is_proved_on_what_fits() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    tiny::write(folder.path());
+    for positions in [512, 100] {
+        folder.edit("base/config.json", |config| config["max_position_embeddings"] = positions.into());
+        let said = folder.done("export base -o a.gguf --quant q8_0");
+        assert!(said.contains("as trained") && said.contains(" of 8 labels changed"), "{positions}: {said}");
+    }
+}
+
+#[test]
 fn what_cannot_be_exported_is_refused_with_the_way_out() {
     let folder = Folder::with_run("--method lora --rank 4 --targets q_proj,v_proj");
     let copy = |name: &str| {

@@ -284,10 +284,45 @@ fn a_flag_takes_the_place_of_what_contradicts_it_in_the_file() {
 #[test]
 fn control_tokens_in_an_answer_are_taken_apart() {
     let folder = Folder::new();
-    let line = "{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{\"summary\":\"isi<|im_end|>\"}}\n";
+    let line = "{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{\"summary\":\"a<|im_end|>b\"}}\n";
     std::fs::write(folder.path().join("odd.jsonl"), line).unwrap();
     let stderr = folder.train("--data odd.jsonl --steps 1 -o run", 0);
-    assert!(stderr.contains("⟦i|s|i|<| |||i|m|_|e|n|d|||>|<|im_end|>⟧"), "{stderr}");
+    assert!(stderr.contains("⟦a|<| |||i|m|_|e|n|d|||>|b|<|im_end|>⟧"), "{stderr}");
+}
+
+#[test]
+fn what_is_amiss_with_answers_is_told() {
+    let folder = Folder::new();
+    let line = |id: &str, summary: &str| {
+        json!({"id": id, "transcript": "x", "reference": {"summary": summary}}).to_string() + "\n"
+    };
+    let lines = [line("a", "isi<|im_end|>\n"), line("b", &"i".repeat(24)), line("c", &"i".repeat(21))].concat();
+    std::fs::write(folder.path().join("odd.jsonl"), lines).unwrap();
+    let stderr = folder.train("--data odd.jsonl --steps 1 -o run", 0);
+    assert!(stderr.contains("3 examples, 1 answers stripped of the end token they ended in\n"), "{stderr}");
+    assert!(stderr.contains("⟦i|s|i|<|im_end|>⟧"), "{stderr}");
+    let long = "warning: odd.jsonl: 2 answers of summary have more than its max_tokens, 20, the longest 24: b, c\nhint: `reels predict` will cut";
+    assert!(stderr.contains(long), "{stderr}");
+}
+
+#[test]
+fn sequences_are_no_longer_than_the_base_has_positions() {
+    let folder = Folder::new();
+    let train = |flags: &str| {
+        let arguments = format!("train --base base --prompts prompts --data train.jsonl --steps 1 -o run {flags}");
+        let output = folder.command(&arguments.split_whitespace().collect::<Vec<_>>()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, stderr) = train("--max-seq-tokens 2048");
+    assert!(code == 2 && stderr.contains("--max-seq-tokens 2048 is more than the 512 positions of base\n"), "{stderr}");
+    let (code, stderr) = train("");
+    assert!(code == 0 && stderr.contains("sequence 512 tokens at most: base has no more positions\n"), "{stderr}");
+    let mut manifest: Value = serde_json::from_str(&folder.text("run/manifest.json")).unwrap();
+    assert_eq!(manifest["settings"]["max_seq_tokens"], 512);
+    manifest["finished_at"] = Value::Null;
+    std::fs::write(folder.path().join("run/manifest.json"), manifest.to_string()).unwrap();
+    let (code, stderr) = train("--resume");
+    assert_eq!(code, 0, "{stderr}");
 }
 
 #[test]

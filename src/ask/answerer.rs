@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Error, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::identity::{Identity, settings_sha256};
@@ -134,6 +134,26 @@ impl Answerer {
             }
             None => Ok(most.min(prompts.trained_budget.unwrap_or(PredictSettings::DEFAULT_MAX_PROMPT_TOKENS))),
         }
+    }
+
+    /// Says why nothing can be answered, where the shortest prompt has so many tokens without its transcript.
+    pub fn none_fits(&self, shortest: usize, budget: usize, tasks: &[Task]) -> Error {
+        let longest = tasks.iter().max_by_key(|task| task.max_tokens);
+        if let (Answerer::Llama(model), Some(task)) = (self, longest)
+            && shortest + task.max_tokens > model.context_length()
+        {
+            let (context, answer) = (model.context_length(), task.max_tokens);
+            return anyhow!(
+                "no prompt fits: {} was trained for {context} positions; the longest answer ({}) may take {answer}, which \
+                 leaves {} for a prompt, and the shortest has {shortest} tokens without its transcript",
+                model.gguf().path.display(),
+                task.name,
+                context - answer
+            )
+            .hint("take a model with more positions, lower max_tokens in tasks.toml, or shorten the templates (--prompts)");
+        }
+        anyhow!("no prompt fits {budget} tokens: the shortest has {shortest} without its transcript")
+            .hint(format!("raise --max-prompt-tokens to {shortest} or more"))
     }
 
     /// Which answers its answers are.

@@ -8,6 +8,7 @@ use super::answerer::Answerer;
 use super::identity::{Identity, settings_json};
 use super::records::Records;
 use crate::config::{ModelName, PredictSettings};
+use crate::prediction::Shortened;
 use crate::prompt::PromptSet;
 use crate::run::{Machine, machine, timestamp};
 
@@ -58,6 +59,9 @@ pub struct Manifest {
     #[expect(missing_docs, reason = "the type says it")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<Speed>,
+    /// Reels whose transcripts were shortened; earlier versions didn't write it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortened: Option<Shortened>,
     /// Resamples and seed of the intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Resampling>,

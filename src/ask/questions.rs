@@ -56,7 +56,8 @@ pub struct Asked {
     pub task: usize,
     text: String,
     tokens: usize,
-    truncated_tokens: usize,
+    /// Tokens of the transcript that its prompt leaves out.
+    pub truncated_tokens: usize,
     sha256: String,
 }
 

@@ -38,7 +38,8 @@ pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
     })?;
     let predictions = crate::predict::predictions_path(folder);
     let Some(manifest) = manifest(folder)? else {
-        if predictions.exists() {
+        // What was refused before its first answer left an empty file.
+        if predictions.metadata().is_ok_and(|file| file.len() > 0) {
             bail!(
                 anyhow!("{} holds predictions without a manifest.json", folder.display()).hint("name another --output")
             );

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder};
@@ -10,7 +10,7 @@ use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSet
 use crate::config::{LabelMode, PredictSettings};
 use crate::error::Hint;
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
-use crate::prediction::{Prediction, read_predictions};
+use crate::prediction::{Prediction, Shortened, read_predictions};
 use crate::prompt::PromptSet;
 use crate::publish::write_json;
 use crate::run::{Log, timestamp};
@@ -71,6 +71,9 @@ pub(super) fn predict(
 
     let asker = Asker::new(prompts, &tasks, answerer.format(budget), settings.label_mode, settings.sampling)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
+    if let Some(shortest) = pending.none_fits() {
+        bail!(answerer.none_fits(shortest, budget, &prompts.tasks));
+    }
     let setup = RunSetup { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
     let mut manifest = Manifest::begin(&setup, &records, reels.len());
     prompts.write_to(&folder.join("prompts"))?;
@@ -78,6 +81,12 @@ pub(super) fn predict(
     announce(settings, &answerer, prompts, &tasks, &pending);
     found.warn();
     eprintln!("data     {}, {} Reels", records.lines.name(), reels.len());
+    let Shortened { reels: shortened, of, most_tokens } = pending.shortened;
+    if shortened > 0 {
+        eprintln!(
+            "fitting  {shortened} of {of} Reels shortened to fit prompts of {budget} tokens (--max-prompt-tokens), by {most_tokens} at most"
+        );
+    }
 
     let (done_before, all) = (pending.done_before, pending.done_before + pending.left());
     let mut generator = answerer.load(settings, &pending.bounds)?;

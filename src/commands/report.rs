@@ -12,6 +12,8 @@ use crate::cli::ReportArgs;
 use crate::config::{CompareOverrides, ReportFormat, ReportOverrides, SettingsFile};
 use crate::error::Hint;
 use crate::lines::Lines;
+use crate::predict::predictions_path;
+use crate::prediction::Shortened;
 use crate::prompt::PromptSet;
 use crate::publish::write_bytes;
 use crate::report::{self, Report, Rows};
@@ -85,11 +87,16 @@ impl ResultFiles {
         let scores = serde_json::from_str(&text)
             .with_context(|| format!("{} holds no scores", path.display()))
             .hint("run `reels score` again")?;
+        let mut manifest = folder::manifest(directory)?.unwrap_or_default();
+        let predictions = predictions_path(directory);
+        if manifest.shortened.is_none() && predictions.exists() {
+            manifest.shortened = Some(Shortened::read(&predictions)?);
+        }
         Ok(ResultFiles {
             scores,
             rows: Rows::read(Lines::open(&directory.join("rows.jsonl"), "rows")?)?,
             tasks: PromptSet::find(Some(&directory.join("prompts")))?.tasks,
-            manifest: folder::manifest(directory)?.unwrap_or_default(),
+            manifest,
         })
     }
 

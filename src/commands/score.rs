@@ -14,6 +14,7 @@ use crate::config::{ReportFormat, ScoreRun, ScoringSettings};
 use crate::error::environment;
 use crate::lines::Lines;
 use crate::predict::predictions_path;
+use crate::prediction::Shortened;
 use crate::prompt::PromptSet;
 use crate::publish::{self, write_json};
 use crate::report;
@@ -78,6 +79,7 @@ pub(super) fn score_into(
     let table = Table::read(&Lines::open(&rows_path, "rows")?, tasks)?;
     let scores = score::score(&table, &settings.score, &settings.metrics, &thresholds);
     drop(table);
+    manifest.shortened = Some(Shortened::read(&predictions_path(folder))?);
     manifest.bootstrap = Some(Resampling { resamples: settings.score.bootstrap, seed: settings.score.seed });
     manifest.metrics = json!(settings.metrics);
     manifest.thresholds = Some(chosen);

@@ -46,6 +46,12 @@ pub(super) fn run(flags: TrainOverrides, file: &SettingsFile, stop: &Stop) -> Re
         // One of the two as a flag takes the place of the other in the file.
         overrides.steps = overrides.steps.filter(|_| !epochs);
         overrides.epochs = overrides.epochs.filter(|_| !steps);
+        if let (None, Some(base)) = (overrides.max_seq_tokens, &overrides.base)
+            && let Some(few) = base::few_positions(base)
+        {
+            eprintln!("sequence {few} tokens at most: {} has no more positions", base.display());
+            overrides.max_seq_tokens = Some(few);
+        }
         (overrides.filled()?, None)
     };
     let settings = overrides.clone().resolve()?;
@@ -135,9 +141,9 @@ impl PreparedRun {
         let PreparedRun { base, prompts, data, dev, schedule } = self;
         base.announce(settings);
         eprintln!("prompts  {}", prompts.source);
-        data.announce("data", settings.max_seq_tokens);
+        data.announce("data", settings.max_seq_tokens, &prompts.tasks);
         if let Some(dev) = dev {
-            dev.announce("dev", settings.max_seq_tokens);
+            dev.announce("dev", settings.max_seq_tokens, &prompts.tasks);
         }
         eprintln!("steps    {}", preview::steps(schedule, &settings.optimisation));
         device.announce(base.config.layers);

@@ -85,6 +85,11 @@ pub struct TrainSettings {
     pub max_memory: Option<u64>,
 }
 
+impl TrainSettings {
+    /// Tokens of a sequence where nothing else is said and the base has as many positions.
+    pub const DEFAULT_MAX_SEQ_TOKENS: usize = 2048;
+}
+
 /// The adapter that is trained.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names say it")]

@@ -177,6 +177,16 @@ impl ChatFormat {
         tokenizer.encode(&end)?.first().copied().context("the end token has no id")
     }
 
+    /// The text of the token that ends an answer.
+    ///
+    /// # Errors
+    /// As [`ChatFormat::end_token`].
+    pub fn end_text(&self) -> Result<&str> {
+        let end = self.answer_end()?;
+        let tokens = self.tokens.added.iter().filter(|token| end.starts_with(token.as_str()));
+        tokens.map(String::as_str).max_by_key(|token| token.len()).context("the end token has no text")
+    }
+
     /// With what `apply_chat_template` passes where no tools are given.
     fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         let messages = if self.folds_system { Cow::Owned(folded(messages)) } else { Cow::Borrowed(messages) };

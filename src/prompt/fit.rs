@@ -1,6 +1,7 @@
 //! Making the prompts of one Reel fit their budget, the same way for training and inference.
 
 use anyhow::{Error, Result};
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::{ChatFormat, Prompt, PromptSet, Tokenizer};
 use crate::error::Hint;
@@ -17,6 +18,8 @@ pub enum FitError {
     TooLong {
         /// Tokens that a prompt may have.
         budget: usize,
+        /// Tokens of the longest of its prompts without the transcript.
+        tokens: usize,
     },
     /// A template doesn't render, or the tokeniser fails: no record can be answered.
     #[error(transparent)]
@@ -36,9 +39,9 @@ impl FitError {
 
 /// The prompts of one Reel, one for each task, each of at most `budget` tokens.
 ///
-/// A transcript that is too long keeps its first two thirds and last third of what fits, cut at white space; the
-/// cut is the same for all tasks of the set, asked for or not, so that they share one prefix and a prompt doesn't
-/// depend on what else is asked.
+/// A transcript that is too long keeps its first two thirds and last third of what fits, cut at white space, or at
+/// characters where there is none; the cut is the same for all tasks of the set, asked for or not, so that they share
+/// one prefix and a prompt doesn't depend on what else is asked.
 ///
 /// # Errors
 /// [`FitError`].
@@ -50,46 +53,48 @@ pub fn fit(
     budget: usize,
 ) -> Result<Vec<Prompt>, FitError> {
     let mut reel = chat.neutralise(reel);
-    let whole = render_all(&reel, prompts, chat, tokenizer)?;
-    let longest = |rendered: &[Prompt]| rendered.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or(0);
-    if longest(&whole) <= budget {
-        return Ok(whole);
-    }
-    let Some(task) =
-        prompts.tasks.iter().zip(&whole).max_by_key(|(_, prompt)| prompt.tokens.len()).map(|(task, _)| task)
-    else {
-        return Ok(whole);
+    let mut whole = Vec::new();
+    // Of a transcript that is too long, one prompt takes long enough to tokenise.
+    let too_long = loop {
+        let Some(task) = prompts.tasks.get(whole.len()) else { return Ok(whole) };
+        let prompt = render(&reel, task, prompts, chat, tokenizer)?;
+        if prompt.tokens.len() > budget {
+            break prompt.tokens.len();
+        }
+        whole.push(prompt);
     };
     let transcript = reel.transcript.take().unwrap_or_default();
-    let words = word_spans(&transcript);
+    let pieces = pieces(&transcript);
+    let shortened = |kept| Some(shorten(&transcript, &pieces, kept));
 
-    // Searches for the largest number of words with which the longest task's prompt fits.
-    let (mut fits, mut too_many) = (None, words.len());
-    let mut kept = 0;
-    loop {
-        reel.transcript = Some(shorten(&transcript, &words, kept));
-        if render(&reel, task, prompts, chat, tokenizer)?.tokens.len() <= budget {
-            fits = Some(kept);
+    reel.transcript = shortened(0);
+    let least = render_all(&reel, prompts, chat, tokenizer)?;
+    let longest = (0..least.len()).max_by_key(|task| least[*task].tokens.len()).unwrap_or(0);
+    let tokens = least[longest].tokens.len();
+    if tokens > budget {
+        return Err(FitError::TooLong { budget, tokens });
+    }
+    // Searches for the largest number of pieces with which the longest task's prompt fits.
+    let (mut kept, mut too_many) = (0, pieces.len());
+    while kept + 1 < too_many {
+        let middle = (kept + too_many) / 2;
+        reel.transcript = shortened(middle);
+        if render(&reel, &prompts.tasks[longest], prompts, chat, tokenizer)?.tokens.len() <= budget {
+            kept = middle;
         } else {
-            too_many = kept;
-        }
-        match fits {
-            Some(fits) if fits + 1 < too_many => kept = (fits + too_many) / 2,
-            _ => break,
+            too_many = middle;
         }
     }
-    let Some(mut kept) = fits else { return Err(FitError::TooLong { budget }) };
     // Another task may be a token longer at this cut than the one that was longest before.
     loop {
-        let shortened = shorten(&transcript, &words, kept);
-        let left_out = tokenizer.encode(&transcript)?.len().saturating_sub(tokenizer.encode(&shortened)?.len());
-        reel.transcript = Some(shortened);
+        reel.transcript = shortened(kept);
         let mut rendered = render_all(&reel, prompts, chat, tokenizer)?;
-        if longest(&rendered) <= budget {
+        if rendered.iter().all(|prompt| prompt.tokens.len() <= budget) {
+            let left_out = too_long - rendered[whole.len()].tokens.len();
             rendered.iter_mut().for_each(|prompt| prompt.truncated_tokens = left_out);
             return Ok(rendered);
         }
-        kept = kept.checked_sub(1).ok_or(FitError::TooLong { budget })?;
+        kept = kept.checked_sub(1).ok_or(FitError::TooLong { budget, tokens })?;
     }
 }
 
@@ -109,22 +114,29 @@ fn render(
     Ok(Prompt { text, tokens, truncated_tokens: 0 })
 }
 
-/// Byte ranges of the words of a text.
-fn word_spans(text: &str) -> Vec<(usize, usize)> {
-    text.split_whitespace()
-        .map(|word| {
-            let start = word.as_ptr() as usize - text.as_ptr() as usize;
-            (start, start + word.len())
-        })
-        .collect()
+/// Byte ranges of what a text may be cut between: its words, and the characters of a word that is longer than those of
+/// languages with spaces between them.
+fn pieces(text: &str) -> Vec<(usize, usize)> {
+    const LONGEST_WORD: usize = 64;
+    let mut pieces = Vec::new();
+    for word in text.split_whitespace() {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        if word.chars().nth(LONGEST_WORD).is_none() {
+            pieces.push((start, start + word.len()));
+        } else {
+            let characters = word.grapheme_indices(true);
+            pieces.extend(characters.map(|(at, character)| (start + at, start + at + character.len())));
+        }
+    }
+    pieces
 }
 
-/// The first two thirds and the last third of `kept` words.
-fn shorten(text: &str, words: &[(usize, usize)], kept: usize) -> String {
+/// The first two thirds and the last third of `kept` pieces.
+fn shorten(text: &str, pieces: &[(usize, usize)], kept: usize) -> String {
     let tail = kept / 3;
     let head = kept - tail;
-    let start = if head > 0 { &text[..words[head - 1].1] } else { "" };
-    let end = if tail > 0 { &text[words[words.len() - tail].0..] } else { "" };
+    let start = if head > 0 { &text[..pieces[head - 1].1] } else { "" };
+    let end = if tail > 0 { &text[pieces[pieces.len() - tail].0..] } else { "" };
     format!("{start}{CUT}{end}").trim().to_owned()
 }
 
@@ -163,6 +175,33 @@ mod tests {
 
     #[test]
     fn a_budget_below_the_wrapper_is_the_records_own_error() {
-        assert!(matches!(run("satu dua", 50), Err(FitError::TooLong { budget: 50 })));
+        let Err(FitError::TooLong { budget: 50, tokens }) = run("satu dua", 50) else { panic!() };
+        assert!(run("satu dua", tokens).is_ok() && run("satu dua", tokens - 1).is_err());
+    }
+
+    #[test]
+    fn text_without_spaces_is_cut_at_characters() {
+        // Four bytes a flag letter, two letters a flag.
+        let flags = ["🇮🇩", "🇲🇾", "🇸🇬"].iter().cycle().take(900).copied().collect::<String>();
+        let wrapper = run("x", 100_000).unwrap().iter().map(|prompt| prompt.tokens.len()).max().unwrap();
+        for (text, character) in [(&*"今日市场新闻".repeat(300), 3), (&*"ha".repeat(9000), 1), (&flags, 8)] {
+            let prompts = run(text, wrapper + 1000).unwrap();
+            let longest = prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap();
+            assert!((wrapper + 980..=wrapper + 1000).contains(&longest), "{longest}, wrapper {wrapper}");
+            let (head, tail) = prompts[0].text.split_once(CUT).unwrap();
+            let head = &head[head.rfind('\n').unwrap() + 1..];
+            let tail = &tail[..tail.find('\n').unwrap()];
+            assert!(text.starts_with(head) && text.ends_with(tail), "{head} […] {tail}");
+            assert!(head.len() % character == 0 && tail.len() % character == 0, "{head} […] {tail}");
+            assert!(head.len().abs_diff(2 * tail.len()) <= 2 * character, "{} and {}", head.len(), tail.len());
+        }
+    }
+
+    #[test]
+    fn words_between_spaces_stay_whole_beside_text_without_any() {
+        let text = format!("{} {}", ["selengkapnya"; 200].join(" "), "市".repeat(3000));
+        let prompts = run(&text, run("x", 100_000).unwrap()[1].tokens.len() + 1000).unwrap();
+        let (head, _) = prompts[0].text.split_once(CUT).unwrap();
+        assert!(head.ends_with(" selengkapnya"), "{head}");
     }
 }

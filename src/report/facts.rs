@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::metrics::{count, counted, percent};
 use super::svg::DataTable;
 use crate::ask::Manifest;
+use crate::prediction::Shortened;
 
 /// One entry of the head: a name, what it is, and smaller print.
 #[derive(Debug, Serialize)]
@@ -24,8 +25,14 @@ pub fn facts(manifest: &Manifest) -> Vec<Fact> {
         let parameters = model.parameters.map(|parameters| format!("{} parameters", short(parameters as f64)));
         [model.architecture.clone(), parameters, sha256(&model.sha256)]
     });
-    let data_details =
-        data.as_ref().map_or([None, None], |data| [Some(counted(data.reels, "Reel")), sha256(&data.sha256)]);
+    let data_details = data.as_ref().map_or([None, None, None], |data| {
+        let shortened = manifest.shortened.filter(|shortened| shortened.reels > 0).map(
+            |Shortened { reels, most_tokens, .. }| {
+                format!("{} shortened, by {} at most", count(reels), counted(most_tokens, "token"))
+            },
+        );
+        [Some(counted(data.reels, "Reel")), shortened, sha256(&data.sha256)]
+    });
     let run_details = [
         manifest.crate_version.as_ref().map(|version| format!("reels {version}")),
         manifest.command.as_ref().map(|command| format!("command {command}")),
@@ -164,6 +171,7 @@ mod tests {
         assert_eq!(find("Model").details[..2], ["qwen2", "6.0 million parameters"]);
         assert_eq!(find("Run").value, "2 Mar 2026, 10:11 UTC");
         assert_eq!(find("Speed").details[1], "61,000 prompt tokens read, 80\u{a0}% from cache");
+        assert_eq!(find("Data").details[..2], ["120 Reels", "3 shortened, by 1,812 tokens at most"]);
         assert!(facts.iter().all(|fact| fact.name != "Adapter"));
     }
 }

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::Rows;
 use crate::ask::{DataFacts, EngineFacts, Manifest, ModelFacts, PromptFacts, Speed};
 use crate::lines::Lines;
-use crate::prediction::Finish;
+use crate::prediction::{Finish, Shortened};
 use crate::run::Machine;
 use crate::scores::{ClassIntervals, ClassScores, Confusion, Metric, Row, Scores, TaskScores};
 use crate::task::{Task, parse_tasks};
@@ -153,6 +153,7 @@ pub fn manifest() -> Manifest {
         }),
         data: Some(DataFacts { path: "eval/sample.jsonl".into(), sha256: "fedcba9876543210".into(), reels: 120 }),
         prompts: Some(PromptFacts { source: "embedded".into(), sha256: "00ff00ff00ff00ff".into() }),
+        shortened: Some(Shortened { reels: 3, of: 120, most_tokens: 1812 }),
         seed: Some(42),
         machine: Some(Machine { cpu: Some("A CPU".into()), cores: Some(2), ..Machine::default() }),
         engine: Some(EngineFacts { width: None, ubatch: 512, threads: 2 }),

@@ -232,6 +232,7 @@ mod tests {
         let text = markdown(&report);
         assert!(text.starts_with("# a\\_b\\*c\\|d\n\n- summary: ROUGE-L is 0.350"), "{text}");
         assert!(text.contains("| summary | ROUGE-1 | 0.412 | 0.371 – 0.446 | 1,204 |"));
+        assert!(text.contains("The transcripts of 3 of 120 Reels were shortened"));
         assert!(text.contains("rouge\\_score 0.1.2") && text.contains("`rouge|mode:google-0.1.2|stem:no|seed:42`"));
         for part in [
             "| category | Macro F1 | 0.765 | withheld | 1,204 |",

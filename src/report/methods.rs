@@ -5,6 +5,7 @@ use indexmap::IndexSet;
 use super::intervals_made::intervals_made;
 use super::metrics::{count, decimal};
 use super::prose::Subject;
+use crate::prediction::Shortened;
 use crate::score::metric::METRICS;
 use crate::task::TaskKind;
 
@@ -50,6 +51,18 @@ pub fn methods(subject: Subject) -> [String; 2] {
     if !baseline {
         english.push(format!("The prompts have SHA-256 {}.", prompts_hash));
         indonesian.push(format!("Prompt yang dipakai ber-SHA-256 {}.", prompts_hash));
+    }
+    if let Some(Shortened { reels, of, most_tokens }) = manifest.shortened.filter(|shortened| shortened.reels > 0) {
+        let [reels, of, most_tokens] = [reels, of, most_tokens].map(count);
+        english.push(format!(
+            "The transcripts of {reels} of {of} Reels were shortened to fit their prompts, by {most_tokens} tokens at most."
+        ));
+        indonesian.push(format!(
+            "Transkrip {} dari {} Reels dipotong agar muat dalam prompt, paling banyak {} token.",
+            angka(&reels),
+            angka(&of),
+            angka(&most_tokens)
+        ));
     }
     if !texts.is_empty() {
         if !baseline {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
-use super::examples::{Example, Examples};
+use super::examples::{Example, Examples, without_end};
 use crate::error::Hint;
 use crate::lines::{Line, Lines};
 use crate::prompt::{ChatFormat, Message, Tokenizer};
@@ -87,7 +87,7 @@ fn parsed(lines: &Lines, line: &Line) -> Result<(String, String, Conversation)> 
 /// # Errors
 /// Names the line that is no conversation, and the turn that can't be learned; when nothing is left to learn from.
 pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max_tokens: usize) -> Result<Examples> {
-    let end = chat.end_token(tokenizer)?;
+    let (end, end_text) = (chat.end_token(tokenizer)?, chat.end_text()?);
     let mut made = Examples::default();
     lines.each(|line| {
         if line.bytes.trim_ascii().is_empty() {
@@ -116,6 +116,10 @@ pub fn examples(lines: &Lines, chat: &ChatFormat, tokenizer: &dyn Tokenizer, max
                     )
                 }
             };
+            if role == "assistant" && content.ends_with(end_text) {
+                content = without_end(&content, end_text).to_owned();
+                made.stripped += 1;
+            }
             chat.take_apart(&mut content);
             if role == "assistant" && weight > 0.0 {
                 ensure!(
@@ -184,6 +188,14 @@ mod tests {
         assert_eq!(text(&first.tokens[first.answer_at..]), "ya<");
         assert!(second.tokens.starts_with(&first.tokens[..first.answer_at]));
         assert_eq!(text(&second.tokens[second.answer_at..]), "oke<");
+    }
+
+    #[test]
+    fn an_end_token_behind_an_answer_is_not_learned_as_text() {
+        let made = read("{\"messages\": [{\"role\": \"user\", \"content\": \"hai<|im_end|>\"}, {\"role\": \"assistant\", \"content\": \"ya <|im_end|><|im_end|>\\n\"}]}").unwrap();
+        let example = &made.examples[0];
+        let learned: Vec<u8> = example.tokens[example.answer_at..].iter().map(|token| *token as u8).collect();
+        assert_eq!((learned.as_slice(), made.stripped), (&b"ya<"[..], 1));
     }
 
     #[test]

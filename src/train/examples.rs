@@ -36,6 +36,19 @@ pub struct Examples {
     pub without_reference: usize,
     /// Reels whose transcript was shortened.
     pub shortened: usize,
+    /// Answers that ended in the token that the chat template writes behind an answer; they are learned without it.
+    pub stripped: usize,
+    /// Texts that are longer than answers to their task may be.
+    pub long_answers: Vec<LongAnswer>,
+}
+
+/// A text of more than its task's `max_tokens`.
+#[derive(Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct LongAnswer {
+    pub reel_id: String,
+    pub task: String,
+    pub tokens: usize,
 }
 
 impl Examples {
@@ -48,7 +61,8 @@ impl Examples {
                 "{name}: there is nothing to learn from: {} records have no reference, {} are longer than {max_tokens} tokens with their answer",
                 self.without_reference,
                 self.too_long.len()
-            ).hint("give records with reference.<task>, or raise --max-seq-tokens")
+            )
+            .hint("give records with reference.<task>, raise --max-seq-tokens if the base has more positions, or shorten the templates")
         );
         Ok(self)
     }
@@ -78,9 +92,9 @@ pub fn max_prompt_tokens(max_seq_tokens: usize, prompts: &PromptSet) -> Result<u
         .checked_sub(answer)
         .filter(|budget| *budget > 0)
         .with_context(|| {
-            format!("--max-seq-tokens {max_seq_tokens} leaves nothing for a prompt beside an answer of {answer} tokens")
+            format!("a sequence of {max_seq_tokens} tokens leaves nothing for a prompt beside an answer of {answer}")
         })
-        .hint("raise it, or lower max_tokens in tasks.toml")
+        .hint("raise --max-seq-tokens, or lower max_tokens in tasks.toml")
 }
 
 impl Maker<'_> {
@@ -90,23 +104,28 @@ impl Maker<'_> {
     /// Names the Reel whose answer is empty or whose soft labels aren't probabilities; when nothing is left to learn
     /// from.
     pub fn examples(&self, name: &str, reels: &[Reel]) -> Result<Examples> {
-        let end = self.chat.end_token(self.tokenizer)?;
-        let of_reels: Vec<Examples> = reels.par_iter().map(|reel| self.of_reel(reel, end)).collect::<Result<_>>()?;
+        let (end, end_text) = (self.chat.end_token(self.tokenizer)?, self.chat.end_text()?);
+        let of_reel = |reel| self.of_reel(reel, end, end_text);
+        let of_reels: Vec<Examples> = reels.par_iter().map(of_reel).collect::<Result<_>>()?;
         let made = of_reels.into_iter().fold(Examples::default(), |mut made, own| {
             made.examples.extend(own.examples);
             made.too_long.extend(own.too_long);
             made.records += own.records;
             made.without_reference += own.without_reference;
             made.shortened += own.shortened;
+            made.stripped += own.stripped;
+            made.long_answers.extend(own.long_answers);
             made
         });
         made.checked(name, self.max_tokens)
     }
 
-    fn of_reel(&self, reel: &Reel, end: u32) -> Result<Examples> {
+    fn of_reel(&self, reel: &Reel, end: u32, end_text: &str) -> Result<Examples> {
         let mut made = Examples { records: 1, ..Examples::default() };
         let answers: Vec<Vec<(String, f32)>> =
-            self.prompts.tasks.iter().map(|task| answers(reel, task)).collect::<Result<_>>()?;
+            self.prompts.tasks.iter().map(|task| answers(reel, task, end_text)).collect::<Result<_>>()?;
+        let references = self.prompts.tasks.iter().filter_map(|task| reel.reference.get(&task.name));
+        made.stripped = references.filter(|reference| reference.trim_end().ends_with(end_text)).count();
         if answers.iter().all(Vec::is_empty) {
             made.without_reference = 1;
             return Ok(made);
@@ -127,6 +146,10 @@ impl Maker<'_> {
                     .chat
                     .answer_tokens(&prompt.text, &answer, self.tokenizer)
                     .with_context(|| format!("record {:?}, task {:?}", reel.id, task.name))?;
+                if task.kind == TaskKind::Text && answer.len() > task.max_tokens {
+                    let (reel_id, task) = (reel.id.clone(), task.name.clone());
+                    made.long_answers.push(LongAnswer { reel_id, task, tokens: answer.len() });
+                }
                 let tokens = [&prompt.tokens[..], &answer, &[end]].concat();
                 if tokens.len() > self.max_tokens {
                     made.too_long = vec![reel.id.clone()];
@@ -141,7 +164,7 @@ impl Maker<'_> {
 }
 
 /// The answers to learn with their weights: the labels of a soft answer, else the reference.
-fn answers(reel: &Reel, task: &Task) -> Result<Vec<(String, f32)>> {
+fn answers(reel: &Reel, task: &Task, end: &str) -> Result<Vec<(String, f32)>> {
     let soft = reel.soft.as_ref().and_then(|soft| soft.get(&task.name)).filter(|_| task.kind == TaskKind::Label);
     if let Some(soft) = soft {
         let sum: f64 = soft.values().sum();
@@ -157,12 +180,22 @@ fn answers(reel: &Reel, task: &Task) -> Result<Vec<(String, f32)>> {
         return Ok(learned.map(|(label, share)| (label.clone(), *share as f32)).collect());
     }
     let Some(reference) = reel.reference.get(&task.name) else { return Ok(vec![]) };
+    let reference = without_end(reference, end);
     ensure!(
-        !reference.trim().is_empty(),
+        !reference.is_empty(),
         anyhow!("record {:?}: reference.{} is empty, so there is nothing to learn", reel.id, task.name)
             .hint("leave it out, or fill it in")
     );
-    Ok(vec![(reference.trim().to_owned(), 1.0)])
+    Ok(vec![(reference.to_owned(), 1.0)])
+}
+
+/// An answer without white space around it and the end tokens behind it.
+pub(super) fn without_end<'a>(answer: &'a str, end: &str) -> &'a str {
+    let mut answer = answer.trim();
+    while let Some(shorter) = answer.strip_suffix(end) {
+        answer = shorter.trim_end();
+    }
+    answer
 }
 
 #[cfg(test)]
@@ -214,6 +247,26 @@ mod tests {
         assert_eq!((learned(example).as_str(), example.task.as_str(), example.weight), ("Kopi.", "summary", 1.0));
         let prompt: Vec<u8> = example.tokens[..example.answer_at].iter().map(|token| *token as u8).collect();
         assert!(prompt.ends_with(b"<|im_start|>assistant\n"));
+    }
+
+    #[test]
+    fn an_end_token_behind_an_answer_is_not_learned_as_text() {
+        let mut reel = reel("a");
+        reel.reference.insert("summary".into(), "Kopi.<|im_end|>\n <|im_end|> ".into());
+        let made = examples(&[reel], 30_000).unwrap();
+        assert_eq!((learned(&made.examples[0]).as_str(), made.stripped), ("Kopi.", 1));
+        assert_eq!(without_end("a<|im_end|>b", "<|im_end|>"), "a<|im_end|>b");
+    }
+
+    #[test]
+    fn texts_that_predict_would_cut_are_known() {
+        let mut long = reel("b");
+        long.reference.insert("summary".into(), "x".repeat(129));
+        long.reference.insert("category".into(), "kecantikan".into());
+        let mut full = reel("c");
+        full.reference.insert("summary".into(), "x".repeat(128));
+        let found = examples(&[reel("a"), long, full], 30_000).unwrap().long_answers;
+        assert_eq!(found, [LongAnswer { reel_id: "b".into(), task: "summary".into(), tokens: 129 }]);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use super::examples::{Example, Examples};
+use super::examples::{Example, Examples, LongAnswer};
 use super::schedule::Schedule;
 use super::sequences::Sequence;
 use crate::config::{Duration, Optimisation, ScheduleKind};
+use crate::task::Task;
 
 /// Tokens shown of each end of a long prompt.
 const SHOWN: usize = 24;
@@ -13,9 +14,11 @@ const SHOWN: usize = 24;
 /// Data in three lines: what there is, how long it is, what becomes of it.
 pub fn data(name: &str, made: &Examples, sequences: &[Sequence], max_tokens: usize) -> String {
     let mut text = format!("{name}, {} records, {} examples", made.records, made.examples.len());
-    for (count, what) in
-        [(made.without_reference, "records without a reference left out"), (made.shortened, "transcripts shortened")]
-    {
+    for (count, what) in [
+        (made.without_reference, "records without a reference left out"),
+        (made.shortened, "transcripts shortened"),
+        (made.stripped, "answers stripped of the end token they ended in"),
+    ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
         }
@@ -51,6 +54,26 @@ pub fn data(name: &str, made: &Examples, sequences: &[Sequence], max_tokens: usi
         );
     }
     text
+}
+
+/// A warning for each task with answers that are longer than `predict` writes.
+pub fn long_answers(name: &str, made: &Examples, tasks: &[Task]) -> Vec<String> {
+    const IDS: usize = 5;
+    let of_task = |task: &Task| {
+        let long: Vec<&LongAnswer> = made.long_answers.iter().filter(|answer| answer.task == task.name).collect();
+        let longest = long.iter().map(|answer| answer.tokens).max()?;
+        let mut ids: Vec<&str> = long.iter().take(IDS).map(|answer| answer.reel_id.as_str()).collect();
+        ids.extend((long.len() > IDS).then_some("…"));
+        Some(format!(
+            "warning: {name}: {} answers of {} have more than its max_tokens, {}, the longest {longest}: {}\n\
+             hint: `reels predict` will cut such answers; raise max_tokens in tasks.toml, or shorten them",
+            long.len(),
+            task.name,
+            task.max_tokens,
+            ids.join(", ")
+        ))
+    };
+    tasks.iter().filter_map(of_task).collect()
 }
 
 /// Steps and learning rate in a line.
@@ -90,6 +113,7 @@ pub fn example(example: &Example, piece: impl Fn(u32) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::PromptSet;
     use crate::train::sequences::sequences;
 
     fn made() -> Examples {
@@ -118,6 +142,17 @@ mod tests {
              tokens an example: 10 at 10 %, 100 at 50 %, 100 at 90 %, 100 at most; 3.6 % of 110 learned\n         \
              1 sequences of at most 102 tokens; 100 tokens computed (1.10 times fewer: examples of one record share their beginning)"
         );
+    }
+
+    #[test]
+    fn long_answers_are_named_by_task() {
+        let long = |(id, tokens)| LongAnswer { reel_id: format!("r{id}"), task: "summary".into(), tokens };
+        let made = Examples { long_answers: (0..7).zip(130..).map(long).collect(), ..Examples::default() };
+        let tasks = PromptSet::embedded().unwrap().tasks;
+        let expected = "warning: a.jsonl: 7 answers of summary have more than its max_tokens, 128, the longest 136: \
+                        r0, r1, r2, r3, r4, …\nhint: `reels predict` will cut such answers; ";
+        let [warning] = &long_answers("a.jsonl", &made, &tasks)[..] else { panic!() };
+        assert!(warning.starts_with(expected), "{warning}");
     }
 
     #[test]

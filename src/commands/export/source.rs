@@ -205,7 +205,8 @@ impl Source {
                 .is_some_and(|manifest| manifest["settings"]["method"].as_str().is_none_or(|method| method == "qlora"))
     }
 
-    /// Prompts to compare logits on: those that the run kept, else some of the bundled sample.
+    /// Prompts to compare logits on: those that the run kept, else some of the bundled sample, of which only the end where
+    /// the model has few positions.
     pub fn probes(&self) -> Result<Probes> {
         let path = self.run.as_ref().map(|run| run.join("probe.jsonl")).filter(|path| path.exists());
         if let Some(path) = path {
@@ -215,26 +216,18 @@ impl Source {
         let reels = Records::open(None)?.read()?;
         let mut probes = Vec::new();
         for (index, reel) in reels.iter().take(16).enumerate() {
-            let made = match fit(reel, prompts, &self.chat, &self.tokenizer, self.config.max_positions.min(1024)) {
-                Ok(made) => made,
-                Err(FitError::TooLong { .. }) => continue,
-                Err(FitError::Other(error)) => return Err(error),
+            let number = index % prompts.tasks.len();
+            let task = &prompts.tasks[number];
+            // Labels are compared behind it.
+            let room = self.config.max_positions.saturating_sub(task.max_tokens).clamp(1, 1024);
+            let made = match fit(reel, prompts, &self.chat, &self.tokenizer, room) {
+                Err(FitError::TooLong { .. }) => fit(reel, prompts, &self.chat, &self.tokenizer, usize::MAX),
+                made => made,
             };
-            let task = index % prompts.tasks.len();
-            probes.push(Probe {
-                reel_id: reel.id.clone(),
-                task: prompts.tasks[task].name.clone(),
-                tokens: made[task].tokens.clone(),
-            });
+            let tokens = &made.map_err(FitError::into_error)?[number].tokens;
+            let tokens = tokens[tokens.len().saturating_sub(room)..].to_vec();
+            probes.push(Probe { reel_id: reel.id.clone(), task: task.name.clone(), tokens });
         }
-        ensure!(
-            !probes.is_empty(),
-            anyhow!(
-                "no prompt fits the {} positions of the model, so there is nothing to compare on",
-                self.config.max_positions
-            )
-            .hint("use --no-verify")
-        );
         Ok(Probes::new(probes))
     }
 }

@@ -1,5 +1,7 @@
 //! What training starts from: checked before anything expensive, loaded when all else is known to be right.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::architecture::{ALL, Architecture};
@@ -65,6 +67,13 @@ impl Base {
         };
         eprintln!("base     {} ({:.1} M parameters): {what}", settings.base.display(), parameters as f64 / 1e6);
     }
+}
+
+/// The positions of a base that has fewer than a sequence has tokens by default. What is wrong with it is said when it is
+/// opened.
+pub fn few_positions(base: &Path) -> Option<usize> {
+    let positions = Config::read(base).ok()?.max_positions;
+    (positions < TrainSettings::DEFAULT_MAX_SEQ_TOKENS).then_some(positions)
 }
 
 /// What is trained; an adapter to start from must have the shape that the flags give.

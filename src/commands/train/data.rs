@@ -10,7 +10,7 @@ use crate::ask::Records;
 use crate::config::TrainSettings;
 use crate::prompt::PromptSet;
 use crate::publish::write_bytes;
-use crate::task::check_reference;
+use crate::task::{Task, check_reference};
 use crate::train::conversations;
 use crate::train::examples::{Examples, Maker, max_prompt_tokens};
 use crate::train::preview;
@@ -46,8 +46,9 @@ impl Data {
         Ok(Data { name, sha256: opened.sha256, examples, sequences, max_prompt_tokens: budget })
     }
 
-    pub fn announce(&self, what: &str, max_tokens: usize) {
+    pub fn announce(&self, what: &str, max_tokens: usize, tasks: &[Task]) {
         eprintln!("{what:<8} {}", preview::data(&self.name, &self.examples, &self.sequences, max_tokens));
+        preview::long_answers(&self.name, &self.examples, tasks).iter().for_each(|warning| eprintln!("{warning}"));
     }
 }
 

@@ -82,7 +82,8 @@ pub struct TrainOverrides {
     /// Gradients are scaled down to this norm; 0 leaves them [default: 0.3]
     #[arg(long, env = "REELS_MAX_GRAD_NORM", value_name = "X", help_heading = "Optimisation")]
     pub max_grad_norm: Option<f64>,
-    /// Tokens of a sequence; a longer transcript loses its middle [default: 2048]
+    /// Tokens of a sequence; a longer transcript loses its middle [default: 2048, or the base's positions if
+    /// these are fewer]
     #[arg(long, env = "REELS_MAX_SEQ_TOKENS", value_name = "N", help_heading = "Sequences")]
     pub max_seq_tokens: Option<usize>,
     /// One example a sequence; otherwise a sequence is filled with several, and those of one record share their beginning

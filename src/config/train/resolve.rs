@@ -61,7 +61,7 @@ impl TrainOverrides {
         self.grad_accum.get_or_insert(16);
         self.weight_decay.get_or_insert(0.0);
         self.max_grad_norm.get_or_insert(0.3);
-        self.max_seq_tokens.get_or_insert(2048);
+        self.max_seq_tokens.get_or_insert(TrainSettings::DEFAULT_MAX_SEQ_TOKENS);
         self.no_packing.get_or_insert(false);
         self.shuffle.get_or_insert(true);
         self.seed.get_or_insert(DEFAULT_SEED);
