@@ -292,6 +292,48 @@ fn a_file_that_changed_since_its_export_is_refused() {
     assert!(code == 2 && wrong.len() == 1 && wrong[0]["about"] == "manifest" && wrong[0]["hint"].is_string(), "{said}");
 }
 
+/// Damaged weights may give answers that look right: nothing is asked of a file that holds them.
+#[test]
+fn weights_that_are_no_numbers_are_refused_before_the_first_answer() {
+    let folder = Folder::with_run("");
+    folder.done("export run --adapter -o lora.gguf --no-verify");
+    for (quant, tensor, odd) in [
+        ("f32", "blk.1.attn_k.weight", &f32::NAN.to_le_bytes()[..]),
+        ("f16", "blk.0.ffn_down.weight", &[0, 0xFC]),
+        ("bf16", "token_embd.weight", &[0x80, 0x7F]),
+    ] {
+        folder.done(&format!("export base -o right.gguf --quant {quant} --no-verify"));
+        std::fs::remove_file(folder.path().join("right.gguf.json")).unwrap();
+        let damaged = |name: &str, tensor: &str, odd: &[u8]| {
+            let path = folder.path().join(name);
+            let header = read_header(&path).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let end = (header.tensors[tensor].offset + header.tensors[tensor].bytes.unwrap()) as usize;
+            bytes[end - odd.len()..end].copy_from_slice(odd);
+            std::fs::write(folder.path().join("damaged.gguf"), bytes).unwrap();
+        };
+        damaged("right.gguf", tensor, odd);
+        let named = format!("damaged.gguf: {tensor} holds ");
+        folder.refused(&format!("predict --model damaged.gguf --data dev.jsonl -o {quant}"), 2, &named);
+        let (code, said, _) = folder.reels("doctor damaged.gguf");
+        assert!(code == 2 && said.contains(&format!("{tensor} holds ")), "{said}");
+        let tensor = "blk.0.attn_q.weight.lora_b";
+        damaged("lora.gguf", tensor, &f32::INFINITY.to_le_bytes());
+        let named = format!("damaged.gguf: {tensor} holds inf");
+        folder.refused(
+            &format!("predict --model right.gguf --adapter damaged.gguf --data dev.jsonl -o {quant}-lora"),
+            2,
+            &named,
+        );
+        let (code, said, _) = folder.reels("doctor right.gguf --adapter damaged.gguf");
+        assert!(code == 2 && said.contains(&named), "{said}");
+        for output in [quant.to_owned(), format!("{quant}-lora")] {
+            let path = folder.path().join(output).join("predictions.jsonl");
+            assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), "");
+        }
+    }
+}
+
 type Metadata = Vec<(String, Entry)>;
 type Tensors = Vec<(String, Vec<usize>, Vec<u8>)>;
 

@@ -5,6 +5,7 @@
 //! written.
 
 mod check;
+mod finite;
 mod read;
 mod write;
 
@@ -16,6 +17,7 @@ use indexmap::IndexMap;
 use crate::architecture::{ALL, Architecture, in_gguf};
 
 pub use check::{Problem, check_adapter, check_language_model, problems, problems_of};
+pub use finite::{check_finite, not_finite};
 pub use read::read_header;
 pub use write::{Entry, FloatType, Layout};
 

@@ -5,6 +5,8 @@
 
 mod decode;
 mod engine;
+#[cfg(test)]
+mod finite_tests;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
 mod logits;
@@ -108,14 +110,19 @@ impl Model {
         &self.vocabulary
     }
 
-    /// Plans memory for a session, then loads the weights.
+    /// Plans memory for a session, checks the weights, then loads them.
     ///
     /// # Errors
-    /// Of the environment, with the numbers when it doesn't fit, or with llama.cpp's reason.
+    /// Of the environment, with the numbers when it doesn't fit, or with llama.cpp's reason; or names the tensor that
+    /// holds what isn't a number.
     pub fn load(&self, settings: &EngineSettings, bounds: &Bounds) -> Result<Engine> {
         let adapter_bytes = self.adapter.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |meta| meta.len());
         let planner = Planner::new(&self.gguf, adapter_bytes, settings, crate::run::available_memory());
         planner.plan(bounds)?;
+        gguf::check_finite(&self.gguf)?;
+        if let Some(adapter) = &self.adapter {
+            gguf::check_finite(&gguf::read_header(adapter)?)?;
+        }
         let mut model = load_file(&self.path, &LlamaModelParams::default().with_n_gpu_layers(0))?;
         let adapter = self.adapter.as_ref().map(|path| {
             model
