@@ -6,7 +6,10 @@ mod tiny;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::ValueEnum;
+use reels::config::Quant;
 use reels::doctor::{self, Severity};
+use reels::export::mixture::quantised_bytes;
 use reels::export::proof::{compare, float_limit, rounding_limit};
 use reels::gguf::{Entry, FloatType, Layout, Value, read_header};
 use reels::llama;
@@ -156,6 +159,49 @@ fn what_is_quantised_is_compared_with_what_is_not() {
     assert!(dequantised.contains("as trained") && !dequantised.contains("in four bits"), "{dequantised}");
     assert!(original.contains("in four bits"));
     assert_ne!(folder.json("d.gguf.json")["sha256"], folder.json("o.gguf.json")["sha256"]);
+}
+
+/// llama.cpp stores rows that aren't whole blocks of a type in another.
+#[test]
+fn what_falls_back_to_larger_types_is_said() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    tiny::write(folder.path());
+    let base = folder.path().join("base");
+    // What is most of it, what is warned of, and how.
+    let cases = [
+        (16, 24, "q8_0", "F16", Some("types of q8_0 (Q8_0)"), "% in F16, 16.0 bits each (rows of 16, 24)"),
+        (16, 24, "q4_k_m", "F16", Some("types of q4_k_m (Q4_K, Q6_K)"), "% in F16, 16.0 bits each (rows of 16, 24)"),
+        (96, 160, "q4_k_m", "Q5_0", Some("types of q4_k_m (Q4_K, Q6_K)"), "% in Q5_0, 5.5 bits each (rows of 96, 160)"),
+        (96, 160, "q4_0", "Q4_0", Some("types of q4_0 (Q4_0, Q4_1, Q6_K)"), "% in Q8_0, 8.5 bits each (rows of 96)"),
+        (96, 160, "q6_k", "Q8_0", Some("types of q6_k (Q6_K)"), "% in Q8_0, 8.5 bits each (rows of 96, 160)"),
+        (96, 160, "q8_0", "Q8_0", None, "types    Q8_0 9"),
+        (256, 512, "q4_k_m", "Q4_K", None, "types    Q4_K "),
+        (256, 512, "q5_k_m", "Q5_K", None, "types    Q5_K "),
+        (256, 512, "q6_k", "Q6_K", None, "types    Q6_K 9"),
+        (256, 512, "q4_0", "Q4_0", None, "types    Q4_0 "),
+    ];
+    for (hidden, intermediate, quant, dtype, warning, part) in cases {
+        folder.edit("base/config.json", |config| {
+            config["hidden_size"] = hidden.into();
+            config["intermediate_size"] = intermediate.into();
+        });
+        let config = Config::read(&base).unwrap();
+        tiny::save_weights(&config, &base);
+        let said = folder.done(&format!("export base -o a.gguf --quant {quant} --no-verify"));
+        let manifest = folder.json("a.gguf.json");
+        let gguf = read_header(&folder.path().join("a.gguf")).unwrap();
+        let bytes: u64 = gguf.tensors.values().map(|tensor| tensor.bytes.unwrap()).sum();
+        let bits = 8.0 * bytes as f64 / gguf.parameters() as f64;
+        assert!(said.contains(&format!("{quant}, {bits:.2} bits a weight, in ")), "{hidden}: {said}");
+        assert!((manifest["bits_per_weight"].as_f64().unwrap() - bits).abs() < 1e-9, "{hidden}: {manifest}");
+        let shares = manifest["types"].as_object().unwrap();
+        assert!(shares[dtype].as_f64().unwrap() > 0.3, "{hidden}: {manifest}");
+        assert!((shares.values().map(|share| share.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 1e-9);
+        assert_eq!(said.contains("warning: "), warning.is_some(), "{hidden}: {said}");
+        assert!(said.contains(warning.unwrap_or_default()) && said.contains(part), "{hidden}: {said}");
+        let off = quantised_bytes(&config, Quant::from_str(quant, false).unwrap()) as f64 / bytes as f64;
+        assert!((0.99..1.1).contains(&off), "{hidden} {quant}: the estimate is {off} of {bytes}");
+    }
 }
 
 #[test]

@@ -209,3 +209,25 @@ fn block(dtype: u32) -> Option<(u64, u64)> {
         _ => return None,
     })
 }
+
+/// A ggml type as llama.cpp's file names have it, by type id; integers and types this reader doesn't know are `other`.
+///
+/// Source: `enum ggml_type` in llama.cpp's `ggml/include/ggml.h`.
+pub fn type_name(dtype: u32) -> &'static str {
+    match dtype {
+        0 => "F32",
+        1 => "F16",
+        2 => "Q4_0",
+        3 => "Q4_1",
+        6 => "Q5_0",
+        7 => "Q5_1",
+        8 => "Q8_0",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        12 => "Q4_K",
+        13 => "Q5_K",
+        14 => "Q6_K",
+        30 => "BF16",
+        _ => "other",
+    }
+}
