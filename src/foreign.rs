@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Error, anyhow};
 
 use crate::error::Hint;
 
@@ -63,21 +63,15 @@ fn what(start: &[u8]) -> Option<&'static Foreign> {
     KNOWN.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, foreign)| foreign)
 }
 
-/// An error that says what a file is instead of what it ought to be (`a GGUF file`), with what to do; `hint` where it
-/// isn't known.
-pub fn error(path: &Path, expected: &str, hint: &str) -> Error {
+/// An error that says what a file is instead of what it ought to be, such as `a GGUF file`, and what to do; where that isn't
+/// known, that it is damaged in some way, with `hint`.
+pub fn error(path: &Path, expected: &str, damage: &str, hint: &str) -> Error {
     let mut start = Vec::new();
-    let read: Result<usize> = File::open(path)
-        .and_then(|file| file.take(BYTES).read_to_end(&mut start))
-        .with_context(|| format!("cannot read {}", path.display()));
-    match (read, what(&start)) {
-        (Err(error), _) => error,
-        (Ok(_), Some(foreign)) => {
-            anyhow!("{} is not {expected}: it is {}", path.display(), foreign.what).hint(foreign.hint)
-        }
-        (Ok(_), None) => {
-            let shown = start[..start.len().min(8)].escape_ascii();
-            anyhow!("{} is not {expected}: it starts with \"{shown}\"", path.display()).hint(hint)
-        }
+    if let Err(error) = File::open(path).and_then(|file| file.take(BYTES).read_to_end(&mut start)) {
+        return Error::from(error).context(format!("cannot read {}", path.display()));
+    }
+    match what(&start).filter(|foreign| !expected.ends_with(foreign.what.trim_start_matches("a "))) {
+        Some(foreign) => anyhow!("{} is not {expected}: it is {}", path.display(), foreign.what).hint(foreign.hint),
+        None => anyhow!("{} is not {expected}: {damage}", path.display()).hint(hint),
     }
 }

@@ -199,7 +199,7 @@ fn a_model_that_will_not_do_is_refused_with_its_reason() {
     let folder = Folder::new();
     let whole = std::fs::read(model()).unwrap();
     let cases = [
-        (b"GGML not really".to_vec(), "m.gguf: not a GGUF file (it starts with \"GGML\")"),
+        (b"GGML not really".to_vec(), "m.gguf is not a GGUF file: it starts with \"GGML not\""),
         (whole[..whole.len() / 2].to_vec(), "truncated: tensor"),
         (whole[..1000].to_vec(), "truncated"),
         (without("general.architecture"), "m.gguf: general.architecture is missing: not a language model"),
@@ -220,7 +220,7 @@ fn a_model_that_will_not_do_is_refused_with_its_reason() {
     assert!(message.contains("is not a file"), "{message}");
     let model = model();
     let message = folder.fails(&["eval", "--model", model.to_str().unwrap(), "--adapter", model.to_str().unwrap()], 2);
-    assert!(message.contains("is not an adapter"), "{message}");
+    assert!(message.contains("this is no LoRA adapter"), "{message}");
 }
 
 #[test]

@@ -331,6 +331,59 @@ fn losses_of_rows() {
     close("gradients of logits", &bench.read(gradients, count, vocabulary), &logits, HALVES);
 }
 
+/// NaN and infinity reach the loss: it is what a damaged checkpoint is noticed by.
+#[test]
+fn what_is_no_number_stays_none() {
+    let mut bench = Bench::new();
+    let (lists, tokens) = lists();
+    let heads = Heads { heads: 2, kv_heads: 1, size: 64 };
+    let (width, out) = (heads.width(), heads.heads * heads.size);
+    let tiles = |bench: &Bench, words: &[u32]| Tiles { at: bench.words(words), count: words.len() / 5 };
+    let none_finite = |values: &[f32], what: String| {
+        assert!(values.iter().all(|value| !value.is_finite()), "{what}: {values:?}");
+    };
+    let positive: Vec<f32> = bench.random(tokens * width, 1.0).iter().map(|value| value.abs()).collect();
+    for odd in [f32::NAN, f32::INFINITY] {
+        // A query, a key and a value of a token, and what that one then sees.
+        for (part, seen) in [(64, 64..128), (128, 0..128), (192, 0..1)] {
+            for token in [0, 69, 164] {
+                let mut all = positive.clone();
+                all[token * width + part] = odd;
+                let (query_tiles, key_tiles) = (tiles(&bench, &lists.query_tiles), tiles(&bench, &lists.key_tiles));
+                let sums = bench.gpu.allocate(2 * tokens * FLOAT).unwrap();
+                let rows = bench.rows(&all, width, 0);
+                let y = bench.room(tokens, out);
+                let attention = Attention { rows, heads, query_tiles, key_tiles, sums, tokens };
+                bench.ops().attention(&attention, y).unwrap();
+                let found = bench.read(y, tokens, out);
+                none_finite(&found[token * out..][seen.clone()], format!("{odd} at {part} of token {token}"));
+                assert!(found[198 * out..].iter().all(|value| value.is_finite()), "another document");
+            }
+        }
+
+        let (width, at) = (88, 41);
+        let ones = vec![1.0; width];
+        let mut x = ones.clone();
+        x[at] = odd;
+        let inverse = bench.gpu.allocate(FLOAT).unwrap();
+        for (x, weight) in [(&x, &ones), (&ones, &x)] {
+            let y = bench.room(1, width);
+            let norm = Norm { weight: bench.rows(weight, width, 0).at, inverse, shape: [1, width] };
+            bench.ops().rms_norm(&norm, bench.rows(x, width, 0).at, None, y, 1e-6).unwrap();
+            none_finite(&bench.read(y, 1, width)[at..=at], format!("norm of {odd}"));
+        }
+        for side_by_side in [[x.clone(), ones.clone()].concat(), [ones.clone(), x.clone()].concat()] {
+            let y = bench.room(1, width);
+            bench.ops().swiglu(bench.rows(&side_by_side, 2 * width, 0), y, [1, width]).unwrap();
+            none_finite(&bench.read(y, 1, width)[at..=at], format!("swiglu of {odd}"));
+        }
+        let (gradients, losses) = (bench.room(1, width), bench.gpu.allocate(FLOAT).unwrap());
+        let lists = [bench.words(&[3]), bench.floats(&[1.0])];
+        bench.ops().cross_entropy(bench.floats(&x), lists, (gradients.at, losses), [1, width]).unwrap();
+        none_finite(&read_floats(&bench.gpu, losses, 1).unwrap(), format!("loss of {odd}"));
+    }
+}
+
 #[test]
 fn adam_steps() {
     let mut bench = Bench::new();

@@ -6,7 +6,10 @@ mod tiny;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::ValueEnum;
+use reels::config::Quant;
 use reels::doctor::{self, Severity};
+use reels::export::mixture::quantised_bytes;
 use reels::export::proof::{compare, float_limit, rounding_limit};
 use reels::gguf::{Entry, FloatType, Layout, Value, read_header};
 use reels::llama;
@@ -158,6 +161,49 @@ fn what_is_quantised_is_compared_with_what_is_not() {
     assert_ne!(folder.json("d.gguf.json")["sha256"], folder.json("o.gguf.json")["sha256"]);
 }
 
+/// llama.cpp stores rows that aren't whole blocks of a type in another.
+#[test]
+fn what_falls_back_to_larger_types_is_said() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    tiny::write(folder.path());
+    let base = folder.path().join("base");
+    // What is most of it, what is warned of, and how.
+    let cases = [
+        (16, 24, "q8_0", "F16", Some("types of q8_0 (Q8_0)"), "% in F16, 16.0 bits each (rows of 16, 24)"),
+        (16, 24, "q4_k_m", "F16", Some("types of q4_k_m (Q4_K, Q6_K)"), "% in F16, 16.0 bits each (rows of 16, 24)"),
+        (96, 160, "q4_k_m", "Q5_0", Some("types of q4_k_m (Q4_K, Q6_K)"), "% in Q5_0, 5.5 bits each (rows of 96, 160)"),
+        (96, 160, "q4_0", "Q4_0", Some("types of q4_0 (Q4_0, Q4_1, Q6_K)"), "% in Q8_0, 8.5 bits each (rows of 96)"),
+        (96, 160, "q6_k", "Q8_0", Some("types of q6_k (Q6_K)"), "% in Q8_0, 8.5 bits each (rows of 96, 160)"),
+        (96, 160, "q8_0", "Q8_0", None, "types    Q8_0 9"),
+        (256, 512, "q4_k_m", "Q4_K", None, "types    Q4_K "),
+        (256, 512, "q5_k_m", "Q5_K", None, "types    Q5_K "),
+        (256, 512, "q6_k", "Q6_K", None, "types    Q6_K 9"),
+        (256, 512, "q4_0", "Q4_0", None, "types    Q4_0 "),
+    ];
+    for (hidden, intermediate, quant, dtype, warning, part) in cases {
+        folder.edit("base/config.json", |config| {
+            config["hidden_size"] = hidden.into();
+            config["intermediate_size"] = intermediate.into();
+        });
+        let config = Config::read(&base).unwrap();
+        tiny::save_weights(&config, &base);
+        let said = folder.done(&format!("export base -o a.gguf --quant {quant} --no-verify"));
+        let manifest = folder.json("a.gguf.json");
+        let gguf = read_header(&folder.path().join("a.gguf")).unwrap();
+        let bytes: u64 = gguf.tensors.values().map(|tensor| tensor.bytes.unwrap()).sum();
+        let bits = 8.0 * bytes as f64 / gguf.parameters() as f64;
+        assert!(said.contains(&format!("{quant}, {bits:.2} bits a weight, in ")), "{hidden}: {said}");
+        assert!((manifest["bits_per_weight"].as_f64().unwrap() - bits).abs() < 1e-9, "{hidden}: {manifest}");
+        let shares = manifest["types"].as_object().unwrap();
+        assert!(shares[dtype].as_f64().unwrap() > 0.3, "{hidden}: {manifest}");
+        assert!((shares.values().map(|share| share.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 1e-9);
+        assert_eq!(said.contains("warning: "), warning.is_some(), "{hidden}: {said}");
+        assert!(said.contains(warning.unwrap_or_default()) && said.contains(part), "{hidden}: {said}");
+        let off = quantised_bytes(&config, Quant::from_str(quant, false).unwrap()) as f64 / bytes as f64;
+        assert!((0.99..1.1).contains(&off), "{hidden} {quant}: the estimate is {off} of {bytes}");
+    }
+}
+
 #[test]
 fn a_model_of_few_positions_is_proved_on_what_fits() {
     let folder = Folder(tempfile::tempdir().unwrap());
@@ -301,6 +347,48 @@ fn a_file_that_changed_since_its_export_is_refused() {
     let found: Json = serde_json::from_str(&said).unwrap();
     let wrong: Vec<&Json> = found.as_array().unwrap().iter().filter(|finding| finding["severity"] == "error").collect();
     assert!(code == 2 && wrong.len() == 1 && wrong[0]["about"] == "manifest" && wrong[0]["hint"].is_string(), "{said}");
+}
+
+/// Damaged weights may give answers that look right: nothing is asked of a file that holds them.
+#[test]
+fn weights_that_are_no_numbers_are_refused_before_the_first_answer() {
+    let folder = Folder::with_run("");
+    folder.done("export run --adapter -o lora.gguf --no-verify");
+    for (quant, tensor, odd) in [
+        ("f32", "blk.1.attn_k.weight", &f32::NAN.to_le_bytes()[..]),
+        ("f16", "blk.0.ffn_down.weight", &[0, 0xFC]),
+        ("bf16", "token_embd.weight", &[0x80, 0x7F]),
+    ] {
+        folder.done(&format!("export base -o right.gguf --quant {quant} --no-verify"));
+        std::fs::remove_file(folder.path().join("right.gguf.json")).unwrap();
+        let damaged = |name: &str, tensor: &str, odd: &[u8]| {
+            let path = folder.path().join(name);
+            let header = read_header(&path).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let end = (header.tensors[tensor].offset + header.tensors[tensor].bytes.unwrap()) as usize;
+            bytes[end - odd.len()..end].copy_from_slice(odd);
+            std::fs::write(folder.path().join("damaged.gguf"), bytes).unwrap();
+        };
+        damaged("right.gguf", tensor, odd);
+        let named = format!("damaged.gguf: {tensor} holds ");
+        folder.refused(&format!("predict --model damaged.gguf --data dev.jsonl -o {quant}"), 2, &named);
+        let (code, said, _) = folder.reels("doctor damaged.gguf");
+        assert!(code == 2 && said.contains(&format!("{tensor} holds ")), "{said}");
+        let tensor = "blk.0.attn_q.weight.lora_b";
+        damaged("lora.gguf", tensor, &f32::INFINITY.to_le_bytes());
+        let named = format!("damaged.gguf: {tensor} holds inf");
+        folder.refused(
+            &format!("predict --model right.gguf --adapter damaged.gguf --data dev.jsonl -o {quant}-lora"),
+            2,
+            &named,
+        );
+        let (code, said, _) = folder.reels("doctor right.gguf --adapter damaged.gguf");
+        assert!(code == 2 && said.contains(&named), "{said}");
+        for output in [quant.to_owned(), format!("{quant}-lora")] {
+            let path = folder.path().join(output).join("predictions.jsonl");
+            assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), "");
+        }
+    }
 }
 
 type Metadata = Vec<(String, Entry)>;

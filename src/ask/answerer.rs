@@ -159,11 +159,12 @@ impl Answerer {
     /// Which answers its answers are.
     ///
     /// # Errors
-    /// When a file can't be read, or isn't what its manifest says.
+    /// When a file can't be read, holds weights that aren't finite, or isn't what its manifest says.
     pub fn identity(&self, settings: &PredictSettings, tasks: &[Task], budget: usize) -> Result<Identity> {
         let model_sha256 = match self {
             Answerer::Llama(model) => {
                 let path = &model.gguf().path;
+                gguf::check_finite(model.gguf())?;
                 let found = sha256_files(&model.gguf().parts)?;
                 check_manifest(path, &found)?;
                 found

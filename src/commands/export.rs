@@ -19,9 +19,10 @@ use crate::config::{ExportFormat, ExportSettings, Quant};
 use crate::error::{Hint, environment};
 use crate::export::imatrix;
 use crate::export::metadata::float_type;
+use crate::export::mixture::{Mixture, quantised_bytes};
 use crate::export::proof::Proof;
 use crate::export::write::{self, Changes};
-use crate::gguf::FloatType;
+use crate::gguf::{FloatType, read_header, sidecar};
 use crate::llama;
 use crate::publish::{Draft, write_json};
 use crate::qlora::checkpoint::Checkpoint;
@@ -97,7 +98,6 @@ impl Export<'_> {
     fn disk_bytes(&self) -> Result<u64> {
         let stored = self.stored()?;
         let float = self.float_bytes(stored);
-        let parameters = float / stored.bytes() as u64;
         Ok(match self.settings.quant {
             _ if self.settings.adapter_only => {
                 if self.settings.verify {
@@ -106,7 +106,7 @@ impl Export<'_> {
                     0
                 }
             }
-            Some(quant) if !quant.is_float() => float + (parameters as f64 * bits(quant) / 8.0) as u64,
+            Some(quant) if !quant.is_float() => float + quantised_bytes(&self.source.config, quant),
             _ => float,
         })
     }
@@ -153,6 +153,11 @@ impl Export<'_> {
                 llama::quantise(float.path(), quantised.path(), quant, importance.as_ref(), settings.threads)
             })?;
             bar.finish_and_clear();
+            let mixture = Mixture::of(&read_header(quantised.path())?);
+            eprintln!("types    {}", mixture.line());
+            if let Some(fallback) = mixture.fallback(quant) {
+                eprintln!("warning: {fallback}");
+            }
             if let Some(probes) = &probes {
                 self.prove_quantised(float.path(), quantised.path(), &float_logits, probes, quant, &mut proof)?;
             }
@@ -282,25 +287,20 @@ impl Export<'_> {
         manifest["sha256"] = self.timed("hash", || sha256_file(written.path()))?.into();
         let bytes = written.path().metadata().map_or(0, |meta| meta.len());
         manifest["bytes"] = bytes.into();
+        let mixture = Mixture::of(&read_header(written.path())?);
+        manifest["types"] = mixture.json();
+        manifest["bits_per_weight"] = mixture.bits_per_weight().into();
         written.publish()?;
-        write_json(&crate::gguf::sidecar(output), &manifest)?;
+        write_json(&sidecar(output), &manifest)?;
         let unverified = if self.settings.verify { "" } else { ", not compared with what it was made from" };
-        eprintln!("wrote    {}, {quant}, in {:.0} s{unverified}", size(bytes), self.started.elapsed().as_secs_f64());
+        eprintln!(
+            "wrote    {}, {quant}, {:.2} bits a weight, in {:.0} s{unverified}",
+            size(bytes),
+            mixture.bits_per_weight(),
+            self.started.elapsed().as_secs_f64()
+        );
         println!("{}", output.display());
         Ok(Code::Done)
-    }
-}
-
-/// Bits that a weight takes, roughly.
-fn bits(quant: Quant) -> f64 {
-    match quant {
-        Quant::F32 => 32.0,
-        Quant::F16 | Quant::Bf16 => 16.0,
-        Quant::Q8_0 => 8.5,
-        Quant::Q6K => 6.6,
-        Quant::Q5KM => 5.7,
-        Quant::Q4KM => 4.9,
-        Quant::Q4_0 => 4.6,
     }
 }
 

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use anyhow::Result;
 use serde_json::Value;
 
 use super::machine::bandwidth;
 use super::{Finding, Severity};
 use crate::config::{EngineSettings, KvType, PredictSettings};
 use crate::generator::Bounds;
-use crate::gguf::{Gguf, adapter_problems, problems, read_header, sidecar};
+use crate::gguf::{Gguf, adapter_problems, not_finite, problems, read_header, sidecar};
 use crate::llama;
 use crate::prompt::{PromptSet, chat_of, chat_problems};
 use crate::run::{available_memory, sha256_file, size};
@@ -47,7 +48,7 @@ pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
         {
             found.push(Finding::of("llama.cpp", &error, "it can't be loaded"));
         }
-        found.extend(vectors(&gguf));
+        found.push(weights(&gguf).unwrap_or_else(|error| Finding::of("weights", &error, "llama.cpp can't read it")));
         found.push(prompts(&gguf));
     }
     if let Some(adapter) = adapter {
@@ -82,49 +83,37 @@ fn chat(gguf: &Gguf) -> Vec<Finding> {
     problems.into_iter().map(|problem| Finding::problem("chat", problem)).collect()
 }
 
-/// Whether norms and biases hold values that can be right: they are few, in 32 bits, and quickly read.
-fn vectors(gguf: &Gguf) -> Option<Finding> {
-    let file = File::open(&gguf.path).ok()?;
+/// Whether weights hold values that can be right.
+fn weights(gguf: &Gguf) -> Result<Finding> {
+    const WHY: &str = "every answer would be nonsense";
+    const HINT: &str = "copy or download it again; if it is as it was made, export or convert it anew";
+    if let Some((name, value)) = not_finite(gguf)? {
+        return Ok(Finding::error("weights", format!("{name} holds {value}"), WHY, HINT));
+    }
+    // Norms and biases are few, in 32 bits, and quickly read.
     let (mut biases, mut zero) = (0, 0);
     for (name, tensor) in gguf.tensors.iter().filter(|(_, tensor)| tensor.shape.len() == 1 && tensor.dtype == 0) {
-        let mut bytes = vec![0; tensor.bytes? as usize];
-        file.read_exact_at(&mut bytes, tensor.offset).ok()?;
-        let (values, _) = bytes.as_chunks::<4>();
-        let mut values = values.iter().map(|value| f32::from_le_bytes(*value));
-        if let Some(bad) = values.clone().find(|value| !value.is_finite()) {
-            let what = format!("{name} holds {bad}");
-            return Some(Finding::error(
-                "weights",
-                what,
-                "every answer would be nonsense",
-                "copy or download it again",
-            ));
-        }
-        let is_zero = values.all(|value| value == 0.0);
+        let mut bytes = vec![0; tensor.bytes.unwrap_or_default() as usize];
+        File::open(gguf.file_of(tensor))?.read_exact_at(&mut bytes, tensor.offset)?;
+        let is_zero = bytes.as_chunks().0.iter().all(|value| f32::from_le_bytes(*value) == 0.0);
         if name.ends_with(".bias") {
             biases += 1;
             zero += usize::from(is_zero);
         } else if is_zero {
-            let what = format!("{name} is 0 everywhere");
-            return Some(Finding::error(
-                "weights",
-                what,
-                "every answer would be nonsense",
-                "copy or download it again",
-            ));
+            return Ok(Finding::error("weights", format!("{name} is 0 everywhere"), WHY, HINT));
         }
     }
     if biases > 0 && biases == zero {
         let named = gguf.known_architecture().map(|known| known.name);
         let architecture = named.or(gguf.architecture()).unwrap_or("the architecture");
-        return Some(Finding::warning(
+        return Ok(Finding::warning(
             "weights",
             "all biases are 0",
             format!("{architecture} has biases that matter; they may have been lost on the way"),
             "export it anew from its checkpoint",
         ));
     }
-    Some(Finding::ok("weights", "norms and biases are finite, and not all 0"))
+    Ok(Finding::ok("weights", "all are finite, and norms and biases not all 0"))
 }
 
 fn prompts(gguf: &Gguf) -> Finding {

@@ -3,6 +3,7 @@
 
 pub mod imatrix;
 pub mod metadata;
+pub mod mixture;
 pub mod proof;
 pub mod vocabulary;
 pub mod write;

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Gguf, Problem, Tensor, Value};
+use super::{Gguf, Problem, Tensor, Value, not_finite};
 use crate::error::Hint;
 
 const EXPORT: &str = "`reels export RUN --adapter` writes one";
@@ -62,6 +62,9 @@ pub fn adapter_problems(adapter: &Gguf, model: Option<&Gguf>) -> Result<Vec<Prob
         }
     }
     problems.extend(tensors(adapter, model));
+    if let Some((tensor, value)) = not_finite(adapter)? {
+        problems.push(Problem::fatal(format!("{tensor} holds {value}"), "every answer would be nonsense", DAMAGED));
+    }
     if let Some(model) = model {
         problems.extend(base(adapter, model));
     }

@@ -6,6 +6,7 @@
 
 mod adapter;
 mod check;
+mod finite;
 mod read;
 mod write;
 
@@ -18,6 +19,7 @@ use crate::architecture::{ALL, Architecture, in_gguf};
 
 pub use adapter::{adapter_problems, check_adapter};
 pub use check::{Problem, check_language_model, problems, problems_of};
+pub use finite::{check_finite, not_finite};
 pub use read::read_header;
 pub use write::{Entry, FloatType, Layout};
 
@@ -134,6 +136,11 @@ impl Gguf {
         self.metadata.get(key)?.as_u64()
     }
 
+    /// The file that holds a tensor's data.
+    pub fn file_of(&self, tensor: &Tensor) -> &Path {
+        &self.parts[tensor.part]
+    }
+
     /// `general.architecture`.
     pub fn architecture(&self) -> Option<&str> {
         self.text("general.architecture")
@@ -212,4 +219,26 @@ fn block(dtype: u32) -> Option<(u64, u64)> {
         34 => (256, 54),
         _ => return None,
     })
+}
+
+/// A ggml type as llama.cpp's file names have it, by type id; integers and types this reader doesn't know are `other`.
+///
+/// Source: `enum ggml_type` in llama.cpp's `ggml/include/ggml.h`.
+pub fn type_name(dtype: u32) -> &'static str {
+    match dtype {
+        0 => "F32",
+        1 => "F16",
+        2 => "Q4_0",
+        3 => "Q4_1",
+        6 => "Q5_0",
+        7 => "Q5_1",
+        8 => "Q8_0",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        12 => "Q4_K",
+        13 => "Q5_K",
+        14 => "Q6_K",
+        30 => "BF16",
+        _ => "other",
+    }
 }

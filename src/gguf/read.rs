@@ -91,11 +91,9 @@ fn read_part(path: &Path) -> Result<Gguf> {
     let mut magic = Vec::new();
     (&file).take(8).read_to_end(&mut magic).with_context(|| format!("cannot read {}", path.display()))?;
     if !magic.starts_with(b"GGUF") {
-        return Err(foreign::error(
-            path,
-            "a GGUF file",
-            "llama.cpp's convert_hf_to_gguf.py makes one from a Hugging Face directory",
-        ));
+        let damage = format!("it starts with \"{}\"", magic.escape_ascii());
+        let hint = "llama.cpp's convert_hf_to_gguf.py makes one from a Hugging Face directory";
+        return Err(foreign::error(path, "a GGUF file", &damage, hint));
     }
     ensure!(
         magic.get(4..7) != Some(&[0; 3]),

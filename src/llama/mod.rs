@@ -5,6 +5,8 @@
 
 mod decode;
 mod engine;
+#[cfg(test)]
+mod finite_tests;
 #[cfg(target_arch = "x86_64")]
 mod kernels;
 mod log;
@@ -110,10 +112,11 @@ impl Model {
         &self.vocabulary
     }
 
-    /// Plans memory for a session, then loads the weights.
+    /// Plans memory for a session, checks the weights, then loads them.
     ///
     /// # Errors
-    /// Of the environment, with the numbers when it doesn't fit, or with llama.cpp's reason.
+    /// Of the environment, with the numbers when it doesn't fit, or with llama.cpp's reason; or names the tensor that
+    /// holds what isn't a number.
     pub fn load(&self, settings: &EngineSettings, bounds: &Bounds) -> Result<Engine> {
         let heads = self.gguf.head_sizes();
         ensure!(

@@ -378,7 +378,7 @@ impl Shard {
         // error, as it does every program that maps its weights.
         let bytes = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot read {}", path.display()))?;
         let whole = SafeTensors::deserialize(&bytes).map_err(|error| {
-            foreign::error(&path, &format!("a whole safetensors file ({error})"), "download it again")
+            foreign::error(&path, "a whole safetensors file", &error.to_string(), "download it again")
         })?;
         let stored = |(name, tensor): (String, TensorView)| {
             let start = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;

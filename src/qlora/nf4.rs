@@ -73,14 +73,14 @@ pub struct Nested {
 }
 
 impl Nf4 {
-    /// Quantises finite values.
+    /// Quantises values. Where one isn't finite, its block's largest isn't, and so no value of the block.
     pub fn quantise(values: &[f32]) -> Nf4 {
         let bounds: [f32; 15] = std::array::from_fn(|index| (CODE[index] + CODE[index + 1]) / 2.0);
         let mut packed = vec![0; values.len().div_ceil(2)];
         let mut absmax = vec![0.0; values.len().div_ceil(BLOCK)];
         let block = |((packed, absmax), values): ((&mut [u8], &mut f32), &[f32])| {
             let (largest, whole) = (largest(values), values.len() == BLOCK);
-            *absmax = if whole { largest } else { largest.max(TINY) };
+            *absmax = if whole || largest.is_nan() { largest } else { largest.max(TINY) };
             for (index, value) in values.iter().enumerate() {
                 let value = scaled(*value, largest, whole);
                 let code = bounds.iter().filter(|bound| **bound < value).count() as u8;
@@ -176,8 +176,9 @@ impl Nested {
     }
 }
 
+/// The largest absolute value. By their bits, absolute values are in order, with NaN above all others.
 fn largest(values: &[f32]) -> f32 {
-    values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
+    f32::from_bits(values.iter().fold(0, |largest, value| largest.max(value.abs().to_bits())))
 }
 
 /// A value relative to its block's largest, as bitsandbytes computes it: times the inverse in whole blocks, divided in
@@ -225,6 +226,22 @@ mod tests {
                 let off = (quantised.maxima()[index / BLOCK] - plain[index / BLOCK]).abs();
                 let most = 0.152 * plain[index / BLOCK] + off + 1e-6;
                 proptest::prop_assert!((found - value).abs() <= most, "{} for {}", found, value);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        for odd in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for (at, block) in [(5, 0..64), (127, 64..128), (128, 128..130)] {
+                let mut values = [0.5; 130];
+                values[at] = odd;
+                let found = Nf4::quantise(&values).dequantise();
+                for (index, value) in found.iter().enumerate() {
+                    assert_eq!(value.is_finite(), !block.contains(&index), "{odd} at {at}: {value} at {index}");
+                }
+                let nested = Nf4::quantise(&values).nested().dequantise();
+                assert!(nested[block].iter().all(|value| !value.is_finite()), "{odd} at {at}, nested");
             }
         }
     }

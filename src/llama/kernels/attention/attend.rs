@@ -29,11 +29,11 @@ impl Attention {
             let scratch = self.scratch(work, thread);
             self.begin(&scratch, block);
             for start in (0..self.cells).step_by(TILE) {
-                if self.load_mask(&scratch, block, start) {
-                    let tile = (self.cells - start).min(TILE);
+                let seen = self.load_mask(&scratch, block, start);
+                if seen != 0 {
                     for (tensor, to) in [(&self.keys, scratch.keys), (&self.values, scratch.values)] {
                         let from = tensor.at([start, block.kv_head, block.stream]);
-                        load(to, from, tensor.strides[0], self.size, tile);
+                        load(to, from, tensor.strides[0], self.size, seen);
                     }
                     self.take_in(&scratch);
                 }
@@ -87,13 +87,13 @@ impl Attention {
         }
     }
 
-    /// The mask of a tile of cells, cells beyond the last masked; false if no query sees any of them.
+    /// The mask of a tile of cells, cells beyond the last masked; a bit for each that some query sees.
     ///
     /// # Safety
     /// As for [`Attention::attend`].
     #[target_feature(enable = "avx512f")]
-    unsafe fn load_mask(&self, scratch: &Scratch, block: Block, start: usize) -> bool {
-        let mut seen = false;
+    unsafe fn load_mask(&self, scratch: &Scratch, block: Block, start: usize) -> u32 {
+        let mut seen = 0;
         let shared = self.lanes_are_heads();
         for lane in 0..LANES {
             for half in (0..TILE).step_by(LANES) {
@@ -110,7 +110,7 @@ impl Attention {
                         mask = _mm512_mask_cvtph_ps(mask, there, _mm256_loadu_si256(halves.as_ptr().cast()));
                     }
                     let sees = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(mask, _mm512_set1_ps(NOTHING));
-                    seen |= sees != 0;
+                    seen |= u32::from(sees) << half;
                     let mut values = [0f32; LANES];
                     _mm512_storeu_ps(values.as_mut_ptr(), mask);
                     for (cell, value) in values.into_iter().enumerate() {
@@ -130,6 +130,16 @@ impl Attention {
         seen
     }
 
+    /// Whether a token sees any cell.
+    ///
+    /// # Safety
+    /// The index is that of a row of the mask.
+    unsafe fn sees(&self, row: [usize; 3]) -> bool {
+        const MASKED: u16 = 0xFC00;
+        // SAFETY: as promised by the caller.
+        unsafe { std::slice::from_raw_parts(self.mask.at::<u16>(row), self.cells) }.iter().any(|cell| *cell != MASKED)
+    }
+
     /// Writes what the queries have seen; nothing is 0.
     ///
     /// # Safety
@@ -143,7 +153,8 @@ impl Attention {
                 unsafe {
                     let to = self.output.at::<f32>([head, token, stream]);
                     let total = (*scratch.total.add(group))[lane];
-                    let factor = if total == 0.0 { 0.0 } else { 1.0 / total };
+                    // Scores of −∞ add up to 0 too, and come of what isn't finite: 0 / 0.
+                    let factor = if total == 0.0 && !self.sees([token, 0, stream]) { 0.0 } else { 1.0 / total };
                     for element in 0..self.size {
                         *to.add(element) = (*scratch.sums.add(group * self.size + element))[lane] * factor;
                     }

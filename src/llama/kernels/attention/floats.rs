@@ -4,15 +4,20 @@ use std::arch::x86_64::*;
 
 use super::{LANES, TILE};
 
-/// Rows of 16-bit floats, `size` each and `stride` bytes apart, as 32-bit ones; zeros up to a whole tile.
+/// A tile of 16-bit floats, `size` a row and `stride` bytes apart, as 32-bit ones. A row whose bit isn't set in `seen` is
+/// zeros: it may hold NaN, which a weight of 0 wouldn't take out.
 ///
 /// # Safety
-/// `from` is good for `rows`, `to` for a tile, and the CPU has AVX-512 F.
+/// `from` is good for the rows that are seen, `to` for a tile, and the CPU has AVX-512 F.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn load(to: *mut f32, from: *const u8, stride: usize, size: usize, rows: usize) {
+pub(super) unsafe fn load(to: *mut f32, from: *const u8, stride: usize, size: usize, seen: u32) {
     // SAFETY: as promised by the caller.
     unsafe {
-        for row in 0..rows {
+        for row in 0..TILE {
+            if seen >> row & 1 == 0 {
+                to.add(row * size).write_bytes(0, size);
+                continue;
+            }
             let from = from.add(row * stride);
             for element in (0..size).step_by(LANES) {
                 // The next tile comes from memory, not from a cache, when it is the turn of another text.
@@ -21,17 +26,17 @@ pub(super) unsafe fn load(to: *mut f32, from: *const u8, stride: usize, size: us
                 _mm512_store_ps(to.add(row * size + element), _mm512_cvtph_ps(halves));
             }
         }
-        to.add(rows * size).write_bytes(0, (TILE - rows) * size);
     }
 }
 
-/// eˣ for x ≤ 0, within two units in the last place; 0 below −104.
+/// eˣ for x ≤ 0, within two units in the last place; 0 below −104, NaN of NaN.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn exp(x: __m512) -> __m512 {
     /// Taylor's, highest first: on |r| ≤ ln 2 / 2 what follows them is below 2⁻²⁷.
     const COEFFICIENTS: [f32; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
-    let x = _mm512_max_ps(x, _mm512_set1_ps(-104.0));
+    // Of a pair with NaN the second is taken.
+    let x = _mm512_max_ps(_mm512_set1_ps(-104.0), x);
     let power = _mm512_roundscale_ps::<0x08>(_mm512_mul_ps(x, _mm512_set1_ps(std::f32::consts::LOG2_E)));
     // ln 2 in two parts: the first has few enough bits for its product to be exact.
     let rest = _mm512_fnmadd_ps(power, _mm512_set1_ps(0.693_359_4), x);
@@ -65,6 +70,8 @@ mod tests {
         }
         // SAFETY: the CPU was asked above.
         assert_eq!(unsafe { _mm512_reduce_max_ps(exp_of(f32::NEG_INFINITY)) }, 0.0);
+        // SAFETY: the CPU was asked above.
+        assert!(unsafe { _mm512_reduce_add_ps(exp_of(f32::NAN)) }.is_nan());
     }
 
     #[target_feature(enable = "avx512f")]

@@ -44,13 +44,18 @@ impl Product {
                     }
                     let from = self.input.add(token * self.input_stride + block * BLOCK);
                     let (low, high) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16)));
-                    let largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
+                    // A maximum drops NaN; as the scale it makes all sums of this token NaN.
+                    let largest = match _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(low, high) {
+                        0 => _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high))),
+                        _ => f32::NAN,
+                    };
                     let inverse = if largest == 0.0 { 0.0 } else { 127.0 / largest };
                     let inverse = _mm512_set1_ps(inverse);
                     let low = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse));
                     let high = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
                     packed.scales[lane] = largest / 127.0;
-                    packed.starts[lane] = -128 * _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
+                    // What isn't finite is the least integer here, whose low byte is 0 and which drops out of this.
+                    packed.starts[lane] = _mm512_reduce_add_epi32(_mm512_add_epi32(low, high)).wrapping_mul(-128);
                     let bytes = quants.as_mut_ptr().cast::<__m128i>();
                     _mm_storeu_si128(bytes, _mm512_cvtepi32_epi8(low));
                     _mm_storeu_si128(bytes.add(1), _mm512_cvtepi32_epi8(high));

@@ -29,6 +29,36 @@ fn quantise(values: &[f32], depth: usize) -> Vec<u8> {
     bytes
 }
 
+/// [tokens, rows], by so many threads that pack.
+fn multiply(weights: &[u8], input: &[f32], depth: usize, threads: usize) -> Vec<f32> {
+    let (tokens, weights_stride) = (input.len() / depth, depth / BLOCK * WEIGHT_BLOCK);
+    let rows = weights.len() / weights_stride;
+    let poison = 123.0;
+    let mut output = vec![poison; tokens * rows + 1];
+    let product = Product {
+        weights: weights.as_ptr(),
+        input: input.as_ptr(),
+        output: output.as_mut_ptr(),
+        weights_stride,
+        input_stride: depth,
+        output_stride: rows,
+        rows,
+        tokens,
+        depth,
+    };
+    let mut work = vec![0xAAu8; product.work_bytes()];
+    // SAFETY: all pointers fit their shapes, and the caller has asked for the CPU.
+    unsafe {
+        for thread in 0..threads {
+            product.pack(work.as_mut_ptr(), thread, threads);
+        }
+        product.multiply(work.as_mut_ptr(), 0..rows / 2);
+        product.multiply(work.as_mut_ptr(), rows / 2..rows);
+    }
+    assert_eq!(output.pop(), Some(poison));
+    output
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
     /// llama.cpp's own product of the same rows. It keeps the scales of the activations in 16 bits, ours have 32.
@@ -54,29 +84,7 @@ proptest::proptest! {
         };
         let (weights, mut input) = (quantise(&matrix(rows), depth), matrix(tokens));
         input[..BLOCK].fill(0.0);
-        let poison = 123.0;
-        let mut output = vec![poison; tokens * rows + 1];
-        let product = Product {
-            weights: weights.as_ptr(),
-            input: input.as_ptr(),
-            output: output.as_mut_ptr(),
-            weights_stride: blocks * WEIGHT_BLOCK,
-            input_stride: depth,
-            output_stride: rows,
-            rows,
-            tokens,
-            depth,
-        };
-        let mut work = vec![0xAAu8; product.work_bytes()];
-        // SAFETY: all pointers fit their shapes, and the CPU was asked above.
-        unsafe {
-            for thread in 0..threads {
-                product.pack(work.as_mut_ptr(), thread, threads);
-            }
-            product.multiply(work.as_mut_ptr(), 0..rows / 2);
-            product.multiply(work.as_mut_ptr(), rows / 2..rows);
-        }
-        proptest::prop_assert_eq!(output[tokens * rows], poison);
+        let output = multiply(&weights, &input, depth, threads);
         let packed = quantise(&input, depth);
         for token in 0..tokens {
             for row in 0..rows {
@@ -114,4 +122,37 @@ fn half_to_f32(half: i16) -> f32 {
     }
     // SAFETY: the test has asked for it.
     unsafe { convert(half) }
+}
+
+#[test]
+fn what_is_no_number_stays_none() {
+    if !available() {
+        eprintln!("skipped: this CPU has no AVX-512 VNNI");
+        return;
+    }
+    let (tokens, rows, depth) = (20, 7, 96);
+    let numbers = |count: usize| (0..count).map(|index| (index as f32 * 0.618).sin()).collect::<Vec<f32>>();
+    let (weights, input) = (quantise(&numbers(rows * depth), depth), numbers(tokens * depth));
+    let check = |output: &[f32], odd: &dyn Fn(usize, usize) -> bool, what: &str| {
+        for (index, value) in output.iter().enumerate() {
+            let (token, row) = (index / rows, index % rows);
+            assert_eq!(value.is_finite(), !odd(token, row), "{what}: {value} for token {token}, row {row}");
+        }
+    };
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for at in 0..depth {
+            let mut input = input.clone();
+            input[17 * depth + at] = odd;
+            check(&multiply(&weights, &input, depth, 1), &|token, _| token == 17, &format!("{odd} in input {at}"));
+        }
+        for block in 0..depth / BLOCK {
+            let mut weights = weights.clone();
+            let half: u16 = if odd.is_nan() { 0x7E00 } else { 0x7C00 | (odd.to_bits() >> 16) as u16 & 0x8000 };
+            weights[(2 * depth / BLOCK + block) * WEIGHT_BLOCK..][..2].copy_from_slice(&half.to_le_bytes());
+            let mut input = input.clone();
+            input[3 * depth..4 * depth].fill(0.0);
+            let what = format!("{odd} for the scale of block {block}");
+            check(&multiply(&weights, &input, depth, 1), &|_, row| row == 2, &what);
+        }
+    }
 }
