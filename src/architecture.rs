@@ -20,6 +20,7 @@ pub const QWEN2: Architecture = Architecture {
     unsupported: &[("use_sliding_window", "only full attention can be trained")],
     tokenizer: Tokenizer {
         pre: "qwen2",
+        also: &["deepseek-r1-qwen", "kormo", "f2llmv2", "megrez"],
         split: r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
         adds_bos: false,
     },
@@ -100,6 +101,8 @@ pub struct Linear {
 pub struct Tokenizer {
     /// llama.cpp's name of the way a text is split before merging, `tokenizer.ggml.pre`.
     pub pre: &'static str,
+    /// Other names that llama.cpp has for the same way.
+    pub also: &'static [&'static str],
     /// The same in `tokenizer.json`.
     pub split: &'static str,
     /// Whether the model was trained with a token in front of every text.

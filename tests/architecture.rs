@@ -39,6 +39,7 @@ const LLAMA: Architecture = Architecture {
     ],
     tokenizer: Tokenizer {
         pre: "llama-bpe",
+        also: &[],
         split: r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
         adds_bos: true,
     },

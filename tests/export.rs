@@ -231,7 +231,6 @@ fn what_cannot_be_exported_is_refused_with_the_way_out() {
     for (key, value) in [
         ("use_dora", Json::from(true)),
         ("modules_to_save", serde_json::json!(["embed_tokens"])),
-        ("rank_pattern", serde_json::json!({"q_proj": 8})),
         ("bias", Json::from("all")),
         ("peft_type", Json::from("LOHA")),
     ] {
@@ -383,7 +382,7 @@ fn weights_that_are_no_numbers_are_refused_before_the_first_answer() {
             &named,
         );
         let (code, said, _) = folder.reels("doctor right.gguf --adapter damaged.gguf");
-        assert!(code == 2 && said.contains(&named), "{said}");
+        assert!(code == 2 && said.contains(&format!("{tensor} holds inf")), "{said}");
         for output in [quant.to_owned(), format!("{quant}-lora")] {
             let path = folder.path().join(output).join("predictions.jsonl");
             assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), "");
@@ -524,7 +523,10 @@ fn seeded_faults_are_noticed() {
     let positions = vec![(0..40).collect::<Vec<usize>>()];
     let ours = streamed.logits(&prompts, &positions, &Stop::default()).unwrap();
     let noticed = |file: &Path| {
-        if doctor::model(file, None).iter().any(|finding| finding.severity == Severity::Error) {
+        let is_bad = |finding: &doctor::Finding| {
+            finding.severity == Severity::Error || finding.about == "header" && finding.severity > Severity::Ok
+        };
+        if doctor::model(file, None).iter().any(is_bad) {
             return Noticed::Doctor;
         }
         let found = llama::logits(file, None, &prompts, &positions, 2, &Stop::default()).unwrap();

@@ -367,6 +367,7 @@ fn what_cannot_be_trained_is_refused_before_weights_are_read() {
     edited("gpt", &|config| config["model_type"] = "gpt2".into());
     edited("wide", &|config| config["intermediate_size"] = 32.into());
     edited("sharded", &|_| ());
+    std::fs::remove_file(path.join("sharded/model.safetensors")).unwrap();
     write("sharded/model.safetensors.index.json", "{\"weight_map\": {\"a\": \"model-00001.safetensors\"}}");
     edited("short", &|config| config["max_position_embeddings"] = 100.into());
     for (base, flags, expected) in [

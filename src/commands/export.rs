@@ -18,7 +18,7 @@ use crate::ask::Records;
 use crate::config::{ExportFormat, ExportSettings, Quant};
 use crate::error::{Hint, environment};
 use crate::export::imatrix;
-use crate::export::metadata::float_type;
+use crate::export::metadata::{Provenance, float_type};
 use crate::export::mixture::{Mixture, quantised_bytes};
 use crate::export::proof::Proof;
 use crate::export::write::{self, Changes};
@@ -28,6 +28,7 @@ use crate::publish::{Draft, write_json};
 use crate::qlora::checkpoint::Checkpoint;
 use crate::qlora::config::Config;
 use crate::qlora::directory::{copy_texts, write_config};
+use crate::qlora::merge::Merge;
 use crate::qlora::stream::{Rounded, Streamed};
 use crate::run::{free_bytes, machine, sha256_file, size, timestamp};
 use crate::stop::Stop;
@@ -136,7 +137,8 @@ impl Export<'_> {
         let probes = settings.verify.then(|| source.probes()).transpose()?;
         let importance = settings.imatrix.as_ref().map(|path| self.importance(path)).transpose()?;
         let float = Draft::of(output);
-        let changes = self.write_model(float.path(), source.merge(settings.merge_base), stored)?;
+        let changes =
+            self.write_model(float.path(), source.merge(settings.merge_base), &source.provenance(), stored)?;
         self.check_changes(&changes)?;
         let mut proof = Proof::default();
         let mut float_logits = vec![];
@@ -179,7 +181,7 @@ impl Export<'_> {
             let probes = source.probes()?;
             let stored = self.stored()?;
             let base = Draft::of(&settings.output);
-            self.write_model(base.path(), source.base_alone(), stored)?;
+            self.write_model(base.path(), source.base_alone(), &source.provenance().of_base(), stored)?;
             self.check_tokens(base.path(), &probes)?;
             self.prove_float(base.path(), Some(written.path()), &probes, stored, &mut proof)?;
         }
@@ -230,12 +232,11 @@ impl Export<'_> {
         Ok(Code::Done)
     }
 
-    fn write_model(&self, path: &Path, merge: crate::qlora::merge::Merge, stored: FloatType) -> Result<Changes> {
+    fn write_model(&self, path: &Path, merge: Merge, provenance: &Provenance, stored: FloatType) -> Result<Changes> {
         let bar = bytes_bar("writing", self.float_bytes(stored));
         let parts = self.source.parts();
-        let provenance = self.source.provenance();
         let changes = self.timed("write", || {
-            write::model(path, &merge, &parts, &provenance, stored, &|bytes| bar.inc(bytes), self.stop)
+            write::model(path, &merge, &parts, provenance, stored, &|bytes| bar.inc(bytes), self.stop)
         });
         bar.finish_and_clear();
         changes

@@ -31,6 +31,11 @@ pub struct Provenance<'a> {
 }
 
 impl Provenance<'_> {
+    /// That of the base alone.
+    pub fn of_base(self) -> Self {
+        Provenance { run: None, run_sha256: None, data_sha256: None, ..self }
+    }
+
     /// What a reader calls the model.
     pub fn name(&self) -> String {
         match &self.run {

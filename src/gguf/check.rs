@@ -41,12 +41,13 @@ const MAX_BLOCKS: u64 = 512;
 /// # Errors
 /// Names the file and the first key or tensor that is missing or wrong.
 pub fn check_language_model(gguf: &Gguf) -> Result<()> {
-    match problems(gguf).into_iter().find(|problem| !problem.runs) {
-        None => Ok(()),
-        Some(Problem { what, why, hint, .. }) => {
-            bail!(anyhow!("{}: {what}: {why}", gguf.path.display()).hint(hint))
+    for Problem { what, why, hint, runs } in problems(gguf) {
+        if !runs {
+            bail!(anyhow!("{}: {what}: {why}", gguf.path.display()).hint(hint));
         }
+        tracing::warn!("{}: {what}: {why}", gguf.path.display());
     }
+    Ok(())
 }
 
 /// All that is wrong with a language model's header.
@@ -87,7 +88,7 @@ pub fn problems_of(gguf: &Gguf, known: Option<&Architecture>) -> Vec<Problem> {
         tokenizer(gguf, &mut problems);
         if let Some(known) = known {
             settings(gguf, known, &mut problems);
-            if problems.is_empty() {
+            if problems.iter().all(|problem| problem.runs) {
                 tensors(gguf, known, &mut problems);
             }
             problems.extend(front_token(gguf, known));
@@ -203,7 +204,6 @@ fn settings(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem
         let what = format!("heads have {keys} values for keys ({prefix}.attention.key_length) and {values} for values");
         problems.push(Problem::fatal(what, "they are of one even size", CONVERT));
     }
-    // Other names are llama.cpp's to know: deepseek-r1-qwen splits as qwen2 does.
     let (model, pre) = ("tokenizer.ggml.model", "tokenizer.ggml.pre");
     let [model, pre] = [model, pre].map(|key| gguf.text(key).unwrap_or("missing"));
     if model != "gpt2" || ["missing", "default"].contains(&pre) {
@@ -212,6 +212,10 @@ fn settings(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem
             tokenizer.pre
         );
         problems.push(Problem::fatal(what, "text would become other tokens than in training", CONVERT));
+    } else if pre != tokenizer.pre && !tokenizer.also.contains(&pre) {
+        let what = format!("tokenizer.ggml.pre is {pre:?}, and {name} has {:?}", tokenizer.pre);
+        let why = "text becomes other tokens than in training, unless the model has a tokenizer of its own";
+        problems.push(Problem { runs: true, ..Problem::fatal(what, why, CONVERT) });
     }
 }
 

@@ -296,6 +296,10 @@ mod tests {
     fn what_an_adapter_cannot_be_merged_with_is_named() {
         for (key, value) in [
             ("init_lora_weights", json!("pissa_niter_16")),
+            ("init_lora_weights", json!("corda")),
+            ("init_lora_weights", json!("loftq")),
+            ("init_lora_weights", json!("lora_ga")),
+            ("use_qalora", json!(true)),
             ("use_dora", json!(true)),
             ("alora_invocation_tokens", json!([1])),
             ("use_bdlora", json!({"nblocks": 2})),
