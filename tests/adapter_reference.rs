@@ -80,3 +80,24 @@ fn adapters_that_are_refused_can_be_exported_after_following_the_hint() {
         assert!(found < 1e-4, "{name}: {found}");
     }
 }
+
+#[test]
+fn a_head_of_its_own_is_used_as_transformers_uses_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let expected = expected();
+    let base = scratch.path().join("base");
+    std::fs::create_dir(&base).unwrap();
+    for entry in std::fs::read_dir(reference("adapters/merged-own-head")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, base.join(path.file_name().unwrap())).unwrap();
+    }
+    let config = base.join("config.json");
+    let mut json: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    json["tie_word_embeddings"] = true.into();
+    std::fs::write(&config, json.to_string()).unwrap();
+    let output = scratch.path().join("a.gguf");
+    let (said, done) = export(&[&base], &["--quant", "f32"], &output);
+    assert!(done, "{said}");
+    assert!(difference(&output, None, &expected, &expected["own_head_said_tied"]) < 1e-4);
+    assert!(difference(&output, None, &expected, &expected["base"]) > 0.01);
+}

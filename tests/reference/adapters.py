@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import pathlib
 import shutil
+import tempfile
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -91,4 +92,10 @@ for name, settings in REFUSED.items():
     model.merge_and_unload().save_pretrained(HERE / f"merged-{name}")
     for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(BASE / file, HERE / f"merged-{name}")
+# The same, where the configuration says that the embedding is the head: transformers 5 uses the head that is there.
+with tempfile.TemporaryDirectory() as scratch:
+    said_tied = shutil.copytree(HERE / "merged-own-head", pathlib.Path(scratch) / "base")
+    config = json.loads((said_tied / "config.json").read_text())
+    (said_tied / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": True}))
+    expected["own_head_said_tied"] = logits(AutoModelForCausalLM.from_pretrained(said_tied, dtype=torch.float32))
 (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
