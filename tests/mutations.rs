@@ -1,5 +1,6 @@
-//! Damaged files: 5,000 mutations of small model files, headers and checkpoints through every loader. Each must give an
-//! error with a reason or a usable result, without a crash and without a large allocation.
+//! Damaged files: 10,000 mutations each of headers, adapter files, base directories and adapter directories through every
+//! loader, and what passes through llama.cpp. Each must give an error with a reason or a usable result, without a crash and
+//! without a large allocation. The variable `MUTATIONS` takes more; `fuzz/` looks for them guided by coverage.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::catch_unwind;
@@ -83,7 +84,7 @@ fn errors(
     path: &Path,
     (header, count): (usize, u64),
     read: impl Fn() -> anyhow::Result<()> + std::panic::RefUnwindSafe,
-) -> (usize, usize) {
+) -> (u64, usize) {
     let whole = std::fs::read(path).unwrap();
     let (mut failed, mut beyond) = (0, 0);
     for index in 0..count {
@@ -143,15 +144,20 @@ fn damaged_files_give_errors() {
     export(&adapter, &["--base", base.to_str().unwrap(), "--adapter"], &lora);
     let header = gguf::read_header(&model).unwrap().tensors["token_embd.weight"].offset as usize;
 
+    let many: u64 = std::env::var("MUTATIONS").map_or(10_000, |count| count.parse().unwrap());
+    let computed = |adapter: Option<&Path>| {
+        let stop = reels::stop::Stop::default();
+        reels::llama::logits(&model, adapter, &[vec![3, 65, 77]], &[vec![2]], 1, &stop).map(|_| ())
+    };
     // The header alone, as doctor looks at it; only here is nobody else allocating.
-    let (failed, beyond) = errors(&model, (header, 5000), || {
+    let (failed, beyond) = errors(&model, (header, many), || {
         let gguf = gguf::read_header(&model)?;
         let _ = gguf.added_tokens();
         PromptSet::in_model(&gguf)?;
         gguf::check_language_model(&gguf)
     });
-    assert!(failed > 3000 && beyond <= FIXED, "{failed} {beyond}");
-    let (failed, _) = errors(&model, (header, 5000), || {
+    assert!(failed > many / 2 && beyond <= FIXED, "{failed} {beyond}");
+    let (failed, _) = errors(&model, (header, many), || {
         let gguf = gguf::read_header(&model)?;
         if let Some(problem) =
             gguf::problems(&gguf).into_iter().chain(chat_problems(&gguf)).find(|problem| !problem.runs)
@@ -159,30 +165,34 @@ fn damaged_files_give_errors() {
             anyhow::bail!("{}: {}", problem.what, problem.why);
         }
         // What passes goes to llama.cpp, which ends the program where it can't cope.
-        reels::llama::Model::open(&model, None).map(|_| ())
+        reels::llama::Model::open(&model, None)?;
+        computed(None)
     });
-    assert!(failed > 3000);
-    let (failed, _) = errors(&lora, (6000, 1000), || {
-        gguf::check_adapter(&gguf::read_header(&lora)?, &gguf::read_header(&model)?)?;
-        reels::llama::Model::open(&model, Some(&lora)).map(|_| ())
+    assert!(failed > many / 2);
+    let (failed, _) = errors(&lora, (6000, many), || {
+        reels::llama::Model::open(&model, Some(&lora))?;
+        computed(Some(&lora))
     });
-    assert!(failed > 500);
+    assert!(failed > many / 2);
 
     let mut config = Config::read(&base).unwrap();
     let checkpoint = Checkpoint::open(&base, &mut config).unwrap();
     let weights = base.join("model.safetensors");
-    let (failed, beyond) = errors(&weights, (3200, 1000), || {
+    let (failed, beyond) = errors(&weights, (3200, many * 3 / 10), || {
         let checkpoint = Checkpoint::open(&base, &mut config.clone())?;
         config.tensors().iter().try_for_each(|tensor| checkpoint.read(&tensor.name).map(|_| ()))
     });
-    assert!(failed > 500 && beyond <= FIXED, "{failed} {beyond}");
-    let (failed, _) = errors(&adapter.join("adapter_model.safetensors"), (2400, 1000), || {
-        AdapterWeights::read(&adapter, &config, &checkpoint).map(|_| ())
-    });
-    assert!(failed > 500);
-    for (name, count) in [("config.json", 500), ("tokenizer.json", 500), ("tokenizer_config.json", 200)] {
-        let (failed, beyond) = errors(&base.join(name), (1 << 20, count), || {
-            Config::read(&base)?;
+    assert!(failed > many / 10 && beyond <= FIXED, "{failed} {beyond}");
+    for (name, header) in [("adapter_model.safetensors", 2400), ("adapter_config.json", 1 << 20)] {
+        let (failed, beyond) = errors(&adapter.join(name), (header, many / 2), || {
+            AdapterWeights::read(&adapter, &config, &checkpoint).map(|_| ())
+        });
+        assert!(failed > many / 10 && beyond <= FIXED, "{name}: {failed} {beyond}");
+    }
+    for (name, share) in [("config.json", 3), ("tokenizer.json", 3), ("tokenizer_config.json", 1)] {
+        let (failed, beyond) = errors(&base.join(name), (1 << 20, many * share / 10), || {
+            let mut config = Config::read(&base)?;
+            Checkpoint::open(&base, &mut config)?;
             let tokenizer = HubTokenizer::read(&base)?;
             tokenizer.chat(&base)?;
             reels::export::vocabulary::Vocabulary::read(&base, &config).map(|_| ())

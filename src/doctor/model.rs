@@ -43,7 +43,8 @@ pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
         );
         found.push(Finding::ok("header", what));
         found.extend(chat(&gguf));
-        if found.iter().all(|finding| finding.severity < Severity::Error)
+        if cfg!(feature = "infer")
+            && found.iter().all(|finding| finding.severity < Severity::Error)
             && let Err(error) = llama::Model::open(path, None)
         {
             found.push(Finding::of("llama.cpp", &error, "it can't be loaded"));

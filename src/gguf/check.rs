@@ -131,7 +131,9 @@ fn other_kind(gguf: &Gguf) -> Option<Problem> {
 
 fn tokenizer(gguf: &Gguf, problems: &mut Vec<Problem>) {
     let mut seen = HashSet::new();
-    let twice = gguf.texts("tokenizer.ggml.tokens").enumerate().find(|(_, token)| !seen.insert(token.clone()));
+    // llama.cpp reads up to a 0.
+    let read = |token: &str| token.split('\0').next().unwrap_or_default().to_owned();
+    let twice = gguf.texts("tokenizer.ggml.tokens").enumerate().find(|(_, token)| !seen.insert(read(token)));
     if let Some((id, token)) = twice {
         let what = format!("tokenizer.ggml.tokens[{id}] {token:?} stands there twice");
         problems.push(Problem::fatal(what, "llama.cpp would end the program", CONVERT));

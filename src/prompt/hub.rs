@@ -1,6 +1,8 @@
 //! Tokenizer and chat format of a Hugging Face directory.
 
+use std::panic::{self, UnwindSafe};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
@@ -49,9 +51,8 @@ impl HubTokenizer {
         let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_slice::<serde::de::IgnoredAny>(&text)
             .map_err(|error| anyhow!("{}: not JSON: {error}", path.display()))?;
-        // The library panics at some of what it doesn't expect.
-        let tokenizer = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(&text))
-            .map_err(|_| anyhow!("{}: it is not what a tokenizer.json is made of", path.display()))?
+        let tokenizer = without_panic(|| tokenizers::Tokenizer::from_bytes(&text))
+            .with_context(|| format!("{}: it is not what a tokenizer.json is made of", path.display()))?
             .map_err(|error| anyhow!("{}: {error}", path.display()))?;
         Ok(HubTokenizer { tokenizer })
     }
@@ -119,6 +120,17 @@ impl HubTokenizer {
         };
         ChatFormat::new(&template, tokens).with_context(|| format!("{}", path.display()))
     }
+}
+
+/// What a function gives that panics at some of what it doesn't expect, as the library does; nobody is told of the panic.
+fn without_panic<R>(make: impl FnOnce() -> R + UnwindSafe) -> Option<R> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let made = panic::catch_unwind(make).ok();
+    panic::set_hook(hook);
+    made
 }
 
 /// A JSON file that may be missing.
