@@ -168,6 +168,22 @@ fn tensors_that_would_be_left_out_are_refused() {
 }
 
 #[test]
+fn names_that_lack_or_have_a_beginning_are_told_from_others() {
+    for (change, part, hint) in [
+        ((|name| name.replacen("model.", "", 1)) as fn(&str) -> String, "is called model.", "save it as one"),
+        (|name| format!("_orig_mod.{name}"), "has something in front of model.", "take it off all names"),
+    ] {
+        let base = Copied::base();
+        let path = base.path("model.safetensors");
+        let whole = read(&path);
+        write(&path, &whole.iter().map(|(name, tensor)| (change(name), tensor.clone())).collect());
+        base.refused(&[], &[part, hint]);
+        write(&path, &whole);
+        base.exported(&[]);
+    }
+}
+
+#[test]
 fn fewer_layers_in_the_configuration_than_in_the_file_are_refused() {
     let base = Copied::base();
     base.set("num_hidden_layers", 1.into());

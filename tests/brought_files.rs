@@ -297,6 +297,10 @@ fn files_that_are_no_language_model_are_named() {
         },
         "unknown pre-tokenizer type: 'of-tomorrow'",
     );
+    refused(
+        &|file| file.tensors.push(("blk.0.attn_q_norm.weight".into(), random(&[32], 4))),
+        "wrong number of tensors",
+    );
     let mut unknown = File::model("qwen9");
     unknown.write(&folder.path("model.gguf"));
     folder.refused(&[], &["unknown model architecture: 'qwen9'"]);

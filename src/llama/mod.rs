@@ -82,7 +82,8 @@ impl Model {
         if let Some(adapter) = adapter {
             gguf::check_adapter(&gguf::read_header(adapter)?, &gguf)?;
         }
-        let params = LlamaModelParams::default().with_vocab_only(true);
+        // All but the weights: llama.cpp looks for every tensor, too.
+        let params = LlamaModelParams::default().with_n_gpu_layers(0).with_no_alloc(true);
         let model = load_file(path, &params)
             .map_err(|reason| anyhow!("{}: llama.cpp can't load it: {reason}", path.display()).hint(DETAILS))?;
         let chat = chat_of(&gguf, model.vocab().should_add_bos()).with_context(|| format!("{}", path.display()))?;

@@ -161,6 +161,16 @@ impl Checkpoint {
                 "is a part of an adapter that wasn't merged: without it the answers would be another model's".into(),
                 "merge it before saving: model = model.merge_and_unload(); model.save_pretrained(DIR)".into(),
             )
+        } else if let Some(own) = known.iter().find(|own| own.ends_with(&format!(".{name}"))) {
+            (
+                format!("is called {own} where a whole model is saved"),
+                "save it as one: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW), with the tokenizer's files".into(),
+            )
+        } else if let Some(own) = known.iter().find(|own| name.ends_with(&format!(".{own}"))) {
+            (
+                format!("has something in front of {own}"),
+                "take it off all names: torch.compile, DataParallel and wrappers put it there".into(),
+            )
         } else {
             (
                 format!("is no tensor of {} models: it would be left out", architecture.name),

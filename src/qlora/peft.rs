@@ -158,7 +158,9 @@ impl PeftConfig {
             rank: number("r", &json["r"])?,
             alpha: float("lora_alpha", &json["lora_alpha"])?,
             rank_stabilised: json["use_rslora"] == true,
-            targets: Modules::read("target_modules", &json["target_modules"])?.context("target_modules is missing")?,
+            targets: Modules::read("target_modules", &json["target_modules"])?
+                .context("target_modules is missing")
+                .hint(MERGE)?,
             excluded: Modules::read("exclude_modules", &json["exclude_modules"])?,
             layers: layers(&json["layers_to_transform"])?,
             layers_patterns,
