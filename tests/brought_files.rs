@@ -328,6 +328,17 @@ fn files_that_are_no_language_model_are_named() {
 }
 
 #[test]
+fn a_context_without_room_for_a_prompt_is_told_by_doctor() {
+    let folder = Folder::new();
+    let mut model = File::model("qwen2");
+    model.set("qwen2.context_length", 300).write(&folder.path("model.gguf"));
+    let (code, told, _) = folder.reels(&["doctor", "model.gguf"]);
+    assert!(code == Some(0) && told.contains("warning  room       a context of 300 tokens"), "{told}");
+    model.set("qwen2.context_length", 2048).write(&folder.path("model.gguf"));
+    assert!(!folder.reels(&["doctor", "model.gguf"]).1.contains("warning  room"));
+}
+
+#[test]
 fn names_of_pre_tokenizers_are_llama_cpps_to_know() {
     let folder = Folder::new();
     let mut model = File::model("qwen2");
@@ -419,6 +430,8 @@ fn models_whose_attention_slides_answer_as_llama_cpp_would() {
         }
         let path = folder.path("model.gguf");
         model.write(&path);
+        let (_, told, _) = folder.reels(&["doctor", "model.gguf"]);
+        assert!(told.contains("warning  attention  it slides"), "{told}");
         let said = folder.answered(&["--kv-type", "f32"]);
         assert!(said.contains("its attention slides"), "{said}");
         let opened = llama::Model::open(&path, None).unwrap();

@@ -13,7 +13,8 @@ use crate::config::{EngineSettings, KvType, PredictSettings};
 use crate::generator::Bounds;
 use crate::gguf::{Gguf, adapter_problems, not_finite, problems, read_header, sidecar};
 use crate::llama;
-use crate::prompt::{PromptSet, chat_of, chat_problems};
+use crate::prompt::{FitError, PromptSet, chat_of, chat_problems, fit};
+use crate::reel::Reel;
 use crate::run::{available_memory, sha256_file, size};
 use crate::task::Task;
 
@@ -43,11 +44,11 @@ pub fn model(path: &Path, adapter: Option<&Path>) -> Vec<Finding> {
         );
         found.push(Finding::ok("header", what));
         found.extend(chat(&gguf));
-        if cfg!(feature = "infer")
-            && found.iter().all(|finding| finding.severity < Severity::Error)
-            && let Err(error) = llama::Model::open(path, None)
-        {
-            found.push(Finding::of("llama.cpp", &error, "it can't be loaded"));
+        if cfg!(feature = "infer") && found.iter().all(|finding| finding.severity < Severity::Error) {
+            match llama::Model::open(path, None) {
+                Ok(model) => found.extend([attention(&gguf), room(&gguf, &model)].into_iter().flatten()),
+                Err(error) => found.push(Finding::of("llama.cpp", &error, "it can't be loaded")),
+            }
         }
         found.push(weights(&gguf).unwrap_or_else(|error| Finding::of("weights", &error, "llama.cpp can't read it")));
         found.push(prompts(&gguf));
@@ -82,6 +83,34 @@ fn chat(gguf: &Gguf) -> Vec<Finding> {
         return vec![Finding::ok("chat", what)];
     }
     problems.into_iter().map(|problem| Finding::problem("chat", problem)).collect()
+}
+
+fn attention(gguf: &Gguf) -> Option<Finding> {
+    let what = "it slides over the text".to_owned();
+    let why = "texts are written one at a time, which is slower";
+    llama::slides(gguf)
+        .then(|| Finding::warning("attention", what, why, "use a model with full attention where that matters"))
+}
+
+/// Whether anything fits into its context with its prompts, or those that the program has.
+fn room(gguf: &Gguf, model: &llama::Model) -> Option<Finding> {
+    // What is wrong with its prompts is a finding of its own.
+    let own = PromptSet::in_model(gguf).ok().flatten();
+    let prompts = own.or_else(|| PromptSet::embedded().ok())?;
+    let answer = prompts.tasks.iter().map(|task| task.max_tokens).max()?;
+    let context = model.context_length();
+    let reel = Reel { id: "r".into(), transcript: Some("x".into()), ..Reel::default() };
+    match fit(&reel, &prompts, model.chat(), model.vocabulary(), context.saturating_sub(answer)) {
+        Err(FitError::TooLong { tokens, .. }) => Some(Finding::warning(
+            "room",
+            format!(
+                "a context of {context} tokens, of which an answer may take {answer}, and a prompt takes {tokens} or more"
+            ),
+            "no record can be answered",
+            "use a model with more positions, lower max_tokens in tasks.toml, or shorten the templates (--prompts)",
+        )),
+        _ => None,
+    }
 }
 
 /// Whether weights hold values that can be right.

@@ -51,7 +51,10 @@ impl Vocabulary {
                 .with_context(|| {
                     format!("{}: the id of {text:?} is beyond the {rows} rows of the embedding", path.display())
                 })
-                .hint("the tokenizer is of another model")? = Some((text.to_owned(), kind));
+                .hint(
+                    "the tokenizer is of another model; or tokens were added to it and not to the model \
+                     (resize_token_embeddings)",
+                )? = Some((text.to_owned(), kind));
             anyhow::Ok(())
         };
         for (text, id) in model {
@@ -98,7 +101,10 @@ fn check_splitting(json: &Value, architecture: &Architecture) -> Result<()> {
              it",
             architecture.name
         )
-        .hint(format!("use the tokenizer.json of a {} model", architecture.example))
+        .hint(
+            "llama.cpp's convert_hf_to_gguf.py may know this tokenizer: name what it writes with --model; or, if the model was \
+             trained with another, take that one's tokenizer.json"
+        )
     );
     Ok(())
 }

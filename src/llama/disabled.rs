@@ -19,6 +19,11 @@ pub fn memory_bytes(_gguf: &Gguf, _settings: &EngineSettings, _bounds: &Bounds) 
     None
 }
 
+/// Of no account in this build.
+pub fn slides(_gguf: &Gguf) -> bool {
+    false
+}
+
 /// Can't be made in this build.
 pub enum Model {}
 

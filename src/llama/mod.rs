@@ -33,7 +33,7 @@ use llama_cpp_2::model::params::LlamaModelParams;
 
 pub use engine::Engine;
 pub use logits::logits;
-pub use plan::memory_bytes;
+pub use plan::{memory_bytes, slides};
 pub use quantise::{ImportanceMatrix, quantise};
 
 use self::plan::Planner;

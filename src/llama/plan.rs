@@ -120,7 +120,7 @@ impl Planner {
 }
 
 /// Whether some layers see only a window of what is before.
-fn slides(gguf: &Gguf) -> bool {
+pub fn slides(gguf: &Gguf) -> bool {
     // Those that are known have full attention, whatever the file says.
     gguf.known_architecture().is_none()
         && gguf.hyperparameter("attention.sliding_window").is_some_and(|window| window > 0)

@@ -22,8 +22,8 @@ impl HubTokenizer {
     /// Names the file.
     pub fn read(directory: &Path) -> Result<HubTokenizer> {
         let path = directory.join("tokenizer.json");
-        let tokenizer =
-            HubTokenizer::parse(&path).hint("a base is a directory as Hugging Face has it, with tokenizer.json")?;
+        let tokenizer = HubTokenizer::parse(&path)
+            .hint("AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes a tokenizer.json")?;
         tokenizer.check_added(directory)?;
         Ok(tokenizer)
     }
