@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Gguf, Value};
+use super::{Gguf, Tensor, Value, type_name};
 use crate::architecture::{Architecture, Sizes, head_size};
 use crate::error::Hint;
 
@@ -263,9 +263,20 @@ fn tensors(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem>
                 "nothing can be checked of it",
                 CONVERT,
             ),
+            Some(tensor) if !is_computed(tensor) => Problem::fatal(
+                format!("tensor {name} is of type {}", type_name(tensor.dtype)),
+                "llama.cpp would end the program",
+                CONVERT,
+            ),
             Some(_) => continue,
         });
     }
+}
+
+/// Whether llama.cpp computes with a tensor's type: vectors in 32 bits, matrices in floats and quantised, but for the two
+/// types (Q8_1, Q8_K) that it has for activations.
+fn is_computed(tensor: &Tensor) -> bool {
+    if tensor.shape.len() == 1 { tensor.dtype == 0 } else { !matches!(tensor.dtype, 9 | 15 | 24..=28) }
 }
 
 fn sizes(gguf: &Gguf) -> Result<Sizes, Problem> {
