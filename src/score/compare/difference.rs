@@ -3,7 +3,7 @@
 use super::exchange::Exchanged;
 use super::{Flips, MetricDifference, Verdict};
 use crate::config::IntervalMethod;
-use crate::score::interval::{Interval, bca, degrees_of_freedom, jackknife, jackknife_error, percentile};
+use crate::score::interval::{Interval, bca, jackknife, jackknife_error, percentile, t_interval};
 use crate::score::metric::{Direction, MetricInfo, Range, direction};
 use crate::score::resampled::Resampled;
 use crate::score::significance::{LEVEL, holm, mcnemar, smallest_difference};
@@ -58,7 +58,6 @@ fn unjudged(compared: &Compared, run: usize, test: &Test) -> MetricDifference {
         Test::None => None,
     };
     let Interval { low, high, method, withheld, .. } = interval(compared, run, value, &left_out);
-    let error = jackknife_error(&left_out, &support.left_out);
     MetricDifference {
         value,
         low,
@@ -70,7 +69,10 @@ fn unjudged(compared: &Compared, run: usize, test: &Test) -> MetricDifference {
         smallest_p: tested.map(|(.., smallest)| smallest),
         p_adjusted: None,
         verdict: Verdict::NotTested,
-        smallest_shown: smallest_difference(error, degrees_of_freedom(&support.left_out)),
+        smallest_shown: smallest_difference(
+            jackknife_error(&left_out, &support.left_out),
+            support.degrees_of_freedom(),
+        ),
     }
 }
 
@@ -81,9 +83,13 @@ fn interval(compared: &Compared, run: usize, value: f64, left_out: &[f64]) -> In
     match compared.method {
         Some(IntervalMethod::Bca) => bca(value, replicates(), left_out),
         Some(IntervalMethod::Percentile) => percentile(value, replicates()),
-        _ => match support.withheld(compared.info).filter(|_| compared.method.is_none()) {
+        Some(_) => jackknife(value, left_out, &support.left_out, Range::Open),
+        None => match support.withheld(compared.info) {
             Some(why) => Interval::withheld(value, why),
-            None => jackknife(value, left_out, &support.left_out, Range::Open),
+            None => {
+                let error = jackknife_error(left_out, &support.left_out);
+                t_interval(value, error, Range::Open, support.degrees_of_freedom())
+            }
         },
     }
 }
