@@ -99,8 +99,8 @@ fn main() -> Result<()> {
     let sequences: usize = arguments.next().map_or(Ok(8), |count| count.parse())?;
     let most: Option<f64> = arguments.next().map(|most| most.parse()).transpose()?;
     let base = Path::new(&base);
-    let config = Config::read(base)?;
-    let checkpoint = Checkpoint::open(base, &config)?;
+    let mut config = Config::read(base)?;
+    let checkpoint = Checkpoint::open(base, &mut config)?;
     let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
     let targets = targets.map(str::to_owned).to_vec();
     let method = Method::Qlora(AdapterShape { rank: 16, alpha: 32.0, rank_stabilised: false, targets, seed: 0 });
