@@ -183,6 +183,24 @@ fn names_that_lack_or_have_a_beginning_are_told_from_others() {
     }
 }
 
+/// As trainers leave them there.
+#[test]
+fn what_a_tokenizer_would_cut_or_fill_up_is_taken_whole() {
+    let base = Copied::base();
+    let tokens = |base: &Copied| {
+        let tokenizer = reels::prompt::HubTokenizer::read(base.0.path()).unwrap();
+        reels::prompt::Tokenizer::encode(&tokenizer, "ke pasar membeli ikan dan sayur").unwrap()
+    };
+    let whole = tokens(&base);
+    base.edit("tokenizer.json", |json| {
+        json["truncation"] = json!({"direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0});
+        json["padding"] = json!({
+            "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0, "pad_token": "!"
+        });
+    });
+    assert_eq!(tokens(&base), whole);
+}
+
 #[test]
 fn fewer_layers_in_the_configuration_than_in_the_file_are_refused() {
     let base = Copied::base();
@@ -201,6 +219,11 @@ fn two_sets_of_weights_are_refused() {
     base.exported(&[]);
     base.remove("model.safetensors.index.json");
     base.refused(&[], &["model-00001-of-00002.safetensors and no model.safetensors.index.json", "download the index"]);
+
+    let base = Copied::base();
+    let index = json!({"metadata": {}, "weight_map": {"model.norm.weight": "model.safetensors"}});
+    std::fs::write(base.path("model.safetensors.index.json"), index.to_string()).unwrap();
+    base.exported(&[]);
 
     let base = Copied::base();
     base.shard();
@@ -305,8 +328,11 @@ fn adapters_whose_names_peft_would_pass_over_are_refused() {
     adapter.refused(&flags, &["PEFT would leave all of them out", "put it before each name"]);
     renamed(&adapter, |name| format!("base_model.model.{name}"));
     adapter.exported(&flags);
+    renamed(&adapter, |name| name.replace("base_model.model.", "base_model.model._orig_mod."));
+    adapter.refused(&flags, &["its names are like base_model.model._orig_mod.", "give them the names that PEFT has"]);
+    renamed(&adapter, |name| name.replace("_orig_mod.", ""));
     renamed(&adapter, |name| name.replace("model.layers", "model.language_model.layers"));
-    adapter.refused(&flags, &["q_proj.lora_A.weight is missing", "it holds base_model.model.model.language_model"]);
+    adapter.refused(&flags, &["its names are like base_model.model.model.language_model.", "names that PEFT has"]);
 }
 
 #[test]

@@ -166,6 +166,21 @@ fn what_llama_cpp_would_make_of_an_adapter_otherwise_is_refused() {
         },
         "llama.cpp would end the program",
     );
+    refused(
+        &|file| {
+            add(file, "output.weight.lora_a", &[HIDDEN, 4]);
+            add(file, "output.weight.lora_b", &[4, vocabulary]);
+        },
+        "the model's output layer is its embedding",
+    );
+    // The type that a half is of, behind its name, number of dimensions and shape.
+    let mut bytes = File::adapter("qwen2").bytes();
+    let name = b"blk.0.attn_q.weight.lora_a";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 4 + 16;
+    bytes[at] = 26;
+    model.write(&folder.path("model.gguf"));
+    std::fs::write(folder.path("adapter.gguf"), bytes).unwrap();
+    folder.refused(&["--adapter", "adapter.gguf"], &["the change of blk.0.attn_q.weight is of type"]);
     // The same of a model with a head of its own is applied.
     let mut untied = model.clone();
     untied.tensors.push(("output.weight".into(), random(&[HIDDEN, vocabulary], 6)));
@@ -299,8 +314,23 @@ fn files_that_are_no_language_model_are_named() {
     );
     refused(
         &|file| file.tensors.push(("blk.0.attn_q_norm.weight".into(), random(&[32], 4))),
-        "wrong number of tensors",
+        "tensor blk.0.attn_q_norm.weight is none of a Qwen2 model of 2 layers",
     );
+    for (key, value, part) in [
+        (
+            "qwen2.attention.causal",
+            Entry::Bool(false),
+            "qwen2.attention.causal is false: this model reads texts as a whole",
+        ),
+        ("qwen2.rope.dimension_count", Entry::U32(16), "qwen2.rope.dimension_count is 16, and heads have 32 values"),
+        ("qwen2.rope.scaling.type", Entry::Text("dynamic".into()), "qwen2.rope.scaling.type is \"dynamic\""),
+        ("qwen2.expert_count", Entry::U32(4), "qwen2.expert_count is 4"),
+    ] {
+        let mut file = plain.clone();
+        file.remove(key).metadata.push((key.into(), value));
+        file.write(&folder.path("model.gguf"));
+        folder.refused(&[], &["model.gguf", part]);
+    }
     let mut unknown = File::model("qwen9");
     unknown.write(&folder.path("model.gguf"));
     folder.refused(&[], &["unknown model architecture: 'qwen9'"]);
@@ -412,6 +442,10 @@ fn templates_are_rendered_as_the_model_expects() {
     assert!(prompt_of(&folder).ends_with("<|im_start|>assistant\n<think>\n\n</think>\n\n\n"));
     with(&format!("{turns}<think>\n"), &|_| ());
     folder.refused(&[], &["begins a thought (<think>) where the answer belongs"]);
+    with(&format!("{turns}{{% if false %}}</think><｜Assistant｜>{{% endif %}}"), &|_| ());
+    folder.refused(&[], &["a model that thinks before it answers"]);
+    with("{% for i in range(9999) %}{% for j in range(9999) %}{{ j }}{% endfor %}{% endfor %}", &|_| ());
+    folder.refused(&[], &["doesn't render"]);
     with("{{- range .Messages }}{{ .Content }}{{ end }}", &|_| ());
     folder.refused(&[], &["in the language of Go"]);
     with(&turns.replace("{{ m.content }}", "{% generation %}{{ m.content }}{% endgeneration %}"), &|_| ());

@@ -7,7 +7,8 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Gguf, Problem, Tensor, Value, not_finite};
+use super::check::is_computed;
+use super::{Gguf, Problem, Tensor, Value, not_finite, type_name};
 use crate::error::Hint;
 
 const EXPORT: &str = "`reels export RUN --adapter` writes one";
@@ -109,8 +110,9 @@ fn change(target: &str, halves: [Option<&Tensor>; 2], model: Option<&Gguf>) -> O
         let what = format!("the change of {target} is of {:?} and {:?} values, not of two matrices", a.shape, b.shape);
         return fatal(what, "llama.cpp can't load it", DAMAGED);
     };
-    if a.bytes.is_none() || b.bytes.is_none() {
-        return fatal(format!("the change of {target} is of an unknown type"), "nothing can be checked of it", DAMAGED);
+    if let Some(odd) = [a, b].into_iter().find(|half| half.bytes.is_none() || !is_computed(half)) {
+        let what = format!("the change of {target} is of type {}", type_name(odd.dtype));
+        return fatal(what, "llama.cpp would end the program", "export it anew");
     }
     // By convention the first half of the embedding's change is transposed.
     let (from, ranks) = if embedding { (a_out, [a_in, b_in]) } else { (a_in, [a_out, b_in]) };
@@ -121,6 +123,9 @@ fn change(target: &str, halves: [Option<&Tensor>; 2], model: Option<&Gguf>) -> O
     let model = model?;
     let base = model.path.display();
     let Some(weight) = model.tensors.get(target) else {
+        if target == "output.weight" {
+            return fatal(format!("it adapts {target}"), "the model's output layer is its embedding", MERGE);
+        }
         return fatal(format!("it adapts {target}"), "the model has no such tensor", OTHER_BASE);
     };
     let expected = if embedding { [b_out, from] } else { [from, b_out] };

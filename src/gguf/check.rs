@@ -85,6 +85,11 @@ pub fn problems_of(gguf: &Gguf, known: Option<&Architecture>) -> Vec<Problem> {
             let what = format!("{architecture}.block_count is {blocks}, but there are {} tensors", gguf.tensors.len());
             return vec![Problem::fatal(what, "llama.cpp can't load it", DAMAGED)];
         }
+        let scaling = gguf.text(&format!("{architecture}.rope.scaling.type"));
+        if let Some(scaling) = scaling.filter(|kind| !["none", "linear", "yarn", "longrope"].contains(kind)) {
+            let what = format!("{architecture}.rope.scaling.type is {scaling:?}");
+            problems.push(Problem::fatal(what, "llama.cpp would end the program", CONVERT));
+        }
         tokenizer(gguf, &mut problems);
         if let Some(known) = known {
             settings(gguf, known, &mut problems);
@@ -112,6 +117,13 @@ fn other_kind(gguf: &Gguf) -> Option<Problem> {
         (_, "controlvector") => ("this is a control vector", MODEL),
         (_, encoder) if encoders.iter().any(|part| encoder.contains(part)) => {
             ("this model turns texts into vectors and writes none", "use an instruct model")
+        }
+        _ if gguf.metadata.get(&format!("{architecture}.attention.causal")) == Some(&Value::Bool(false)) => {
+            return Some(Problem::fatal(
+                format!("{architecture}.attention.causal is false"),
+                "this model reads texts as a whole and writes none",
+                "use an instruct model",
+            ));
         }
         _ => {
             let pooling = gguf.hyperparameter("pooling_type").filter(|pooling| *pooling > 0)?;
@@ -200,7 +212,15 @@ fn settings(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem
             silent(key);
         }
     }
+    if let Some(experts) = gguf.hyperparameter("expert_count").filter(|experts| *experts > 0) {
+        let what = format!("{prefix}.expert_count is {experts}");
+        problems.push(Problem::fatal(what, "llama.cpp would end the program", CONVERT));
+    }
     let [keys, values] = gguf.head_sizes();
+    if let Some(turned) = gguf.hyperparameter("rope.dimension_count").filter(|turned| *turned != keys) {
+        let what = format!("{prefix}.rope.dimension_count is {turned}, and heads have {keys} values");
+        problems.push(Problem::fatal(what, "llama.cpp would end the program", CONVERT));
+    }
     let said = gguf.hyperparameter("attention.key_length").is_some();
     if keys != values || said && !(keys.is_multiple_of(2) && (1..=1 << 16).contains(&keys)) {
         let what = format!("heads have {keys} values for keys ({prefix}.attention.key_length) and {values} for values");
@@ -239,6 +259,13 @@ fn tensors(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem>
         Ok(sizes) => sizes,
         Err(problem) => return problems.push(problem),
     };
+    // Those that llama.cpp may have beside.
+    let beside = |name: &str| name.ends_with("scale") || name == "output.bias";
+    let known: HashSet<String> = architecture.tensors(sizes).map(|tensor| tensor.gguf).collect();
+    if let Some(extra) = gguf.tensors.keys().find(|name| !known.contains(*name) && !beside(name)) {
+        let what = format!("tensor {extra} is none of a {} model of {} layers", architecture.name, sizes.layers);
+        problems.push(Problem::fatal(what, "llama.cpp can't load it", CONVERT));
+    }
     for expected in architecture.tensors(sizes) {
         let name = expected.gguf;
         let shape: Vec<u64> = expected.shape.iter().rev().map(|size| *size as u64).collect();
@@ -275,7 +302,7 @@ fn tensors(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem>
 
 /// Whether llama.cpp computes with a tensor's type: vectors in 32 bits, matrices in floats and quantised, but for the two
 /// types (Q8_1, Q8_K) that it has for activations.
-fn is_computed(tensor: &Tensor) -> bool {
+pub(super) fn is_computed(tensor: &Tensor) -> bool {
     if tensor.shape.len() == 1 { tensor.dtype == 0 } else { !matches!(tensor.dtype, 9 | 15 | 24..=28) }
 }
 

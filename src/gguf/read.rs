@@ -85,9 +85,10 @@ pub fn read_header(path: &Path) -> Result<Gguf> {
 }
 
 fn read_part(path: &Path) -> Result<Gguf> {
-    let file = File::open(path).with_context(|| format!("cannot open model {}", path.display()))?;
-    let meta = file.metadata()?;
+    // Opening what is no file may wait for ever.
+    let meta = std::fs::metadata(path).with_context(|| format!("cannot open model {}", path.display()))?;
     ensure!(meta.is_file(), anyhow!("{} is not a file", path.display()).hint("name a .gguf file"));
+    let file = File::open(path).with_context(|| format!("cannot open model {}", path.display()))?;
     let mut magic = Vec::new();
     (&file).take(8).read_to_end(&mut magic).with_context(|| format!("cannot read {}", path.display()))?;
     if !magic.starts_with(b"GGUF") {

@@ -51,6 +51,8 @@ pub struct ChatFormat {
 }
 
 const NAME: &str = "chat_template";
+/// Steps that a template may take: seconds. One without an end is an error then.
+const FUEL: u64 = 20_000_000;
 // Texts that are rendered only to see what the template makes of them.
 const SYSTEM: &str = "petunjuk";
 const USER: &str = "pertanyaan";
@@ -72,6 +74,7 @@ impl ChatFormat {
     pub fn new(template: &str, tokens: impl Into<SpecialTokens>) -> Result<ChatFormat> {
         check_language(template)?;
         let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
@@ -147,6 +150,13 @@ impl ChatFormat {
         if let Some([open, _]) = THOUGHTS.iter().find(|[open, close]| behind(open) > behind(close)) {
             bail!(anyhow!("the model's chat template begins a thought ({open}) where the answer belongs").hint(hint));
         }
+        // DeepSeek-R1's first template leaves it to the model to begin one.
+        ensure!(
+            !(self.template.contains("</think>")
+                && self.template.contains("<｜Assistant｜>")
+                && !prompt.contains("</think>")),
+            anyhow!("the model's chat template is of a model that thinks before it answers (</think>)").hint(hint)
+        );
         ensure!(
             !self.template.contains("<|channel|>"),
             anyhow!("the model's chat template has channels (<|channel|>): it thinks before it answers").hint(hint)

@@ -51,9 +51,12 @@ impl HubTokenizer {
         let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_slice::<serde::de::IgnoredAny>(&text)
             .map_err(|error| anyhow!("{}: not JSON: {error}", path.display()))?;
-        let tokenizer = without_panic(|| tokenizers::Tokenizer::from_bytes(&text))
+        let mut tokenizer = without_panic(|| tokenizers::Tokenizer::from_bytes(&text))
             .with_context(|| format!("{}: it is not what a tokenizer.json is made of", path.display()))?
             .map_err(|error| anyhow!("{}: {error}", path.display()))?;
+        // Trainers leave these in the file; a text is taken as it is.
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| anyhow!("{}: {error}", path.display()))?;
         Ok(HubTokenizer { tokenizer })
     }
 

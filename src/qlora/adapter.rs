@@ -177,6 +177,11 @@ impl AdapterWeights {
                     bail!(missing(&names[0], &stored).context(format!("{file}")))
                 };
                 ensure!(
+                    tensor.elem_count() > 0,
+                    anyhow!("{file}: {name} is empty, as DeepSpeed ZeRO-3 saves what it doesn't gather")
+                        .hint("save it again with stage3_gather_16bit_weights_on_model_save")
+                );
+                ensure!(
                     tensor.dims() == dims,
                     anyhow!("{file}: {name} has the shape {:?}, not {dims:?}", tensor.dims())
                         .hint("the adapter is of another model or rank")
@@ -233,6 +238,10 @@ fn missing(name: &str, stored: &BTreeMap<String, Tensor>) -> Error {
     if stored.contains_key(bare) {
         return anyhow!("its names lack {PREFIX:?}, as in {bare}: PEFT would leave all of them out without a word")
             .hint("put it before each name, or save the adapter anew with model.save_pretrained(DIR)");
+    }
+    if let Some(wrapped) = stored.keys().find(|other| other.ends_with(bare.trim_start_matches("model."))) {
+        return anyhow!("its names are like {wrapped}, not {name}: PEFT would leave them out without a word")
+            .hint("give them the names that PEFT has; torch.compile, FSDP and wrappers put more in front");
     }
     let other = stored.keys().next().map_or_else(String::new, |other| format!("; it holds {other}"));
     anyhow!("{name} is missing, and {CONFIG} asks for it{other}")

@@ -409,12 +409,14 @@ fn shard_paths(directory: &Path) -> Result<Vec<PathBuf>> {
         ensure!(shard.is_none(), two_sets(&single, &shard.unwrap_or_default()));
         return Ok(vec![single]);
     }
-    ensure!(!single.exists(), two_sets(&single, "model.safetensors.index.json"));
     let text = std::fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
     let parsed: Index = serde_json::from_str(&text).with_context(|| format!("{}", index.display()))?;
     let mut names: Vec<String> = parsed.weight_map.into_values().collect();
     names.sort();
     names.dedup();
+    // MLX writes an index of one file.
+    let is_single = names == ["model.safetensors"];
+    ensure!(is_single || !single.exists(), two_sets(&single, "model.safetensors.index.json"));
     ensure!(!names.is_empty(), anyhow!("{} names no file", index.display()).hint("download it again"));
     let path = |name: String| {
         let path = directory.join(&name);

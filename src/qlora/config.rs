@@ -75,15 +75,27 @@ impl Config {
                 )
             })?;
         let number = |key: &str| {
+            let most = if key == "max_position_embeddings" { 1 << 30 } else { 1 << 24 };
             json[key]
                 .as_u64()
-                .filter(|value| *value > 0)
+                .filter(|value| (1..=most).contains(value))
                 .map(|value| value as usize)
-                .with_context(|| format!("{key} is {}, not a number above 0", json[key]))
+                .with_context(|| format!("{key} is {}, not a number from 1 to {most}", json[key]))
         };
         // transformers 5 moved the base of the rotary positions.
-        let theta = [&json["rope_theta"], &json["rope_parameters"]["rope_theta"]];
-        let Some(rope_theta) = theta.into_iter().find_map(Value::as_f64) else {
+        let places =
+            [("", json), ("rope_parameters.", &json["rope_parameters"]), ("rope_scaling.", &json["rope_scaling"])];
+        let mut thetas = places.iter().filter_map(|(place, value)| Some((*place, value.get("rope_theta")?.as_f64()?)));
+        let first = thetas.next();
+        if let (Some((place, theta)), Some((other, differs))) =
+            (first, thetas.find(|(_, theta)| Some(*theta) != first.map(|(_, first)| first)))
+        {
+            bail!(anyhow!("{place}rope_theta is {theta}, and {other}rope_theta is {differs}").hint(format!(
+                "remove the one that isn't meant; {} has {}",
+                architecture.example, architecture.rope_theta
+            )));
+        }
+        let Some((_, rope_theta)) = first else {
             bail!(anyhow!("neither rope_theta nor rope_parameters.rope_theta is a number").hint(format!(
                 "{} has {}; without it every position would be wrong",
                 architecture.example, architecture.rope_theta
@@ -181,6 +193,7 @@ fn quantisation(json: &Value) -> Result<()> {
     let named = match method {
         _ if !json["quantization"].is_null() => "MLX",
         None if config.is_null() => return Ok(()),
+        Some("bitsandbytes") if config["bnb_4bit_quant_type"] == "fp4" => "bitsandbytes in FP4",
         Some("bitsandbytes") if config["load_in_4bit"] == true => return Ok(()),
         Some("bitsandbytes") => "bitsandbytes in eight bits (LLM.int8)",
         Some("awq") => "AWQ",
@@ -232,6 +245,17 @@ mod tests {
             ("quantization_config", json!({"quant_method": "awq", "bits": 4}), "the weights are quantised by AWQ"),
             ("quantization_config", json!({"quant_method": "bitsandbytes", "load_in_8bit": true}), "(LLM.int8)"),
             ("quantization", json!({"group_size": 64, "bits": 4}), "the weights are quantised by MLX"),
+            (
+                "rope_parameters",
+                json!({"rope_theta": 1e4}),
+                "rope_theta is 1000000, and rope_parameters.rope_theta is 10000",
+            ),
+            ("hidden_size", json!(1u64 << 62), "hidden_size is 4611686018427387904, not a number from 1 to"),
+            (
+                "quantization_config",
+                json!({"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "fp4"}),
+                "bitsandbytes in FP4",
+            ),
             ("head_dim", json!(63), "head_dim is 63"),
             ("head_dim", json!(1u64 << 60), "head_dim is 1152921504606846976"),
             ("rms_norm_eps", json!(null), "rms_norm_eps is missing"),

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use regex::Regex;
+use fancy_regex::Regex;
 use serde_json::{Map, Value};
 
 use super::model::AdapterShape;
@@ -93,7 +93,7 @@ impl Modules {
         let is = |own: &String| name == own || name.strip_suffix(own.as_str()).is_some_and(|rest| rest.ends_with('.'));
         match self {
             Modules::Linear => true,
-            Modules::Pattern(pattern) => pattern.is_match(name),
+            Modules::Pattern(pattern) => matches(pattern, name),
             Modules::Named(names) => names.iter().any(is),
         }
     }
@@ -182,7 +182,7 @@ impl PeftConfig {
             Modules::Linear => false,
         };
         if let Some(layers) = self.layers.as_ref().filter(|_| !whole) {
-            let found = self.layers_patterns.iter().find_map(|pattern| pattern.captures(name));
+            let found = self.layers_patterns.iter().find_map(|pattern| pattern.captures(name).ok().flatten());
             let layer = found.and_then(|found| found["layer"].parse().ok());
             if !layer.is_some_and(|layer| layers.contains(&layer)) {
                 return None;
@@ -268,15 +268,21 @@ fn patterns<T>(key: &str, value: &Value, read: impl Fn(&str, &Value) -> Result<T
 }
 
 fn first_match<T: Copy>(patterns: &[(Regex, T)], name: &str) -> Option<T> {
-    patterns.iter().find(|(pattern, _)| pattern.is_match(name)).map(|(_, value)| *value)
+    patterns.iter().find(|(pattern, _)| matches(pattern, name)).map(|(_, value)| *value)
 }
 
-/// A pattern of Python's; those that look around or back are not known here.
+/// False too where a pattern takes too many steps; the module is missed in the file then.
+fn matches(pattern: &Regex, name: &str) -> bool {
+    pattern.is_match(name).unwrap_or(false)
+}
+
+/// A pattern of Python's.
 fn python_pattern(key: &str, pattern: &str) -> Result<Regex> {
-    Regex::new(pattern).map_err(|error| {
+    // There \Z is the end, and nothing but that.
+    Regex::new(&pattern.replace(r"\Z", r"\z")).map_err(|error| {
         let reason = error.to_string();
         anyhow!("{key} has a pattern that can't be read: {}", reason.lines().last().unwrap_or_default())
-            .hint("write it without looking around or back, or name the modules")
+            .hint("name the modules one by one")
     })
 }
 
@@ -332,6 +338,7 @@ mod tests {
         assert_eq!(of(json!({"target_modules": "all-linear"}), "model.layers.1.mlp.up_proj"), Some((8, 2.0)));
         assert_eq!(of(json!({"target_modules": r".*\.1\..*q_proj"}), q), Some((8, 2.0)));
         assert_eq!(of(json!({"target_modules": r"q_proj"}), q), None);
+        assert_eq!(of(json!({"target_modules": r"^(?!.*(lm_head|emb)).*_proj\Z"}), q), Some((8, 2.0)));
         assert_eq!(of(json!({"layers_to_transform": 0}), q), None);
         assert_eq!(of(json!({"layers_to_transform": [1], "layers_pattern": "layers"}), q), Some((8, 2.0)));
         assert_eq!(of(json!({"layers_to_transform": [1], "layers_pattern": "blocks"}), q), None);
