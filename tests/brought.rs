@@ -361,6 +361,41 @@ fn an_adapter_holds_what_its_configuration_asks_for() {
 }
 
 #[test]
+fn an_adapter_with_texts_of_its_own_is_refused() {
+    let (adapter, base) = adapter();
+    let flags = ["--base", &base];
+    for name in ["tokenizer.json", "chat_template.jinja"] {
+        std::fs::copy(Path::new(&base).join(name), adapter.path(name)).unwrap();
+    }
+    adapter.exported(&flags);
+    std::fs::write(adapter.path("chat_template.jinja"), "{{ messages }}").unwrap();
+    adapter
+        .refused(&flags, &["chat_template.jinja isn't the base's chat template", "copy the one it was trained with"]);
+    adapter.remove("chat_template.jinja");
+    adapter.edit("tokenizer.json", |json| {
+        let added = json["added_tokens"].as_array_mut().unwrap();
+        let mut more = added[0].clone();
+        more["content"] = "<|merek|>".into();
+        more["id"] = 268.into();
+        added.push(more);
+    });
+    adapter.refused(&flags, &["tokenizer.json has 269 tokens, and the base's 268", "let PEFT merge it"]);
+    adapter.remove("tokenizer.json");
+    adapter.exported(&flags);
+}
+
+#[test]
+fn an_adapter_in_a_folder_of_its_own_is_pointed_at() {
+    let (adapter, _) = adapter();
+    let folder = adapter.path("default");
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["adapter_config.json", "adapter_model.safetensors"] {
+        std::fs::rename(adapter.path(name), folder.join(name)).unwrap();
+    }
+    adapter.refused(&[], &["there is an adapter in", "default: name that"]);
+}
+
+#[test]
 fn an_adapter_beside_a_whole_model_is_refused() {
     let (adapter, base) = adapter();
     let weights = adapter.path("model.safetensors");

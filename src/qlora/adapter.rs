@@ -263,6 +263,9 @@ fn copied(name: &str, tensor: &Tensor, config: &Config, base: &Checkpoint) -> Re
     }
     let hint = if name.contains(".lora_A.") || name.contains(".lora_B.") {
         "PEFT would leave it out without a word; the adapter is of another model, or adapter_config.json of another adapter"
+    } else if name.ends_with(".bias") {
+        "adapter_config.json says bias \"none\", with which PEFT leaves it out: write there what it was trained with, and let \
+         PEFT merge it"
     } else {
         MERGE
     };

@@ -122,9 +122,13 @@ impl Config {
                     .hint("only heads that are turned as a whole can be computed")
             );
         }
+        let count = |key: &str| json[key].as_u64();
+        let none_slides = json["sliding_window"].is_null()
+            || count("max_window_layers").is_some_and(|first| Some(first) >= count("num_hidden_layers"));
         for (key, instead) in architecture.unsupported {
             let value = &json[*key];
-            ensure!(value.is_null() || *value == false, anyhow!("{key} is {value}").hint(*instead));
+            let is_idle = *key == "use_sliding_window" && none_slides;
+            ensure!(value.is_null() || *value == false || is_idle, anyhow!("{key} is {value}").hint(*instead));
         }
         ensure!(
             json["hidden_act"].as_str().is_none_or(|act| act == "silu"),
@@ -232,12 +236,24 @@ mod tests {
     }
 
     #[test]
+    fn a_window_matters_where_a_layer_slides() {
+        let parsed = |window: Value, first: usize| {
+            let mut json = qwen();
+            json["use_sliding_window"] = json!(true);
+            json["sliding_window"] = window;
+            json["max_window_layers"] = json!(first);
+            Config::parse(&json, ALL).map_err(|error| error.to_string())
+        };
+        assert!(parsed(json!(null), 4).is_ok() && parsed(json!(4096), 24).is_ok());
+        assert_eq!(parsed(json!(4096), 23).unwrap_err(), "use_sliding_window is true");
+    }
+
+    #[test]
     fn what_cannot_be_trained_is_named() {
         for (key, value, expected) in [
             ("model_type", json!("gpt2"), "model_type is \"gpt2\"\nhint: only Qwen2 models (Qwen2.5 is one)"),
             ("rope_theta", json!(null), "neither rope_theta nor rope_parameters.rope_theta"),
             ("rope_scaling", json!({"type": "yarn", "factor": 4.0}), "rope_scaling is of type \"yarn\""),
-            ("use_sliding_window", json!(true), "use_sliding_window is true"),
             ("hidden_size", json!("896"), "hidden_size is \"896\""),
             ("num_attention_heads", json!(13), "13 heads (2 for keys and values) don't divide"),
             ("layer_types", json!(["full_attention", "sliding_attention"]), "layer_types has \"sliding_attention\""),

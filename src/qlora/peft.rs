@@ -160,7 +160,7 @@ impl PeftConfig {
             rank_stabilised: json["use_rslora"] == true,
             targets: Modules::read("target_modules", &json["target_modules"])?
                 .context("target_modules is missing")
-                .hint(MERGE)?,
+                .hint("write the names of the modules it was trained on")?,
             excluded: Modules::read("exclude_modules", &json["exclude_modules"])?,
             layers: layers(&json["layers_to_transform"])?,
             layers_patterns,

@@ -94,6 +94,9 @@ impl Source {
         let texts = run.clone().filter(|run| run.join("tokenizer.json").exists()).unwrap_or_else(|| weights.clone());
         let tokenizer = HubTokenizer::read(&texts)?;
         let chat = tokenizer.chat(&texts)?;
+        if is_adapter && texts == weights {
+            same_texts(directory, &tokenizer, &chat)?;
+        }
         let end = chat.end_token(&tokenizer).with_context(|| format!("{}", texts.display()))?;
         let vocabulary = Vocabulary::read(&texts, &config)?;
         let own = run.as_ref().map(|run| run.join("prompts")).filter(|prompts| prompts.exists());
@@ -232,6 +235,30 @@ impl Source {
     }
 }
 
+/// Refuses an adapter that brings a tokenizer or chat template of its own: it was trained with these, and the file would
+/// have the base's.
+fn same_texts(adapter: &Path, tokenizer: &HubTokenizer, chat: &ChatFormat) -> Result<()> {
+    let place = adapter.display();
+    if adapter.join("tokenizer.json").exists() {
+        let (own, base) = (HubTokenizer::read(adapter)?.len(), tokenizer.len());
+        ensure!(
+            own == base,
+            anyhow!("{place}/tokenizer.json has {own} tokens, and the base's {base}")
+                .hint("tokens were added in training: let PEFT merge it, and export that with this tokenizer")
+        );
+    }
+    let template = adapter.join("chat_template.jinja");
+    if template.exists() {
+        let own = std::fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
+        ensure!(
+            own.trim() == chat.template().trim(),
+            anyhow!("{} isn't the base's chat template", template.display())
+                .hint("copy the one it was trained with into a copy of the base, and remove it here if it is that one")
+        );
+    }
+    Ok(())
+}
+
 /// Why a directory is neither an adapter nor a model.
 fn not_one(directory: &Path, is_run: bool) -> Error {
     let place = directory.display();
@@ -245,7 +272,13 @@ fn not_one(directory: &Path, is_run: bool) -> Error {
         return anyhow!("{place} has an adapter's weights and no {ADAPTER}")
             .hint("copy it from where the weights are from");
     }
-    if file("config.json") {
+    let inside = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = inside.partition(|path| path.is_dir());
+    if let Some(folder) = folders.iter().find(|folder| folder.join(ADAPTER).exists()) {
+        return anyhow!("{place} holds neither an adapter nor a model itself")
+            .hint(format!("there is an adapter in {}: name that", folder.display()));
+    }
+    if file("config.json") || files.iter().any(|path| path.extension().is_some_and(|end| end == "gguf")) {
         return no_weights(directory);
     }
     anyhow!("{place} holds neither a finished adapter nor a model").hint(NAME_ONE)
