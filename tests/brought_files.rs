@@ -249,6 +249,10 @@ fn a_model_in_parts_answers_as_in_one() {
     std::fs::write(folder.path("model.gguf"), joined).unwrap();
     let (code, said) = folder.predict(&[]);
     assert!(code == Some(2) && said.contains("must not be joined with cat"), "{said}");
+    let mut odd = model.clone();
+    odd.set("split.no", Entry::U16(9)).set("split.count", Entry::U16(2)).write(&folder.path("model.gguf"));
+    let (code, said) = folder.predict(&[]);
+    assert!(code == Some(2) && said.contains("split.no is 9, and split.count 2\nhint: "), "{said}");
     std::fs::remove_file(second).unwrap();
     let (code, _, said) = predict(name);
     assert!(code == Some(2) && said.contains("part 2 of 2 is missing") && said.contains("hint: download it"), "{said}");

@@ -185,11 +185,12 @@ fn base(adapter: &Gguf, model: &Gguf) -> Option<Problem> {
 
 /// Whether the second half of every change is 0, as before training.
 fn changes_nothing(adapter: &Gguf) -> Result<bool> {
-    let read = |path: &std::path::Path| format!("cannot read {}", path.display());
-    let file = File::open(&adapter.path).with_context(|| read(&adapter.path))?;
     for (_, tensor) in adapter.tensors.iter().filter(|(name, _)| name.ends_with(".lora_b")) {
+        let path = adapter.file_of(tensor);
         let mut bytes = vec![0; tensor.bytes.unwrap_or_default() as usize];
-        file.read_exact_at(&mut bytes, tensor.offset).with_context(|| read(&adapter.path))?;
+        File::open(path)
+            .and_then(|file| file.read_exact_at(&mut bytes, tensor.offset))
+            .with_context(|| format!("cannot read {}", path.display()))?;
         if bytes.iter().any(|byte| *byte != 0) {
             return Ok(false);
         }

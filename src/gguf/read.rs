@@ -31,6 +31,10 @@ pub fn read_header(path: &Path) -> Result<Gguf> {
     }
     let place = path.display();
     let number = whole.number("split.no").unwrap_or(0);
+    ensure!(
+        number < count && count <= MAX_ENTRIES,
+        anyhow!("{place}: split.no is {number}, and split.count {count}").hint("it is damaged: download it again")
+    );
     let part = |number: u64| {
         let name = path.file_name()?.to_str()?.strip_suffix(&format!("-{:05}-of-{count:05}.gguf", number + 1))?;
         Some(name.to_owned())

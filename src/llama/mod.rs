@@ -113,11 +113,10 @@ impl Model {
         &self.vocabulary
     }
 
-    /// Plans memory for a session, checks the weights, then loads them.
+    /// Plans memory for a session, then loads the weights.
     ///
     /// # Errors
-    /// Of the environment, with the numbers when it doesn't fit, or with llama.cpp's reason; or names the tensor that
-    /// holds what isn't a number.
+    /// Of the environment, with the numbers when it doesn't fit, or with llama.cpp's reason.
     pub fn load(&self, settings: &EngineSettings, bounds: &Bounds) -> Result<Engine> {
         let heads = self.gguf.head_sizes();
         ensure!(

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::config::Config;
 use super::nf4::{Absmax, BLOCK, NESTED_BLOCK, Nested, Nf4};
-use crate::architecture::{ALL, Names, list};
+use crate::architecture::{ALL, list};
 use crate::error::Hint;
 use crate::foreign;
 use crate::gguf::FloatType;
@@ -101,8 +101,7 @@ impl Checkpoint {
     }
 
     fn check_all(&self, config: &mut Config) -> Result<()> {
-        let Names { checkpoint: head, .. } = config.architecture.head;
-        let (head, embedding) = (format!("{head}.weight"), config.architecture.embedding.weight());
+        let [head, embedding] = [config.architecture.head, config.architecture.embedding].map(|names| names.weight());
         let mut known: HashSet<String> = config.tensors().into_iter().map(|tensor| tensor.name).collect();
         if config.tied && self.shard_of.contains_key(&head) {
             known.insert(head.clone());
