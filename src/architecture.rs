@@ -40,6 +40,7 @@ pub const QWEN2: Architecture = Architecture {
     norm: Names { checkpoint: "model.norm", gguf: "output_norm" },
     head: Names { checkpoint: "lm_head", gguf: "output" },
     neighbours: false,
+    equal_heads: true,
 };
 
 /// The facts of a family of models.
@@ -76,6 +77,8 @@ pub struct Architecture {
     /// llama.cpp turns pairs of neighbours (LLAMA_ROPE_TYPE_NORM), where a checkpoint has the two half a head apart: rows of
     /// queries and keys change places in a GGUF.
     pub neighbours: bool,
+    /// llama.cpp takes only heads that are equal parts of the hidden size, whatever `head_dim` says.
+    pub equal_heads: bool,
 }
 
 /// Names of a tensor or a part of a model, without `.weight`.
@@ -191,13 +194,6 @@ impl Sizes {
     }
 }
 
-/// Values of a head: what a model says of it, else an equal part of the hidden size. `None` where that part isn't whole and
-/// even, or heads don't share those of keys and values evenly.
-pub fn head_size(said: Option<usize>, hidden: usize, [heads, kv_heads]: [usize; 2]) -> Option<usize> {
-    let part = hidden.is_multiple_of(2 * heads).then(|| hidden / heads);
-    said.or(part).filter(|_| heads.is_multiple_of(kv_heads))
-}
-
 /// What some architectures are, for an error.
 pub fn list(known: &[&Architecture]) -> String {
     let each = |known: &&Architecture| format!("{} models ({} is one)", known.name, known.example);
@@ -222,6 +218,14 @@ pub fn targets(known: &[&Architecture]) -> Vec<&'static str> {
 }
 
 impl Architecture {
+    /// Values of a head: what a model says of it, else an equal part of the hidden size. `None` where that part isn't whole
+    /// and even, heads don't share those of keys and values evenly, or they can't be of the size that is said.
+    pub fn head_size(&self, said: Option<usize>, hidden: usize, [heads, kv_heads]: [usize; 2]) -> Option<usize> {
+        let part = hidden.is_multiple_of(2 * heads).then(|| hidden / heads);
+        let shared = heads.is_multiple_of(kv_heads);
+        said.or(part).filter(|size| shared && (!self.equal_heads || Some(*size) == part))
+    }
+
     /// The targets that were asked for; all of those known, which may be other architectures' too, are all that are linear
     /// maps here.
     ///

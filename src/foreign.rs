@@ -1,10 +1,11 @@
-//! What a file is that ought to hold weights and doesn't, by its first bytes.
+//! What a file is that ought to hold weights or JSON and doesn't, by its first bytes.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Error, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
+use serde::de::DeserializeOwned;
 
 use crate::error::Hint;
 
@@ -23,7 +24,7 @@ const CONVERT: &str = "convert the original model with llama.cpp's convert_hf_to
 const PICKLE: &str = "save it as safetensors: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW), or for an \
                       adapter PeftModel.from_pretrained(BASE, DIR).save_pretrained(NEW)";
 
-const KNOWN: [(&[u8], Foreign); 14] = [
+const KNOWN: [(&[u8], Foreign); 15] = [
     (
         b"GGUF",
         Foreign { what: "a GGUF file", hint: "name it with --model; weights to train or export are in safetensors" },
@@ -36,7 +37,8 @@ const KNOWN: [(&[u8], Foreign); 14] = [
     (b"<!doctype", Foreign { what: "a web page", hint: DOWNLOAD }),
     (b"<html", Foreign { what: "a web page", hint: DOWNLOAD }),
     (b"<?xml", Foreign { what: "a server's answer in XML", hint: DOWNLOAD }),
-    (b"{", Foreign { what: "JSON text, perhaps a server's message", hint: DOWNLOAD }),
+    (b"{", Foreign { what: "JSON text", hint: DOWNLOAD }),
+    (b"\xEF\xBB\xBF", Foreign { what: "text with a byte order mark in front", hint: "save it as UTF-8 without one" }),
     (b"PK\x03\x04", Foreign { what: "a pickle of PyTorch or another zip archive", hint: PICKLE }),
     (b"\x80\x02", Foreign { what: "a pickle of an old PyTorch", hint: PICKLE }),
     (b"\x1f\x8b", Foreign { what: "compressed with gzip", hint: "unpack it with gunzip" }),
@@ -74,4 +76,14 @@ pub fn error(path: &Path, expected: &str, damage: &str, hint: &str) -> Error {
         Some(foreign) => anyhow!("{} is not {expected}: it is {}", path.display(), foreign.what).hint(foreign.hint),
         None => anyhow!("{} is not {expected}: {damage}", path.display()).hint(hint),
     }
+}
+
+/// Reads a JSON file of a model.
+///
+/// # Errors
+/// Names the file, and where it ends being JSON, or what it is.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text)
+        .map_err(|failure| error(path, "JSON text", &failure.to_string(), "correct it, or download it again"))
 }

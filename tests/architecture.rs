@@ -53,6 +53,7 @@ const LLAMA: Architecture = Architecture {
         Linear::new("mlp.down_proj", "ffn_down"),
     ],
     neighbours: true,
+    equal_heads: false,
     ..QWEN2
 };
 
@@ -66,6 +67,7 @@ static SEED: Architecture = Architecture {
     unsupported: &[],
     tokenizer: Tokenizer { pre: "seed-coder", ..QWEN2.tokenizer },
     post_attention_norm: Names { checkpoint: "post_attention_layernorm", gguf: "post_attention_norm" },
+    equal_heads: false,
     ..QWEN2
 };
 
@@ -91,6 +93,7 @@ static EXAONE: Architecture = Architecture {
         Linear::new("mlp.c_proj", "ffn_down"),
     ],
     norm: Names { checkpoint: "transformer.ln_f", gguf: "output_norm" },
+    equal_heads: false,
     ..QWEN2
 };
 

@@ -1,51 +1,15 @@
 //! Models and adapters as people bring them: damaged, incomplete, of other kinds. Each is refused before anything is written, with
 //! a hint, and following the hint ends well.
 
-use std::borrow::Cow;
+mod tensors;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use safetensors::{Dtype, SafeTensors, View};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-/// A tensor's type, shape and bytes.
-#[derive(Clone)]
-struct Tensor(Dtype, Vec<usize>, Vec<u8>);
-
-impl View for Tensor {
-    fn dtype(&self) -> Dtype {
-        self.0
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.1
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        (&self.2).into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.2.len()
-    }
-}
-
-type Tensors = BTreeMap<String, Tensor>;
-
-fn read(path: &Path) -> Tensors {
-    let bytes = std::fs::read(path).unwrap();
-    let stored = SafeTensors::deserialize(&bytes).unwrap();
-    let owned = |tensor: safetensors::tensor::TensorView| {
-        Tensor(tensor.dtype(), tensor.shape().to_vec(), tensor.data().to_vec())
-    };
-    stored.tensors().into_iter().map(|(name, tensor)| (name, owned(tensor))).collect()
-}
-
-fn write(path: &Path, tensors: &Tensors) {
-    safetensors::serialize_to_file(tensors.clone(), None, path).unwrap();
-}
+use tensors::{Tensor, Tensors, read, write};
 
 /// A copy of a directory of tests/reference that a test may change.
 struct Copied(TempDir);
@@ -283,6 +247,29 @@ fn what_a_file_of_weights_is_instead_is_said() {
         std::fs::write(&path, bytes).unwrap();
         base.refused(&[], &["model.safetensors is not a whole safetensors file", what, hint]);
         std::fs::write(&path, whole).unwrap();
+        base.exported(&[]);
+    }
+}
+
+#[test]
+fn what_a_file_of_json_is_instead_is_said() {
+    let lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 7031645\n";
+    for (name, text, parts) in [
+        ("tokenizer.json", lfs.to_owned(), ["is a Git LFS pointer", "git lfs pull"]),
+        ("tokenizer_config.json", "<!DOCTYPE html><html>".to_owned(), ["it is a web page", "download the file itself"]),
+        ("config.json", String::new(), ["it is empty", "download it again"]),
+        ("config.json", "\u{FEFF}{}".to_owned(), ["a byte order mark in front", "save it as UTF-8 without one"]),
+        (
+            "config.json",
+            "{\"hidden_size\": NaN}".to_owned(),
+            ["at line 1 column 17", "correct it, or download it again"],
+        ),
+    ] {
+        let base = Copied::base();
+        let whole = std::fs::read(base.path(name)).unwrap();
+        std::fs::write(base.path(name), text).unwrap();
+        base.refused(&[], &[&[&*format!("{name} is not JSON text: ")], &parts[..]].concat());
+        std::fs::write(base.path(name), whole).unwrap();
         base.exported(&[]);
     }
 }

@@ -1,6 +1,7 @@
 //! Base checkpoints as Hugging Face and bitsandbytes store them, whole and broken.
 
-use std::borrow::Cow;
+mod tensors;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,31 +10,8 @@ use reels::error::Shown;
 use reels::qlora::checkpoint::{Checkpoint, Weight};
 use reels::qlora::config::Config;
 use reels::run::sha256;
-use safetensors::{Dtype, SafeTensors, View};
-
-/// A tensor's type, shape and bytes.
-#[derive(Clone)]
-struct Tensor(Dtype, Vec<usize>, Vec<u8>);
-
-impl View for Tensor {
-    fn dtype(&self) -> Dtype {
-        self.0
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.1
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        (&self.2).into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.2.len()
-    }
-}
-
-type Tensors = BTreeMap<String, Tensor>;
+use safetensors::Dtype;
+use tensors::{Tensor, Tensors, read, write};
 
 const CONFIG: &str = r#"{"model_type": "qwen2", "vocab_size": 32, "hidden_size": 128, "intermediate_size": 192,
     "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "rms_norm_eps": 1e-6,
@@ -52,10 +30,6 @@ fn model(folder: &Path) -> (Config, Tensors) {
     };
     let tensors = config.tensors().into_iter().map(dense).collect();
     (config, tensors)
-}
-
-fn write(path: &Path, tensors: &Tensors) {
-    safetensors::serialize_to_file(tensors.clone(), None, path).unwrap();
 }
 
 #[test]
@@ -83,13 +57,10 @@ fn shards_are_read_as_one() {
 #[test]
 fn weights_that_bitsandbytes_stored_are_what_it_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
-    let bytes = std::fs::read(root.join("bnb-4bit.safetensors")).unwrap();
-    let stored = SafeTensors::deserialize(&bytes).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (config, mut tensors) = model(folder.path());
-    for (name, tensor) in stored.tensors() {
-        let name = name.replace("nested.weight", GATE).replace("plain.weight", EMBEDDING);
-        tensors.insert(name, Tensor(tensor.dtype(), tensor.shape().to_vec(), tensor.data().to_vec()));
+    for (name, tensor) in read(&root.join("bnb-4bit.safetensors")) {
+        tensors.insert(name.replace("nested.weight", GATE).replace("plain.weight", EMBEDDING), tensor);
     }
     let file = folder.path().join("model.safetensors");
     write(&file, &tensors);

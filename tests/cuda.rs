@@ -36,7 +36,7 @@ static NO_BIASES: Architecture = with_biases([false; 3]);
 
 /// On queries, keys and values.
 const fn with_biases([q, k, v]: [bool; 3]) -> Architecture {
-    let mut architecture = QWEN2;
+    let mut architecture = Architecture { equal_heads: false, ..QWEN2 };
     architecture.linears[0].bias = q;
     architecture.linears[1].bias = k;
     architecture.linears[2].bias = v;

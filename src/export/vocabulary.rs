@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::architecture::Architecture;
 use crate::error::Hint;
+use crate::foreign::read_json;
 use crate::qlora::config::Config;
 
 /// llama.cpp's token types.
@@ -40,7 +41,7 @@ impl Vocabulary {
     pub fn read(directory: &Path, config: &Config) -> Result<Vocabulary> {
         let rows = config.vocabulary;
         let path = directory.join("tokenizer.json");
-        let json = read(&path)?;
+        let json: Value = read_json(&path)?;
         check_splitting(&json, config.architecture).with_context(|| format!("{}", path.display()))?;
         let model = json["model"]["vocab"].as_object();
         let model = model.with_context(|| format!("{}: model.vocab is not an object", path.display()))?;
@@ -75,7 +76,7 @@ impl Vocabulary {
             merges.with_context(|| format!("{}: model.merges has an entry that is not two parts", path.display()))?;
 
         let settings = optional(&directory.join("tokenizer_config.json"))?;
-        let ids = read(&directory.join("config.json"))?;
+        let ids: Value = read_json(&directory.join("config.json"))?;
         let special = |which: &str| {
             let named = &settings[format!("{which}_token")];
             let text = named.as_str().or(named["content"].as_str());
@@ -120,11 +121,6 @@ fn merge(value: &Value) -> Option<String> {
     }
 }
 
-fn read(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{}: not JSON", path.display()))
-}
-
 fn optional(path: &Path) -> Result<Value> {
-    if path.exists() { read(path) } else { Ok(Value::Null) }
+    if path.exists() { read_json(path) } else { Ok(Value::Null) }
 }

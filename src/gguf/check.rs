@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use anyhow::{Result, anyhow, bail};
 
 use super::{Gguf, Tensor, Value, type_name};
-use crate::architecture::{Architecture, Sizes, head_size};
+use crate::architecture::{Architecture, Sizes};
 use crate::error::Hint;
 
 /// Something about a file that keeps it from working, or makes its answers wrong without any message.
@@ -65,13 +65,7 @@ pub fn problems_of(gguf: &Gguf, known: Option<&Architecture>) -> Vec<Problem> {
     };
     let mut problems = Vec::new();
     for key in ["block_count", "context_length", "embedding_length", "attention.head_count"] {
-        if gguf.hyperparameter(key).is_none_or(|number| !(1..=1 << 24).contains(&number)) {
-            problems.push(Problem::fatal(
-                format!("{architecture}.{key} is missing or out of range"),
-                NO_MODEL,
-                CONVERT,
-            ));
-        }
+        problems.extend(count_problem(gguf, &format!("{architecture}.{key}"), NO_MODEL));
     }
     if gguf.texts("tokenizer.ggml.tokens").next().is_none() {
         problems.push(Problem::fatal("tokenizer.ggml.tokens is missing".into(), NO_MODEL, CONVERT));
@@ -100,6 +94,18 @@ pub fn problems_of(gguf: &Gguf, known: Option<&Architecture>) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// What is wrong with a number that must be there and be above 0.
+fn count_problem(gguf: &Gguf, key: &str, why: &'static str) -> Option<Problem> {
+    const MOST: i128 = 1 << 24;
+    let what = match gguf.metadata.get(key) {
+        Some(Value::Int(1..=MOST)) => return None,
+        Some(Value::Int(number)) => format!("{key} is {number}, not from 1 to {MOST}"),
+        Some(_) => format!("{key} is no whole number"),
+        None => format!("{key} is missing"),
+    };
+    Some(Problem::fatal(what, why, CONVERT))
 }
 
 /// What a file is that is no language model.
@@ -194,23 +200,19 @@ fn tokenizer(gguf: &Gguf, problems: &mut Vec<Problem>) {
 /// llama.cpp takes a model without some of these and answers nonsense: the rope base becomes 10000.
 fn settings(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem>) {
     let Architecture { name, gguf: prefix, tokenizer, .. } = architecture;
-    let mut silent = |key: &str| {
-        let what = format!("{prefix}.{key} is missing or out of range");
-        problems.push(Problem::fatal(what, "llama.cpp would silently assume a value", CONVERT));
-    };
-    let float = |key: &str| match gguf.metadata.get(&format!("{prefix}.{key}")) {
-        Some(Value::Float(value)) => Some(*value),
-        _ => None,
-    };
+    const ASSUMED: &str = "llama.cpp would silently assume a value";
     for (key, least, most) in [("attention.layer_norm_rms_epsilon", 0.0, 1.0), ("rope.freq_base", 1.0, f64::INFINITY)] {
-        if float(key).is_none_or(|value| !(value > least && value < most)) {
-            silent(key);
-        }
+        let key = format!("{prefix}.{key}");
+        let what = match gguf.metadata.get(&key) {
+            Some(Value::Float(value)) if *value > least && *value < most => continue,
+            Some(Value::Float(value)) => format!("{key} is {value}"),
+            Some(_) => format!("{key} is no float"),
+            None => format!("{key} is missing"),
+        };
+        problems.push(Problem::fatal(what, ASSUMED, CONVERT));
     }
     for key in ["feed_forward_length", "attention.head_count_kv"] {
-        if gguf.hyperparameter(key).is_none_or(|number| !(1..=1 << 24).contains(&number)) {
-            silent(key);
-        }
+        problems.extend(count_problem(gguf, &format!("{prefix}.{key}"), ASSUMED));
     }
     if let Some(experts) = gguf.hyperparameter("expert_count").filter(|experts| *experts > 0) {
         let what = format!("{prefix}.expert_count is {experts}");
@@ -255,7 +257,7 @@ fn front_token(gguf: &Gguf, architecture: &Architecture) -> Option<Problem> {
 
 /// Every tensor is there in its shape; llama.cpp takes a model without its biases.
 fn tensors(gguf: &Gguf, architecture: &Architecture, problems: &mut Vec<Problem>) {
-    let sizes = match sizes(gguf) {
+    let sizes = match sizes(gguf, architecture) {
         Ok(sizes) => sizes,
         Err(problem) => return problems.push(problem),
     };
@@ -306,13 +308,15 @@ pub(super) fn is_computed(tensor: &Tensor) -> bool {
     if tensor.shape.len() == 1 { tensor.dtype == 0 } else { !matches!(tensor.dtype, 9 | 15 | 24..=28) }
 }
 
-fn sizes(gguf: &Gguf) -> Result<Sizes, Problem> {
+fn sizes(gguf: &Gguf, architecture: &Architecture) -> Result<Sizes, Problem> {
     let number = |key| gguf.hyperparameter(key).unwrap_or_default() as usize;
     let (hidden, heads, kv_heads) =
         (number("embedding_length"), number("attention.head_count"), number("attention.head_count_kv"));
     let said = gguf.hyperparameter("attention.key_length").map(|size| size as usize);
-    let Some(head_size) = head_size(said, hidden, [heads, kv_heads]) else {
-        let what = format!("{heads} heads ({kv_heads} for keys and values) don't divide {hidden} into even parts");
+    let Some(head_size) = architecture.head_size(said, hidden, [heads, kv_heads]) else {
+        let said = said.map_or_else(String::new, |size| format!(" of {size}"));
+        let what =
+            format!("{heads} heads{said} ({kv_heads} for keys and values) don't divide {hidden} into even parts");
         return Err(Problem::fatal(what, "llama.cpp can't load it", DAMAGED));
     };
     Ok(Sizes {

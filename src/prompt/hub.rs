@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{ChatFormat, SpecialTokens, Tokenizer};
 use crate::error::Hint;
+use crate::foreign::read_json;
 
 /// A `tokenizer.json`.
 pub struct HubTokenizer {
@@ -48,9 +49,8 @@ impl HubTokenizer {
     }
 
     fn parse(path: &Path) -> Result<HubTokenizer> {
+        read_json::<serde::de::IgnoredAny>(path)?;
         let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_slice::<serde::de::IgnoredAny>(&text)
-            .map_err(|error| anyhow!("{}: not JSON: {error}", path.display()))?;
         let mut tokenizer = without_panic(|| tokenizers::Tokenizer::from_bytes(&text))
             .with_context(|| format!("{}: it is not what a tokenizer.json is made of", path.display()))?
             .map_err(|error| anyhow!("{}: {error}", path.display()))?;
@@ -98,8 +98,7 @@ impl HubTokenizer {
             (file, text)
         } else {
             let path = directory.join("tokenizer_config.json");
-            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let json: Value = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
+            let json: Value = read_json(&path)?;
             let template = template(&json["chat_template"])
                 .with_context(|| format!("{} has no chat_template", path.display()))
                 .hint("use an instruct model, or put a chat_template.jinja there")?;
@@ -141,8 +140,7 @@ fn optional(path: &Path) -> Result<Value> {
     if !path.exists() {
         return Ok(Value::Null);
     }
-    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{}: not JSON", path.display()))
+    read_json(path)
 }
 
 /// The template's text; of several templates, that of the one named `default`.

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::checkpoint::UNQUANTISED;
-use crate::architecture::{ALL, Architecture, Linear, Sizes, TensorInfo, head_size, list};
+use crate::architecture::{ALL, Architecture, Linear, Sizes, TensorInfo, list};
 use crate::error::Hint;
+use crate::foreign::read_json;
 
 /// A model's shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,11 +51,11 @@ impl Config {
             anyhow!("{} is a GGUF file, which holds no weights to train", directory.display())
                 .hint("--base takes the Hugging Face directory the GGUF was made from")
         );
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))
-            .hint("a base is a directory as Hugging Face has it")?;
-        let json: Value = serde_json::from_str(&text).with_context(|| format!("{}: not JSON", path.display()))?;
-        Config::parse(&json, ALL).with_context(|| format!("{}", path.display()))
+        ensure!(
+            path.exists(),
+            anyhow!("{} has no config.json", directory.display()).hint("a base is a directory as Hugging Face has it")
+        );
+        Config::parse(&read_json(&path)?, ALL).with_context(|| format!("{}", path.display()))
     }
 
     /// Reads a `config.json` of one of some architectures.
@@ -76,11 +77,12 @@ impl Config {
             })?;
         let number = |key: &str| {
             let most = if key == "max_position_embeddings" { 1 << 30 } else { 1 << 24 };
-            json[key]
-                .as_u64()
-                .filter(|value| (1..=most).contains(value))
-                .map(|value| value as usize)
-                .with_context(|| format!("{key} is {}, not a number from 1 to {most}", json[key]))
+            json[key].as_u64().filter(|value| (1..=most).contains(value)).map(|value| value as usize).with_context(
+                || match &json[key] {
+                    Value::Null => format!("{key} is missing"),
+                    other => format!("{key} is {other}, not a number from 1 to {most}"),
+                },
+            )
         };
         // transformers 5 moved the base of the rotary positions.
         let places =
@@ -142,9 +144,10 @@ impl Config {
             anyhow!("head_dim is {}", json["head_dim"])
                 .hint(format!("{heads} heads of that size can't be computed; correct it"))
         );
-        let head_size = head_size(said, hidden, [heads, kv_heads]).with_context(|| {
+        let head_size = architecture.head_size(said, hidden, [heads, kv_heads]).with_context(|| {
+            let said = said.map_or_else(String::new, |size| format!(" of {size}"));
             format!(
-                "{heads} heads ({kv_heads} for keys and values) don't divide a hidden size of {hidden} into even parts"
+                "{heads} heads{said} ({kv_heads} for keys and values) don't divide a hidden size of {hidden} into even parts"
             )
         })?;
         Ok(Config {
@@ -273,6 +276,8 @@ mod tests {
                 "bitsandbytes in FP4",
             ),
             ("head_dim", json!(63), "head_dim is 63"),
+            ("head_dim", json!(128), "14 heads of 128 (2 for keys and values) don't divide a hidden size of 896"),
+            ("vocab_size", json!(null), "vocab_size is missing"),
             ("head_dim", json!(1u64 << 60), "head_dim is 1152921504606846976"),
             ("rms_norm_eps", json!(null), "rms_norm_eps is missing"),
         ] {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use crate::error::Hint;
+use crate::foreign::read_json;
 use crate::gguf::FloatType;
 use crate::publish::{self, write_json};
 
@@ -57,8 +58,7 @@ pub fn base_of(directory: &Path, manifest: Option<&Value>) -> Result<PathBuf> {
     let mut config = Value::Null;
     // A run that isn't finished has none yet.
     if path.exists() {
-        let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        config = serde_json::from_slice(&text).with_context(|| format!("{}: not JSON", path.display()))?;
+        config = read_json(&path)?;
     }
     let named = manifest.and_then(|manifest| manifest["base"]["path"].as_str());
     let base = named
@@ -80,8 +80,7 @@ pub fn base_of(directory: &Path, manifest: Option<&Value>) -> Result<PathBuf> {
 /// Names the file that is wrong or can't be written.
 pub fn write_config(from: &Path, to: &Path, stored: FloatType, tied: bool) -> Result<()> {
     let path = from.join(CONFIG);
-    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut config: Value = serde_json::from_slice(&text).with_context(|| format!("{}: not JSON", path.display()))?;
+    let mut config: Value = read_json(&path)?;
     let keys = config.as_object_mut().with_context(|| format!("{} is not an object", path.display()))?;
     keys.shift_remove("quantization_config");
     keys.insert("tie_word_embeddings".into(), tied.into());

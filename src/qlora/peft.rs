@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::model::AdapterShape;
 use crate::architecture::Architecture;
 use crate::error::Hint;
+use crate::foreign::read_json;
 
 /// What is done about an adapter that is more than a plain low-rank change.
 pub const MERGE: &str = "let PEFT merge it: PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE), ADAPTER)\
@@ -106,11 +107,11 @@ impl PeftConfig {
     /// Names the file, and the key that is missing, wrong, or asks for what can't be done here.
     pub fn read(directory: &Path) -> Result<PeftConfig> {
         let path = directory.join(CONFIG);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))
-            .hint("an adapter is a directory as PEFT has it")?;
-        let json: Value = serde_json::from_str(&text).with_context(|| format!("{}: not JSON", path.display()))?;
-        PeftConfig::parse(&json).with_context(|| format!("{}", path.display()))
+        ensure!(
+            path.exists(),
+            anyhow!("{} has no {CONFIG}", directory.display()).hint("an adapter is a directory as PEFT has it")
+        );
+        PeftConfig::parse(&read_json(&path)?).with_context(|| format!("{}", path.display()))
     }
 
     fn parse(json: &Value) -> Result<PeftConfig> {

@@ -1,24 +1,26 @@
 //! The weights of a base model, from safetensors files, one tensor at a time.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+mod foreign;
+mod paths;
+mod shard;
 
-use anyhow::{Context, Error, Result, anyhow, bail, ensure};
-use candle_core::{Device, Tensor};
-use half::f16;
-use memmap2::Mmap;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use safetensors::Dtype;
 use serde::Deserialize;
+
+pub use paths::no_weights;
+pub use shard::{Shard, widen};
 
 use super::config::Config;
 use super::nf4::{Absmax, BLOCK, NESTED_BLOCK, Nested, Nf4};
-use crate::architecture::{ALL, list};
 use crate::error::Hint;
-use crate::foreign;
 use crate::gguf::FloatType;
+use foreign::foreign;
+use paths::shard_paths;
+use shard::{Stored, float_type};
 
 /// What to do about weights that were quantised in a way that isn't read.
 pub const UNQUANTISED: &str =
@@ -34,24 +36,6 @@ pub struct Checkpoint {
     shard_of: HashMap<String, usize>,
 }
 
-/// A safetensors file.
-#[derive(Debug)]
-pub struct Shard {
-    path: PathBuf,
-    /// Pages come from the file as they are read, and can be dropped again.
-    bytes: Mmap,
-    tensors: HashMap<String, Stored>,
-}
-
-/// What the header says of a tensor.
-#[derive(Debug)]
-struct Stored {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    /// Bytes of the file.
-    range: Range<usize>,
-}
-
 /// A weight as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Weight {
@@ -59,11 +43,6 @@ pub enum Weight {
     Dense(Vec<f32>),
     /// Stored in four bits, as bitsandbytes quantised it.
     Nf4(Nf4),
-}
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -110,7 +89,7 @@ impl Checkpoint {
         if let Some((name, why)) = self
             .shard_of
             .keys()
-            .filter_map(|name| Some((name, self.foreign(name, &known, config)?)))
+            .filter_map(|name| Some((name, foreign(name, &known, config)?)))
             .min_by_key(|(name, _)| *name)
         {
             bail!(anyhow!("the checkpoint holds {name}, which {}", why.0).hint(why.1));
@@ -129,53 +108,6 @@ impl Checkpoint {
             }
         }
         Ok(())
-    }
-
-    /// Why a tensor can't be left out, and what to do; `None` where it is one of the model's, or says nothing.
-    fn foreign(&self, name: &str, known: &HashSet<String>, config: &Config) -> Option<(String, String)> {
-        if known.contains(name) || name.ends_with("rotary_emb.inv_freq") {
-            return None;
-        }
-        // What bitsandbytes writes beside a weight.
-        let beside = |part: &str| name.strip_suffix(part).is_some_and(|weight| known.contains(weight));
-        if [".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state.bitsandbytes__nf4"]
-            .into_iter()
-            .any(beside)
-        {
-            return None;
-        }
-        let Config { architecture, layers, .. } = config;
-        let layer = name.strip_prefix(architecture.layers.checkpoint).and_then(|rest| rest.strip_prefix('.'));
-        let layer: Option<usize> = layer.and_then(|rest| rest.split('.').next()?.parse().ok());
-        let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-        Some(if ends(&[".qweight", ".qzeros", ".scales", ".g_idx", ".weight_scale", ".weight_scale_inv", ".SCB"]) {
-            ("is a part of quantised weights".into(), UNQUANTISED.into())
-        } else if let Some(layer) = layer.filter(|layer| layer >= layers) {
-            (
-                format!("is of layer {layer}, and config.json says num_hidden_layers is {layers}"),
-                "correct num_hidden_layers in config.json, or take both from the same model".into(),
-            )
-        } else if name.contains(".lora_") || name.contains("base_layer") || name.starts_with("base_model.") {
-            (
-                "is a part of an adapter that wasn't merged: without it the answers would be another model's".into(),
-                "merge it before saving: model = model.merge_and_unload(); model.save_pretrained(DIR)".into(),
-            )
-        } else if let Some(own) = known.iter().find(|own| own.ends_with(&format!(".{name}"))) {
-            (
-                format!("is called {own} where a whole model is saved"),
-                "save it as one: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW), with the tokenizer's files".into(),
-            )
-        } else if let Some(own) = known.iter().find(|own| name.ends_with(&format!(".{own}"))) {
-            (
-                format!("has something in front of {own}"),
-                "take it off all names: torch.compile, DataParallel and wrappers put it there".into(),
-            )
-        } else {
-            (
-                format!("is no tensor of {} models: it would be left out", architecture.name),
-                format!("its weights are another architecture's; {} can be read", list(ALL)),
-            )
-        })
     }
 
     fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
@@ -328,139 +260,4 @@ impl Checkpoint {
         );
         Ok(Nf4 { len, packed: packed.to_vec(), absmax })
     }
-}
-
-fn float_type(dtype: Dtype) -> Option<FloatType> {
-    match dtype {
-        Dtype::F32 => Some(FloatType::F32),
-        Dtype::F16 => Some(FloatType::F16),
-        Dtype::BF16 => Some(FloatType::Bf16),
-        _ => None,
-    }
-}
-
-/// Values of 16 or 32 bits, little endian, as 32-bit floats; as many as `values` has room for.
-pub fn widen(bytes: &[u8], stored: FloatType, values: &mut [f32]) {
-    let pairs = bytes.as_chunks::<2>().0;
-    match stored {
-        FloatType::F32 => {
-            let fours = bytes.as_chunks::<4>().0;
-            values.iter_mut().zip(fours).for_each(|(value, four)| *value = f32::from_le_bytes(*four));
-        }
-        FloatType::F16 => {
-            values.iter_mut().zip(pairs).for_each(|(value, pair)| *value = f16::from_le_bytes(*pair).to_f32());
-        }
-        FloatType::Bf16 => {
-            let wide = |pair: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*pair)) << 16);
-            values.iter_mut().zip(pairs).for_each(|(value, pair)| *value = wide(pair));
-        }
-    }
-}
-
-impl Shard {
-    /// The names of its tensors.
-    pub fn names(&self) -> impl Iterator<Item = &String> {
-        self.tensors.keys()
-    }
-
-    /// A tensor in 32 bits.
-    ///
-    /// # Errors
-    /// When there is none, or it isn't stored in 16 or 32 bits.
-    pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let stored = self.tensors.get(name).with_context(|| format!("{} has no {name}", self.path.display()))?;
-        let float = float_type(stored.dtype)
-            .with_context(|| format!("{}: {name} is of type {:?}", self.path.display(), stored.dtype))
-            .hint("save it in 16 or 32 bits")?;
-        let mut values = vec![0.0; stored.shape.iter().product()];
-        widen(&self.bytes[stored.range.clone()], float, &mut values);
-        Ok(Tensor::from_vec(values, stored.shape.as_slice(), &Device::Cpu)?)
-    }
-
-    /// Maps a file and reads its header.
-    ///
-    /// # Errors
-    /// Names the file and what it is.
-    pub fn open(path: PathBuf) -> Result<Shard> {
-        let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        // SAFETY: the file is only read. Another program that cuts it off meanwhile would end this one with a bus
-        // error, as it does every program that maps its weights.
-        let bytes = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot read {}", path.display()))?;
-        let whole = SafeTensors::deserialize(&bytes).map_err(|error| {
-            foreign::error(&path, "a whole safetensors file", &error.to_string(), "download it again")
-        })?;
-        let stored = |(name, tensor): (String, TensorView)| {
-            let start = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;
-            let range = start..start + tensor.data().len();
-            (name, Stored { dtype: tensor.dtype(), shape: tensor.shape().to_vec(), range })
-        };
-        let tensors = whole.tensors().into_iter().map(stored).collect();
-        Ok(Shard { path, bytes, tensors })
-    }
-}
-
-fn shard_paths(directory: &Path) -> Result<Vec<PathBuf>> {
-    let index = directory.join("model.safetensors.index.json");
-    let single = directory.join("model.safetensors");
-    if !index.exists() {
-        ensure!(single.exists(), no_weights(directory));
-        let shard = names_in(directory).into_iter().find(|name| is_shard(&name));
-        ensure!(shard.is_none(), two_sets(&single, &shard.unwrap_or_default()));
-        return Ok(vec![single]);
-    }
-    let text = std::fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
-    let parsed: Index = serde_json::from_str(&text).with_context(|| format!("{}", index.display()))?;
-    let mut names: Vec<String> = parsed.weight_map.into_values().collect();
-    names.sort();
-    names.dedup();
-    // MLX writes an index of one file.
-    let is_single = names == ["model.safetensors"];
-    ensure!(is_single || !single.exists(), two_sets(&single, "model.safetensors.index.json"));
-    ensure!(!names.is_empty(), anyhow!("{} names no file", index.display()).hint("download it again"));
-    let path = |name: String| {
-        let path = directory.join(&name);
-        ensure!(
-            path.exists() && !name.contains('/'),
-            anyhow!("{} names {name}, which is missing", index.display())
-                .hint(format!("download it into {}", directory.display()))
-        );
-        Ok(path)
-    };
-    names.into_iter().map(path).collect()
-}
-
-fn is_shard(name: &&String) -> bool {
-    name.starts_with("model-") && name.ends_with(".safetensors")
-}
-
-fn two_sets(single: &Path, other: &str) -> Error {
-    anyhow!("{} and {other} beside it are two sets of weights", single.display())
-        .hint("transformers reads model.safetensors; delete the set that isn't meant, with its index")
-}
-
-/// Why a directory has no weights that can be read.
-pub fn no_weights(directory: &Path) -> Error {
-    let names = names_in(directory);
-    let has = |ends: &[&str]| names.iter().find(|name| ends.iter().any(|end| name.ends_with(end)));
-    let place = directory.display();
-    if let Some(shard) = names.iter().find(is_shard) {
-        return anyhow!("{place} has {shard} and no model.safetensors.index.json")
-            .hint("download the index, which says what is in which file");
-    }
-    if let Some(name) = has(&[".bin", ".pt", ".pth", ".ckpt"]) {
-        return anyhow!("{place} has its weights in {name}, a pickle, which could run any program when it is read")
-            .hint("save it as safetensors: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW), with the tokenizer's files beside it");
-    }
-    if let Some(name) = has(&[".gguf"]) {
-        return anyhow!("{place} has no safetensors, but {name}").hint("a GGUF is used as it is: --model FILE");
-    }
-    anyhow!("{place} has neither model.safetensors nor model.safetensors.index.json")
-        .hint("a base is a directory as Hugging Face has it, with weights in safetensors")
-}
-
-fn names_in(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names
 }
