@@ -521,6 +521,43 @@ fn models_whose_attention_slides_answer_as_llama_cpp_would() {
 }
 
 #[test]
+fn norms_and_numbers_that_cannot_be_are_refused() {
+    let folder = Folder::new();
+    let plain = File::model("qwen2");
+    let refused = |edit: &dyn Fn(&mut File), part: &str| {
+        let mut file = plain.clone();
+        edit(&mut file);
+        file.write(&folder.path("model.gguf"));
+        folder.refused(&[], &["model.gguf", part]);
+    };
+    refused(
+        &|file| {
+            let (_, norm) = file.tensors.iter_mut().find(|(name, _)| name == "blk.1.ffn_norm.weight").unwrap();
+            norm.1.fill(0.0);
+        },
+        "blk.1.ffn_norm.weight is 0 everywhere: every answer would be nonsense",
+    );
+    refused(
+        &|file| {
+            file.set("qwen2.block_count", 0);
+        },
+        "qwen2.block_count is 0, not from 1 to",
+    );
+    refused(
+        &|file| {
+            file.set("qwen2.rope.freq_base", 0.5);
+        },
+        "qwen2.rope.freq_base is 0.5: llama.cpp would silently assume a value",
+    );
+    refused(
+        &|file| {
+            file.set("qwen2.attention.key_length", 64).set("qwen2.attention.value_length", 64);
+        },
+        "heads of 64 ",
+    );
+}
+
+#[test]
 fn the_bundled_model_is_none_of_these() {
     let folder = Folder::new();
     std::fs::copy(bundled(), folder.path("model.gguf")).unwrap();

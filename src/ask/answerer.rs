@@ -164,7 +164,7 @@ impl Answerer {
         let model_sha256 = match self {
             Answerer::Llama(model) => {
                 let path = &model.gguf().path;
-                gguf::check_finite(model.gguf())?;
+                gguf::check_weights(model.gguf())?;
                 let found = sha256_files(&model.gguf().parts)?;
                 check_manifest(path, &found)?;
                 found

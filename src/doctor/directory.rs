@@ -34,6 +34,15 @@ pub fn directory(path: &Path) -> Vec<Finding> {
         found.push(Finding::of("adapter", &error, "it can't be exported or trained further"));
         return found;
     }
+    if adapter && has_weights(path) {
+        found.push(Finding::error(
+            "adapter",
+            "it stands beside the weights of a whole model",
+            "only one can be meant, and none is exported",
+            "move the files of one of the two to another directory",
+        ));
+        return found;
+    }
     if adapter || manifest.is_some() && !has_weights(path) {
         let base = match base_of(path, manifest.as_ref()) {
             Ok(base) => base,

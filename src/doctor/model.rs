@@ -1,7 +1,5 @@
 //! A model file: everything that would otherwise make answers wrong without any message, and what it takes to run it.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::Result;
@@ -11,7 +9,7 @@ use super::machine::bandwidth;
 use super::{Finding, Severity};
 use crate::config::{EngineSettings, KvType, PredictSettings};
 use crate::generator::Bounds;
-use crate::gguf::{Gguf, adapter_problems, not_finite, problems, read_header, sidecar};
+use crate::gguf::{Gguf, adapter_problems, is_zero, problems, read_header, sidecar, weights_problem};
 use crate::llama;
 use crate::prompt::{FitError, PromptSet, chat_of, chat_problems, fit};
 use crate::reel::Reel;
@@ -115,25 +113,12 @@ fn room(gguf: &Gguf, model: &llama::Model) -> Option<Finding> {
 
 /// Whether weights hold values that can be right.
 fn weights(gguf: &Gguf) -> Result<Finding> {
-    const WHY: &str = "every answer would be nonsense";
-    const HINT: &str = "copy or download it again; if it is as it was made, export or convert it anew";
-    if let Some((name, value)) = not_finite(gguf)? {
-        return Ok(Finding::error("weights", format!("{name} holds {value}"), WHY, HINT));
+    if let Some(problem) = weights_problem(gguf)? {
+        return Ok(Finding::problem("weights", problem));
     }
-    // Norms and biases are few, in 32 bits, and quickly read.
-    let (mut biases, mut zero) = (0, 0);
-    for (name, tensor) in gguf.tensors.iter().filter(|(_, tensor)| tensor.shape.len() == 1 && tensor.dtype == 0) {
-        let mut bytes = vec![0; tensor.bytes.unwrap_or_default() as usize];
-        File::open(gguf.file_of(tensor))?.read_exact_at(&mut bytes, tensor.offset)?;
-        let is_zero = bytes.as_chunks().0.iter().all(|value| f32::from_le_bytes(*value) == 0.0);
-        if name.ends_with(".bias") {
-            biases += 1;
-            zero += usize::from(is_zero);
-        } else if is_zero {
-            return Ok(Finding::error("weights", format!("{name} is 0 everywhere"), WHY, HINT));
-        }
-    }
-    if biases > 0 && biases == zero {
+    let biases = gguf.tensors.iter().filter(|(name, _)| name.ends_with(".bias"));
+    let are_zero = biases.map(|(_, tensor)| is_zero(gguf, tensor)).collect::<Result<Vec<bool>>>()?;
+    if !are_zero.is_empty() && are_zero.iter().all(|zero| *zero) {
         let named = gguf.known_architecture().map(|known| known.name);
         let architecture = named.or(gguf.architecture()).unwrap_or("the architecture");
         return Ok(Finding::warning(

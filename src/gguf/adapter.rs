@@ -2,13 +2,11 @@
 //! some.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::check::is_computed;
-use super::{Gguf, Problem, Tensor, Value, not_finite, type_name};
+use super::{Gguf, Problem, Tensor, Value, is_zero, type_name, weights_problem};
 use crate::error::Hint;
 
 const EXPORT: &str = "`reels export RUN --adapter` writes one";
@@ -57,15 +55,14 @@ pub fn adapter_problems(adapter: &Gguf, model: Option<&Gguf>) -> Result<Vec<Prob
         found => {
             let what = match found {
                 Some(Value::Float(alpha)) => format!("adapter.lora.alpha is {alpha}"),
-                _ => "adapter.lora.alpha is missing".to_owned(),
+                Some(_) => "adapter.lora.alpha is no float".to_owned(),
+                None => "adapter.lora.alpha is missing".to_owned(),
             };
             problems.push(Problem::fatal(what, "llama.cpp would silently take a scale of 1", "export it anew"));
         }
     }
     problems.extend(tensors(adapter, model));
-    if let Some((tensor, value)) = not_finite(adapter)? {
-        problems.push(Problem::fatal(format!("{tensor} holds {value}"), "every answer would be nonsense", DAMAGED));
-    }
+    problems.extend(weights_problem(adapter)?);
     if let Some(model) = model {
         problems.extend(base(adapter, model));
     }
@@ -186,12 +183,7 @@ fn base(adapter: &Gguf, model: &Gguf) -> Option<Problem> {
 /// Whether the second half of every change is 0, as before training.
 fn changes_nothing(adapter: &Gguf) -> Result<bool> {
     for (_, tensor) in adapter.tensors.iter().filter(|(name, _)| name.ends_with(".lora_b")) {
-        let path = adapter.file_of(tensor);
-        let mut bytes = vec![0; tensor.bytes.unwrap_or_default() as usize];
-        File::open(path)
-            .and_then(|file| file.read_exact_at(&mut bytes, tensor.offset))
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if bytes.iter().any(|byte| *byte != 0) {
+        if !is_zero(adapter, tensor)? {
             return Ok(false);
         }
     }

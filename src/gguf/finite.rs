@@ -1,13 +1,14 @@
-//! Whether all weights are numbers. With one that isn't every answer is nonsense, and not all kernels let it be seen.
+//! Whether weights can be right: with one that is no number, or a norm that is 0, every answer is nonsense, and not all kernels
+//! let it be seen.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use rayon::prelude::*;
 
-use super::{Gguf, Tensor, block};
+use super::{Gguf, Problem, Tensor, block};
 use crate::error::Hint;
 
 /// Bytes that a thread reads at once, roughly: they stay in its own cache.
@@ -21,33 +22,51 @@ enum Float {
     Bf16,
 }
 
-/// Checks that a file holds neither NaN nor infinity. It takes less time than the file's hash.
+/// Checks that no answer is nonsense because of a weight. It takes less time than the file's hash.
 ///
 /// # Errors
-/// Names the file, the first tensor that does, and the value.
-pub fn check_finite(gguf: &Gguf) -> Result<()> {
-    if let Some((tensor, value)) = not_finite(gguf)? {
-        bail!(
-            anyhow!("{}: {tensor} holds {value}: every answer would be nonsense", gguf.path.display())
-                .hint("copy or download it again; if it is as it was made, export or convert it anew")
-        );
+/// Names the file and what [`weights_problem`] finds.
+pub fn check_weights(gguf: &Gguf) -> Result<()> {
+    match weights_problem(gguf)? {
+        Some(Problem { what, why, hint, .. }) => Err(anyhow!("{}: {what}: {why}", gguf.path.display()).hint(hint)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// The first tensor, in file order, with a value or scale that isn't finite, and that one.
+/// The first tensor, in file order, with a value or scale that isn't finite, or of a norm that is 0 everywhere.
 ///
 /// # Errors
 /// Names the file when it can't be read.
-pub fn not_finite(gguf: &Gguf) -> Result<Option<(&str, f32)>> {
+pub fn weights_problem(gguf: &Gguf) -> Result<Option<Problem>> {
     for (name, tensor) in &gguf.tensors {
-        let path = gguf.file_of(tensor);
-        let found = of_tensor(path, tensor).with_context(|| format!("cannot read {}", path.display()))?;
-        if let Some(value) = found {
-            return Ok(Some((name, value)));
-        }
+        let what = match not_finite(gguf, tensor)? {
+            Some(value) => format!("{name} holds {value}"),
+            None if name.ends_with("norm.weight") && is_zero(gguf, tensor)? => format!("{name} is 0 everywhere"),
+            None => continue,
+        };
+        const HINT: &str = "copy or download it again; if it is as it was made, export or convert it anew";
+        return Ok(Some(Problem::fatal(what, "every answer would be nonsense", HINT)));
     }
     Ok(None)
+}
+
+/// A value or scale of a tensor that isn't finite.
+fn not_finite(gguf: &Gguf, tensor: &Tensor) -> Result<Option<f32>> {
+    let path = gguf.file_of(tensor);
+    of_tensor(path, tensor).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Whether all bytes of a tensor are 0, which all values are then in every type of floats.
+///
+/// # Errors
+/// Names the file when it can't be read.
+pub fn is_zero(gguf: &Gguf, tensor: &Tensor) -> Result<bool> {
+    let path = gguf.file_of(tensor);
+    let mut bytes = vec![0; tensor.bytes.unwrap_or_default() as usize];
+    File::open(path)
+        .and_then(|file| file.read_exact_at(&mut bytes, tensor.offset))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(bytes.iter().all(|byte| *byte == 0))
 }
 
 fn of_tensor(path: &Path, tensor: &Tensor) -> std::io::Result<Option<f32>> {

@@ -19,7 +19,7 @@ use crate::architecture::{ALL, Architecture, in_gguf};
 
 pub use adapter::{adapter_problems, check_adapter};
 pub use check::{Problem, check_language_model, problems, problems_of};
-pub use finite::{check_finite, not_finite};
+pub use finite::{check_weights, is_zero, weights_problem};
 pub use read::read_header;
 pub use write::{Entry, FloatType, Layout};
 

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use llama_cpp_sys_2::ggml_validate_row_data;
 
-use crate::gguf::{Gguf, Tensor, not_finite};
+use crate::gguf::{Gguf, Tensor, weights_problem};
 
 /// ggml's types by id, with the bytes of a block. Scales of IQ1_M (29) and MXFP4 (39) aren't floats by themselves.
 const TYPES: [(u32, usize); 23] = [
@@ -53,7 +53,7 @@ fn floats_are_those_that_llama_cpp_checks() {
             std::fs::write(&path, &block).unwrap();
             // SAFETY: a whole block.
             let right = unsafe { ggml_validate_row_data(dtype, block.as_ptr().cast(), bytes) };
-            let found = not_finite(&gguf).unwrap();
+            let found = weights_problem(&gguf).unwrap();
             assert_eq!(found.is_none(), right, "{odd:x} in byte {at} of type {dtype}: {found:?}");
             floats += usize::from(!right);
         }
