@@ -450,6 +450,16 @@ fn templates_are_rendered_as_the_model_expects() {
     folder.refused(&[], &["a model that thinks before it answers"]);
     with("{% for i in range(9999) %}{% for j in range(9999) %}{{ j }}{% endfor %}{% endfor %}", &|_| ());
     folder.refused(&[], &["doesn't render"]);
+    // llama.cpp knows usual end tokens by their names, whatever the file says.
+    with(turns, &|model| {
+        model.set("tokenizer.ggml.eos_token_id", 12_285);
+    });
+    assert!(!folder.answered(&[]).contains("WARN"));
+    with(&turns.replace("<|im_end|>", "<|im_start|>"), &|_| ());
+    folder.refused(
+        &[],
+        &["the template ends answers with token ", "and llama.cpp wouldn't", "gguf-set-metadata model.gguf"],
+    );
     with("{{- range .Messages }}{{ .Content }}{{ end }}", &|_| ());
     folder.refused(&[], &["in the language of Go"]);
     with(&turns.replace("{{ m.content }}", "{% generation %}{{ m.content }}{% endgeneration %}"), &|_| ());

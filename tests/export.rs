@@ -253,7 +253,7 @@ fn what_cannot_be_exported_is_refused_with_the_way_out() {
     refused("prompts", "prompts holds neither a finished adapter nor a model");
     refused("base --adapter", "base has no adapter");
     refused("base --base base", "--base is for adapters");
-    refused("run --base prompts", "cannot read prompts/config.json");
+    refused("run --base prompts", "prompts/config.json is missing");
     folder.refused("export run -o a.bin", 2, "--output a.bin doesn't end in .gguf");
     folder.refused("export run -o a.gguf --quant f16 --imatrix train.jsonl", 2, "--imatrix is for quantising");
     copy("unfinished");

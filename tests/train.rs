@@ -377,7 +377,7 @@ fn what_cannot_be_trained_is_refused_before_weights_are_read() {
         ("base", "--data train.jsonl --targets c_attn", "--targets c_attn is not a linear map"),
         ("base", "--data train.jsonl --max-memory 1M", "of memory, and 1 MiB may be used"),
         ("base", "--data train.jsonl --max-seq-tokens 16", "leaves nothing for a prompt beside an answer"),
-        ("base", "--data train.jsonl --init-adapter none", "cannot read none/adapter_config.json"),
+        ("base", "--data train.jsonl --init-adapter none", "none/adapter_config.json is missing"),
         ("small", "--data train.jsonl", "tokenizer.json has 259 tokens, and the embedding 200 rows"),
         ("large", "--data train.jsonl", "tokenizer.json has 259 tokens, and the embedding 2000 rows"),
         ("gpt", "--data train.jsonl", "model_type is \"gpt2\""),
@@ -385,7 +385,7 @@ fn what_cannot_be_trained_is_refused_before_weights_are_read() {
         ("sharded", "--data train.jsonl", "names model-00001.safetensors, which is missing"),
         ("short", "--data train.jsonl", "--max-seq-tokens 160 is more than the 100 positions"),
         ("model.gguf", "--data train.jsonl", "model.gguf is a GGUF file, which holds no weights to train"),
-        ("none", "--data train.jsonl", "cannot read none/config.json"),
+        ("none", "--data train.jsonl", "none/config.json is missing"),
     ] {
         let arguments = format!("train --base {base} --prompts prompts --max-seq-tokens 160 {flags} -o run");
         let mut arguments: Vec<&str> = arguments.split_whitespace().collect();

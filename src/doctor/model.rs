@@ -77,7 +77,7 @@ fn chat(gguf: &Gguf) -> Vec<Finding> {
         let folds = chat_of(gguf, false).is_ok_and(|chat| chat.folds_system());
         let folds =
             if folds { "; it has no role for instructions, which stand at the head of the user's turn" } else { "" };
-        let what = format!("the template is of this vocabulary, and answers end where the file says{folds}");
+        let what = format!("the template and the token that ends answers are of this vocabulary{folds}");
         return vec![Finding::ok("chat", what)];
     }
     problems.into_iter().map(|problem| Finding::problem("chat", problem)).collect()

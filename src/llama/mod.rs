@@ -30,6 +30,7 @@ use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::token::LlamaToken;
 
 pub use engine::Engine;
 pub use logits::logits;
@@ -76,7 +77,7 @@ impl Model {
     pub fn open(path: &Path, adapter: Option<&Path>) -> Result<Model> {
         let mut gguf = gguf::read_header(path)?;
         gguf::check_language_model(&gguf)?;
-        if let Some(problem) = chat_problems(&gguf).into_iter().find(|problem| !problem.runs) {
+        if let Some(problem) = chat_problems(&gguf).into_iter().next() {
             bail!(anyhow!("{}: {}: {}", path.display(), problem.what, problem.why).hint(problem.hint));
         }
         if let Some(adapter) = adapter {
@@ -90,6 +91,16 @@ impl Model {
         // The vocabulary has these; a copy would take tens of megabytes.
         gguf.metadata.retain(|_, value| value.as_array().is_none());
         let vocabulary = Vocabulary { model: Arc::new(RwLock::new(Arc::new(model))) };
+        let end = chat.end_token(&vocabulary)?;
+        ensure!(
+            vocabulary.now().vocab().is_eog(LlamaToken(end as i32)),
+            anyhow!("{}: the template ends answers with token {end}, and llama.cpp wouldn't", path.display()).hint(
+                format!(
+                    "`gguf-set-metadata {} tokenizer.ggml.eos_token_id {end}` (pip install gguf) corrects it",
+                    path.display()
+                )
+            )
+        );
         Ok(Model { path: path.to_owned(), adapter: adapter.map(Path::to_owned), gguf, vocabulary, chat })
     }
 
@@ -151,11 +162,16 @@ impl Model {
     }
 }
 
+impl Vocabulary {
+    fn now(&self) -> Arc<LlamaModel> {
+        Arc::clone(&self.model.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Tokenizer for Vocabulary {
     fn encode(&self, text: &str) -> Result<Vec<u32>> {
         ensure!(i32::try_from(text.len()).is_ok(), "a text of {} bytes is too long to tokenise", text.len());
-        let model = Arc::clone(&self.model.read().unwrap_or_else(PoisonError::into_inner));
-        let tokens = model.vocab().tokenize(text.as_bytes(), false, true);
+        let tokens = self.now().vocab().tokenize(text.as_bytes(), false, true);
         Ok(tokens.into_iter().map(|token| token.0 as u32).collect())
     }
 }

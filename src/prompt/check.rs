@@ -58,14 +58,12 @@ pub fn chat_problems(gguf: &Gguf) -> Vec<Problem> {
     let text = |id: u64| gguf.texts("tokenizer.ggml.tokens").nth(id as usize).unwrap_or_default().into_owned();
     let eos = found.first().copied().unwrap_or_default();
     let types = gguf.metadata.get("tokenizer.ggml.token_type").and_then(Value::as_array);
-    let kind = types.and_then(|types| types.scalars().nth(eos as usize));
-    vec![Problem {
-        what: format!("answers end with {:?} ({end}), and the file says {:?} ({eos})", text(end), text(eos)),
-        why: "answers would stop in the middle, or not at all".into(),
-        hint: CONVERT.into(),
-        // llama.cpp also ends at tokens whose names are those of usual end tokens.
-        runs: kind == Some(Value::Int(CONTROL)),
-    }]
+    // llama.cpp also ends at tokens whose names are those of usual end tokens: it is asked when the file is opened.
+    if types.and_then(|types| types.scalars().nth(eos as usize)) == Some(Value::Int(CONTROL)) {
+        return vec![];
+    }
+    let what = format!("answers end with {:?} ({end}), and the file says {:?} ({eos})", text(end), text(eos));
+    vec![Problem::fatal(what, "answers would stop in the middle, or not at all", CONVERT)]
 }
 
 fn in_a_line(error: &anyhow::Error) -> String {

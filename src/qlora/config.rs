@@ -53,7 +53,7 @@ impl Config {
         );
         ensure!(
             path.exists(),
-            anyhow!("{} has no config.json", directory.display()).hint("a base is a directory as Hugging Face has it")
+            anyhow!("{} is missing", path.display()).hint("a base is a directory as Hugging Face has it")
         );
         Config::parse(&read_json(&path)?, ALL).with_context(|| format!("{}", path.display()))
     }

@@ -109,7 +109,7 @@ impl PeftConfig {
         let path = directory.join(CONFIG);
         ensure!(
             path.exists(),
-            anyhow!("{} has no {CONFIG}", directory.display()).hint("an adapter is a directory as PEFT has it")
+            anyhow!("{} is missing", path.display()).hint("an adapter is a directory as PEFT has it")
         );
         PeftConfig::parse(&read_json(&path)?).with_context(|| format!("{}", path.display()))
     }
