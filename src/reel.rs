@@ -47,9 +47,12 @@ pub struct Reel {
     /// ISO 639-1.
     #[serde(default)]
     pub language: Option<String>,
-    /// The gold answer by task name.
+    /// The gold answer by task name; the first of several.
     #[serde(default, deserialize_with = "null_as_default")]
     pub reference: BTreeMap<String, String>,
+    /// Further gold answers of text tasks, by task name.
+    #[serde(skip)]
+    pub alternatives: BTreeMap<String, Vec<String>>,
     /// A distribution over labels by task name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft: Option<BTreeMap<String, BTreeMap<String, f64>>>,
@@ -69,6 +72,7 @@ impl Reel {
             .flatten()
             .chain(&mut self.hashtags)
             .chain(self.reference.values_mut())
+            .chain(self.alternatives.values_mut().flatten())
         {
             if !is_nfc(text) {
                 *text = text.nfc().collect();
