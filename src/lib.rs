@@ -12,7 +12,7 @@
 //!            └──► score ──► report · compare
 //! ```
 //!
-//! * [`error`] is what an error knows beside its message, [`stop`] the wish to stop, [`lines`] reads files of any size,
+//! * [`error`] is what an error knows beside its message, [`stop`] the wish to stop, [`terminal`] prints lines, [`lines`] reads files of any size,
 //!   [`foreign`] tells what a file is that should hold weights.
 //! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
 //!   [`gguf`] reads and writes model files; [`architecture`] is the table of what families of models are known by.
@@ -27,6 +27,12 @@
 //! * [`commands`] has one file a command; [`cli`] is what can be typed.
 //!
 //! Imports point down this list's reverse: commands → stages → ask → engines → shared → nouns. A test holds that.
+
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
+// Its macros are known in all that follows.
+#[macro_use]
+pub mod terminal;
 
 pub mod cli;
 pub mod commands;

@@ -6,6 +6,7 @@ use clap::Parser;
 use reels::cli::Cli;
 use reels::commands;
 use reels::error::Shown;
+use reels::terminal;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -17,11 +18,12 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .with_target(false)
+        .log_internal_errors(false)
         .init();
-    match commands::run(cli) {
+    match commands::run(cli).and_then(|code| terminal::check().map(|()| code)) {
         Ok(code) => code.into(),
         Err(error) => {
-            eprintln!("error: {}", Shown::of(&error));
+            terminal::err(format_args!("error: {}", Shown::of(&error)));
             commands::Code::of(&error).into()
         }
     }

@@ -569,3 +569,40 @@ fn a_section_that_is_none_is_refused_by_every_command() {
         );
     }
 }
+
+/// `reels … | head` and `reels … 2>&1 | true`: nobody reads, and all is done and told by the exit code as otherwise.
+#[test]
+fn a_pipe_that_nobody_reads_ends_nothing() {
+    let folder = Folder::new();
+    let run = |args: &[&str]| {
+        let closed = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            writer
+        };
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("reels"));
+        command.current_dir(folder.path()).args(args).stdout(closed()).stderr(closed());
+        command.status().unwrap().code()
+    };
+    assert_eq!(run(&["prompt", "render"]), Some(0));
+    assert_eq!(run(&["compare", "--plan", "--rows", "98"]), Some(0));
+    assert_eq!(run(&["doctor", model().to_str().unwrap()]), Some(0));
+    assert_eq!(run(&["doctor", "--help"]), Some(0));
+    let eval = ["eval", "--model", "baseline:lead-3", "-o", "a", "--bootstrap", "200"];
+    assert_eq!(run(&[&eval[..], &["--fail-under", "summary.rougeL=0.9"]].concat()), Some(1));
+    assert!(folder.path().join("a/report.html").exists());
+    assert_eq!(run(&["compare", "a", "a"]), Some(0));
+    assert_eq!(run(&["report", "a", "--format", "md"]), Some(0));
+    assert_eq!(run(&["predict", "--model", "none.gguf", "-o", "b"]), Some(2));
+}
+
+#[test]
+fn what_cannot_be_printed_fails() {
+    let folder = Folder::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("reels"));
+    let output = command.current_dir(folder.path()).args(["prompt", "list"]).stdout(full).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(stderr.ends_with("error: cannot write to stdout: No space left on device (os error 28)\n"), "{stderr}");
+}

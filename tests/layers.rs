@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// From the ground up; a module may import from the layers below its own.
 const LAYERS: [&[&str]; 9] = [
     &["error"],
-    &["lines", "stop", "architecture", "foreign"],
+    &["lines", "stop", "terminal", "architecture", "foreign"],
     &["gguf", "reel", "task", "prediction", "scores"],
     &["prompt", "config", "generator", "learner", "publish", "run", "indonesian"],
     &["llama", "baseline", "qlora"],

@@ -46,7 +46,7 @@ impl Prompts {
     /// Warns where the model was trained with other prompts.
     pub fn warn(&self) {
         if self.trained_sha256.as_ref().is_some_and(|trained| *trained != self.set.sha256()) {
-            eprintln!(
+            errln!(
                 "warning: the model was trained with other prompts than those in {}\nhint: leave out --prompts to use its own",
                 self.set.source
             );

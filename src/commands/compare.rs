@@ -26,9 +26,9 @@ pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
     let (runs, differing) = read_runs(&args.directories)?;
     let comparison = compare(&runs, &settings.score)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&comparison)?);
+        outln!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
-        println!("{}", report::comparison(&comparison, &differing));
+        outln!("{}", report::comparison(&comparison, &differing));
     }
     if let Some(directory) = settings.output {
         std::fs::create_dir_all(&directory)
@@ -39,7 +39,7 @@ pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
         write_bytes(&directory.join("comparison.md"), text.as_bytes())?;
         write_bytes(&directory.join("comparison.tex"), report::comparison_latex(&comparison).as_bytes())?;
         write_json(&directory.join("comparison.json"), &comparison)?;
-        eprintln!("report: {}", directory.join("comparison.html").display());
+        errln!("report: {}", directory.join("comparison.html").display());
     }
     Ok(Code::Done)
 }
@@ -107,7 +107,7 @@ fn plan(args: &CompareArgs) -> Result<Code> {
     let rows = args.rows.context("--plan needs --rows").hint("for example --plan --rows 655 --discordance 0.1")?;
     ensure!(rows > 0, "--rows 0 shows nothing");
     let points = |difference: f64| format!("{:.1} points", 100.0 * difference);
-    println!("{rows} rows show, at 5 % error and 80 % power, with the rows independent of each other:");
+    outln!("{rows} rows show, at 5 % error and 80 % power, with the rows independent of each other:");
     let discordances = args.discordance.map_or(vec![0.05, 0.1, 0.2, 0.3], |discordance| vec![discordance]);
     for discordance in discordances {
         ensure!(
@@ -117,8 +117,8 @@ fn plan(args: &CompareArgs) -> Result<Code> {
         );
         let where_they_do = format!("where the runs disagree in correctness on {} % of rows", 100.0 * discordance);
         match smallest_accuracy_difference(rows as u64, discordance) {
-            Some(least) => println!("  accuracy: {} {where_they_do}", points(least)),
-            None => println!(
+            Some(least) => outln!("  accuracy: {} {where_they_do}", points(least)),
+            None => outln!(
                 "  accuracy: nothing for sure {where_they_do}: at most {} can differ, which is shown {:.0} times of 100",
                 points(discordance),
                 100.0 * mcnemar_power(rows as u64, discordance, discordance)
@@ -130,9 +130,9 @@ fn plan(args: &CompareArgs) -> Result<Code> {
         ensure!(sd > 0.0 && sd <= 1.0, "--sd {sd} is not above 0 and at most 1");
         ensure!(rows > 1, anyhow!("--rows 1 shows nothing about ROUGE").hint("differences take two rows or more"));
         let least = smallest_difference(sd / (rows as f64).sqrt(), rows as f64 - 1.0);
-        println!("  ROUGE: {} where the differences of rows have a standard deviation of {sd}", points(least));
+        outln!("  ROUGE: {} where the differences of rows have a standard deviation of {sd}", points(least));
     }
-    println!(
+    outln!(
         "Rows of the same account are alike: with accounts of m rows and a correlation r within them, count\nrows / (1 + (m − 1) r) instead."
     );
     Ok(Code::Done)

@@ -24,7 +24,7 @@ pub(super) fn run(args: DoctorArgs, file: &SettingsFile) -> Result<Code> {
     let wrong = found.iter().any(|finding| finding.severity == Severity::Error);
     found.extend(machine(Path::new(".")));
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&found)?);
+        outln!("{}", serde_json::to_string_pretty(&found)?);
     } else {
         found.iter().for_each(print);
     }
@@ -43,10 +43,10 @@ fn print(finding: &Finding) {
         Severity::Warning => "warning",
         Severity::Error => "error",
     };
-    println!("{word:<8} {about:<10} {what}");
+    outln!("{word:<8} {about:<10} {what}");
     for (word, text) in [("why", why), ("hint", hint)] {
         if let Some(text) = text {
-            println!("{:19} {word}: {text}", "");
+            outln!("{:19} {word}: {text}", "");
         }
     }
 }

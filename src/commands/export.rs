@@ -45,7 +45,7 @@ pub(super) fn run(settings: ExportSettings, stop: &Stop) -> Result<Code> {
     };
     match written {
         Err(_) if stop.wished() => {
-            eprintln!("interrupted: nothing was written; the same command starts again");
+            errln!("interrupted: nothing was written; the same command starts again");
             Ok(Code::Interrupted)
         }
         written => written,
@@ -65,17 +65,17 @@ impl Export<'_> {
     fn announce(&self) -> Result<()> {
         let Export { settings, source, .. } = self;
         let provenance = source.provenance();
-        eprintln!("base     {}, SHA-256 {}", provenance.base, &provenance.base_sha256[..12]);
+        errln!("base     {}, SHA-256 {}", provenance.base, &provenance.base_sha256[..12]);
         if let Some(run) = &provenance.run {
             let adapter = source.adapter.as_ref().map_or_else(
                 || "all weights were trained".to_owned(),
                 |adapter| format!("adapter of {}", adapter.describe()),
             );
-            eprintln!("run      {run}: {adapter}");
+            errln!("run      {run}: {adapter}");
         }
         if let Some(prompts) = provenance.prompts {
             let budget = provenance.max_prompt_tokens.map(|tokens| format!(", {tokens} tokens at most"));
-            eprintln!("prompts  {}{}", prompts.source, budget.unwrap_or_default());
+            errln!("prompts  {}{}", prompts.source, budget.unwrap_or_default());
         }
         let folder = settings.output.parent().filter(|folder| !folder.as_os_str().is_empty());
         std::fs::create_dir_all(folder.unwrap_or(Path::new("."))).map_err(|error| {
@@ -156,9 +156,9 @@ impl Export<'_> {
             })?;
             bar.finish_and_clear();
             let mixture = Mixture::of(&read_header(quantised.path())?);
-            eprintln!("types    {}", mixture.line());
+            errln!("types    {}", mixture.line());
             if let Some(fallback) = mixture.fallback(quant) {
-                eprintln!("warning: {fallback}");
+                errln!("warning: {fallback}");
             }
             if let Some(probes) = &probes {
                 self.prove_quantised(float.path(), quantised.path(), &float_logits, probes, quant, &mut proof)?;
@@ -228,7 +228,7 @@ impl Export<'_> {
         }
         write_json(&folder.path().join("manifest.json"), &self.manifest(quant_name(stored), &changes, &proof))?;
         folder.publish()?;
-        println!("{}", output.display());
+        outln!("{}", output.display());
         Ok(Code::Done)
     }
 
@@ -294,13 +294,13 @@ impl Export<'_> {
         written.publish()?;
         write_json(&sidecar(output), &manifest)?;
         let unverified = if self.settings.verify { "" } else { ", not compared with what it was made from" };
-        eprintln!(
+        errln!(
             "wrote    {}, {quant}, {:.2} bits a weight, in {:.0} s{unverified}",
             size(bytes),
             mixture.bits_per_weight(),
             self.started.elapsed().as_secs_f64()
         );
-        println!("{}", output.display());
+        outln!("{}", output.display());
         Ok(Code::Done)
     }
 }

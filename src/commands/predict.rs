@@ -37,7 +37,7 @@ pub(super) fn run(settings: PredictSettings, stop: &Stop) -> Result<Code> {
     if predicted.code != Code::Interrupted {
         finish_manifest(&predicted.folder, &mut predicted.manifest)?;
     }
-    eprintln!("predictions: {}", predictions_path(&predicted.folder).display());
+    errln!("predictions: {}", predictions_path(&predicted.folder).display());
     Ok(predicted.code)
 }
 
@@ -80,10 +80,10 @@ pub(super) fn predict(
     write_json(&folder.join("manifest.json"), &manifest)?;
     announce(settings, &answerer, prompts, &tasks, &pending);
     found.warn();
-    eprintln!("data     {}, {} Reels", records.lines.name(), reels.len());
+    errln!("data     {}, {} Reels", records.lines.name(), reels.len());
     let Shortened { reels: shortened, of, most_tokens } = pending.shortened;
     if shortened > 0 {
-        eprintln!(
+        errln!(
             "fitting  {shortened} of {of} Reels shortened to fit prompts of {budget} tokens (--max-prompt-tokens), by {most_tokens} at most"
         );
     }
@@ -103,14 +103,14 @@ pub(super) fn predict(
         write_json(&folder.join("manifest.json"), &manifest)?;
     }
     let code = if summary.interrupted {
-        eprintln!(
+        errln!(
             "interrupted: {} of {all} predictions are done and kept\nhint: the same command goes on from there",
             done_before + summary.made
         );
         Code::Interrupted
     } else if failed > 0 {
-        eprintln!("{failed} predictions failed; their lines in {} say why", predictions_path(&folder).display());
-        eprintln!("hint: the same command tries them again");
+        errln!("{failed} predictions failed; their lines in {} say why", predictions_path(&folder).display());
+        errln!("hint: the same command tries them again");
         Code::SomeFailed
     } else {
         Code::Done
@@ -138,7 +138,7 @@ fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tas
         anyhow!("{name} can't answer {}", names(&cannot)).hint("it answers tasks of the other kind")
     );
     if !cannot.is_empty() {
-        eprintln!("{name} can't answer {}: left out", names(&cannot));
+        errln!("{name} can't answer {}: left out", names(&cannot));
     }
     *tasks = can;
     Ok(())
@@ -150,13 +150,13 @@ fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet
     let size = parameters
         .map(|count| format!(" ({}, {:.1} M parameters)", architecture.as_deref().unwrap_or("?"), count as f64 / 1e6));
     let names: Vec<&str> = tasks.iter().map(|&task| prompts.tasks[task].name.as_str()).collect();
-    eprintln!("model    {name}{}", size.unwrap_or_default());
+    errln!("model    {name}{}", size.unwrap_or_default());
     if let Some(adapter) = &settings.adapter {
-        eprintln!("adapter  {}", adapter.display());
+        errln!("adapter  {}", adapter.display());
     }
-    eprintln!("prompts  {}: {}", prompts.source, names.join(", "));
+    errln!("prompts  {}: {}", prompts.source, names.join(", "));
     if pending.done_before > 0 {
-        eprintln!("going on: {} predictions are done, {} left", pending.done_before, pending.left());
+        errln!("going on: {} predictions are done, {} left", pending.done_before, pending.left());
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn run(command: PromptCommand, file: &SettingsFile) -> Result<Code> {
 }
 
 fn list(prompts: &PromptSet) {
-    eprintln!("prompts: {}", prompts.source);
+    errln!("prompts: {}", prompts.source);
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["task", "kind", "template", "max tokens", "labels"]);
@@ -33,7 +33,7 @@ fn list(prompts: &PromptSet) {
         let kind = format!("{:?}", task.kind).to_lowercase();
         table.add_row([&task.name, &kind, &task.template, &task.max_tokens.to_string(), &task.labels.join(", ")]);
     }
-    println!("{table}");
+    outln!("{table}");
 }
 
 fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
@@ -55,7 +55,7 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
     if !of_model {
         for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
             for message in prompts.render(reel, task)? {
-                println!("--- {}: {}\n{}", task.name, message.role, message.content);
+                outln!("--- {}: {}\n{}", task.name, message.role, message.content);
             }
         }
         return Ok(());
@@ -69,13 +69,13 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
         .with_context(|| format!("record {:?}", reel.id))?;
     for index in tasks {
         let prompt = &rendered[index];
-        println!(
+        outln!(
             "--- {}: {} tokens, {} left out",
             prompts.tasks[index].name,
             prompt.tokens.len(),
             prompt.truncated_tokens
         );
-        println!("{}", prompt.text);
+        outln!("{}", prompt.text);
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ fn eject(folder: &Path) -> Result<()> {
         );
     }
     prompts.write_to(folder)?;
-    eprintln!(
+    errln!(
         "wrote {} files to {}; use them with --prompts {}",
         prompts.file_names().count(),
         folder.display(),

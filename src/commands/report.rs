@@ -40,7 +40,7 @@ pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
         Some(compare(&read_runs(&directories)?.0, &settings.score)?)
     };
     for path in write(&args.directory, &result.report(ladder.as_ref()), &settings.formats)? {
-        println!("{}", path.display());
+        outln!("{}", path.display());
     }
     Ok(Code::Done)
 }
@@ -63,7 +63,7 @@ fn training(directory: &Path, flags: ReportOverrides, manifest: &Value) -> Resul
     let runs = directories.map(curves).collect::<Result<Vec<_>>>()?;
     let path = directory.join("report.html");
     write_bytes(&path, report::training_html(&runs, manifest)?.as_bytes())?;
-    println!("{}", path.display());
+    outln!("{}", path.display());
     Ok(Code::Done)
 }
 

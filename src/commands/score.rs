@@ -87,8 +87,8 @@ pub(super) fn score_into(
     finish_manifest(folder, &mut manifest)?;
     let result = ResultFiles::read(folder)?;
     let written: Vec<PathBuf> = write(folder, &result.report(None), &[ReportFormat::Html])?;
-    println!("{}", report::table(&result.scores, &result.rows));
-    eprintln!("report: {}", written[0].display());
+    outln!("{}", report::table(&result.scores, &result.rows));
+    errln!("report: {}", written[0].display());
     Ok(scores)
 }
 

@@ -117,7 +117,7 @@ pub(super) fn judge(thresholds: &[Threshold], scores: &Scores) -> Code {
     for Threshold { task, metric: key, least } in thresholds {
         let metric = scores.tasks.get(task).and_then(|scores| scores.metrics.get(key));
         let (code, verdict) = verdict(*least, metric);
-        eprintln!("{task}.{key} of at least {least}: {verdict}");
+        errln!("{task}.{key} of at least {least}: {verdict}");
         if worst == Code::Done || code == Code::Missed {
             worst = code;
         }

@@ -49,7 +49,7 @@ pub(super) fn run(flags: TrainOverrides, file: &SettingsFile, stop: &Stop) -> Re
         if let (None, Some(base)) = (overrides.max_seq_tokens, &overrides.base)
             && let Some(few) = base::few_positions(base)
         {
-            eprintln!("sequence {few} tokens at most: {} has no more positions", base.display());
+            errln!("sequence {few} tokens at most: {} has no more positions", base.display());
             overrides.max_seq_tokens = Some(few);
         }
         (overrides.filled()?, None)
@@ -92,15 +92,10 @@ pub(super) fn run(flags: TrainOverrides, file: &SettingsFile, stop: &Stop) -> Re
     let run = RunFolder::open(output, state.step)?;
     let loading = Instant::now();
     let mut learner = device.load(&settings, &prepared.base)?;
-    eprintln!("loaded   the base in {:.1} s", loading.elapsed().as_secs_f64());
+    errln!("loaded   the base in {:.1} s", loading.elapsed().as_secs_f64());
     if let Some((checkpoint, _)) = &going_on {
         learner.restore(checkpoint)?;
-        eprintln!(
-            "going on from {}: {} of {} steps are done",
-            checkpoint.display(),
-            state.step,
-            prepared.schedule.steps
-        );
+        errln!("going on from {}: {} of {} steps are done", checkpoint.display(), state.step, prepared.schedule.steps);
     }
     let manifest = match stored {
         Some(stored) => stored.manifest,
@@ -140,14 +135,14 @@ impl PreparedRun {
     fn announce(&self, settings: &TrainSettings, device: &Device) {
         let PreparedRun { base, prompts, data, dev, schedule } = self;
         base.announce(settings);
-        eprintln!("prompts  {}", prompts.source);
+        errln!("prompts  {}", prompts.source);
         data.announce("data", settings.max_seq_tokens, &prompts.tasks);
         if let Some(dev) = dev {
             dev.announce("dev", settings.max_seq_tokens, &prompts.tasks);
         }
-        eprintln!("steps    {}", preview::steps(schedule, &settings.optimisation));
+        errln!("steps    {}", preview::steps(schedule, &settings.optimisation));
         device.announce(base.config.layers);
-        eprintln!("example  {}", preview::example(&data.examples.examples[0], |token| base.tokenizer.piece(token)));
+        errln!("example  {}", preview::example(&data.examples.examples[0], |token| base.tokenizer.piece(token)));
     }
 
     /// Writes what a new run takes over, and makes its manifest.
@@ -186,8 +181,8 @@ impl PreparedRun {
         bar.finish_and_clear();
         let ending = ending?;
         if ending == Ending::Interrupted {
-            eprintln!("interrupted after {} of {} steps; {}", state.step, schedule.steps, run.kept());
-            eprintln!("hint: reels train --resume --output {} goes on from there", settings.output.display());
+            errln!("interrupted after {} of {} steps; {}", state.step, schedule.steps, run.kept());
+            errln!("hint: reels train --resume --output {} goes on from there", settings.output.display());
             return Ok(Code::Interrupted);
         }
         run.finish(state)?;

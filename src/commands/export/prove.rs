@@ -37,11 +37,11 @@ impl Export<'_> {
             .hint("was it trained? its second halves (lora_B) start at zero")
         );
         if none > 0 {
-            eprintln!("warning: {none} of {} matrices with an adapter are as in the base", moved.len());
+            errln!("warning: {none} of {} matrices with an adapter are as in the base", moved.len());
         }
         let mut sorted = moved;
         sorted.sort_by(f64::total_cmp);
-        eprintln!(
+        errln!(
             "merged   {} matrices, changed by {:.2} % of their norm ({:.2} to {:.2} %)",
             sorted.len(),
             100.0 * sorted[sorted.len() / 2],
@@ -144,10 +144,10 @@ impl Export<'_> {
 
     /// Shows what was compared, and gives an exit code where a limit is missed.
     pub(super) fn verdict(&self, proof: &Proof) -> Result<Option<Code>> {
-        proof.lines().iter().for_each(|line| eprintln!("{line}"));
+        proof.lines().iter().for_each(|line| errln!("{line}"));
         let Some(failure) = proof.failure() else { return Ok(None) };
-        eprintln!("error: {}: {failure}", self.settings.output.display());
-        eprintln!(
+        errln!("error: {}: {failure}", self.settings.output.display());
+        errln!(
             "hint: {}; --no-verify writes it anyway",
             if proof.float.is_some_and(|(found, limit)| found.relative > limit) {
                 "please report this with the lines above"

@@ -65,7 +65,7 @@ impl Base {
                 shape.targets.join(", ")
             ),
         };
-        eprintln!("base     {} ({:.1} M parameters): {what}", settings.base.display(), parameters as f64 / 1e6);
+        errln!("base     {} ({:.1} M parameters): {what}", settings.base.display(), parameters as f64 / 1e6);
     }
 }
 

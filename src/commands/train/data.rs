@@ -47,8 +47,8 @@ impl Data {
     }
 
     pub fn announce(&self, what: &str, max_tokens: usize, tasks: &[Task]) {
-        eprintln!("{what:<8} {}", preview::data(&self.name, &self.examples, &self.sequences, max_tokens));
-        preview::long_answers(&self.name, &self.examples, tasks).iter().for_each(|warning| eprintln!("{warning}"));
+        errln!("{what:<8} {}", preview::data(&self.name, &self.examples, &self.sequences, max_tokens));
+        preview::long_answers(&self.name, &self.examples, tasks).iter().for_each(|warning| errln!("{warning}"));
     }
 }
 

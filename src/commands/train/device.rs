@@ -40,7 +40,7 @@ impl Device {
     pub fn announce(&self, layers: usize) {
         match self {
             Device::Cpu(plan) => {
-                eprintln!("memory   {plan}; {} of {layers} layers are computed twice", plan.recomputed)
+                errln!("memory   {plan}; {} of {layers} layers are computed twice", plan.recomputed)
             }
             Device::Gpu(gpu) => gpu.announce(layers),
         }

@@ -43,8 +43,8 @@ impl Gpu {
 
     pub fn announce(&self, layers: usize) {
         let Gpu { plan, name, .. } = self;
-        eprintln!("device   {name}");
-        eprintln!("memory   {plan}; {} of {layers} layers are computed twice", layers - plan.kept);
+        errln!("device   {name}");
+        errln!("memory   {plan}; {} of {layers} layers are computed twice", layers - plan.kept);
     }
 
     pub fn load(self, settings: &TrainSettings, base: &Base) -> Result<Box<dyn Learner>> {

@@ -39,7 +39,7 @@ pub fn refuse(data: &Path, held_out: &Path) -> Result<()> {
 pub fn warn(data: &Path, dev: &Path) -> Result<()> {
     let copied = copied(data, dev)?;
     if let Some(first) = copied.first() {
-        eprintln!(
+        errln!(
             "warning: {} has copies of {} texts of {}, so the loss on it says less: {first}{}",
             data.display(),
             copied.len(),

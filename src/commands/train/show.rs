@@ -25,16 +25,16 @@ pub fn event(bar: &ProgressBar, event: &Event) {
         }
         Event::Evaluated(evaluation, better) => bar.suspend(|| {
             let note = if *better { ", the best so far" } else { "" };
-            eprintln!("step {}: dev loss {:.4}{note}", evaluation.step, evaluation.dev_loss);
+            errln!("step {}: dev loss {:.4}{note}", evaluation.step, evaluation.dev_loss);
         }),
     }
 }
 
 pub fn finished(settings: &TrainSettings, state: &State, ending: Ending, peak_bytes: u64) {
     if ending == Ending::StoppedEarly {
-        eprintln!("stopped early: {} checkpoints in a row were no better", state.since_best);
+        errln!("stopped early: {} checkpoints in a row were no better", state.since_best);
     }
-    eprintln!(
+    errln!(
         "trained {} steps in {:.0} s, {:.0} tokens/s, {} of memory at most",
         state.step,
         state.seconds,
@@ -42,8 +42,8 @@ pub fn finished(settings: &TrainSettings, state: &State, ending: Ending, peak_by
         size(peak_bytes)
     );
     match state.best {
-        Some(best) => eprintln!("kept: step {}, dev loss {:.4}", best.step, best.dev_loss),
-        None => eprintln!("kept: step {}", state.step),
+        Some(best) => errln!("kept: step {}, dev loss {:.4}", best.step, best.dev_loss),
+        None => errln!("kept: step {}", state.step),
     }
-    eprintln!("run: {}; `reels report {}` shows its curves", settings.output.display(), settings.output.display());
+    errln!("run: {}; `reels report {}` shows its curves", settings.output.display(), settings.output.display());
 }
