@@ -271,13 +271,25 @@ pub enum Outcome {
     LabelScores(Vec<f64>),
 }
 
+/// How a text ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// The model ended it, or it reached a stop string.
+    #[default]
+    Complete,
+    /// Cut at its limit.
+    Cut,
+    /// It went round in a loop.
+    Loop,
+}
+
 /// A generated text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Text {
     /// Without the end token.
     pub text: String,
-    /// The model ended it, or it reached a stop string; otherwise it was cut at the limit.
-    pub ended: bool,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub ending: Ending,
     /// Natural-log probability of each generated token, before any constraint, where they were wanted.
     pub answer_logprobs: Vec<f64>,
     /// Natural-log probability of each token of the prompt but the first, where they were wanted.

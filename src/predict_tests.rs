@@ -69,7 +69,7 @@ impl Session for ScriptedSession<'_> {
 const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
 fn text(text: &str) -> Result<Outcome, String> {
-    Ok(Outcome::Text(Text { text: text.into(), ended: true, ..Text::default() }))
+    Ok(Outcome::Text(Text { text: text.into(), ..Text::default() }))
 }
 
 struct Fixture {

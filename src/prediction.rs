@@ -55,6 +55,8 @@ pub enum Finish {
     Stop,
     /// The task's `max_tokens` was reached.
     Length,
+    /// It repeated itself again and again, and was ended there.
+    Loop,
     /// A generated label that is none of the task's.
     Invalid,
     /// There is no answer.

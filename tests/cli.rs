@@ -606,3 +606,24 @@ fn what_cannot_be_printed_fails() {
     assert_eq!(output.status.code(), Some(5));
     assert!(stderr.ends_with("error: cannot write to stdout: No space left on device (os error 28)\n"), "{stderr}");
 }
+
+#[test]
+fn summaries_that_go_round_are_ended_unless_asked_not_to() {
+    let folder = Folder::new();
+    let model = model();
+    let finishes = |output: &str, more: &[&str]| -> Vec<String> {
+        let args = ["predict", "--model", model.to_str().unwrap(), "--task", "summary", "--limit", "16", "-o", output];
+        reels(folder.path()).args(args).args(more).assert().success();
+        let text = std::fs::read_to_string(folder.path().join(output).join("predictions.jsonl")).unwrap();
+        let finish = |line: &str| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["finish"].as_str().unwrap().to_owned()
+        };
+        text.lines().map(finish).collect()
+    };
+    assert!(finishes("a", &[]).iter().any(|finish| finish == "loop"));
+    assert!(finishes("b", &["--no-loop-stop"]).iter().all(|finish| finish != "loop"));
+    let report = ["score", "--predictions", "a/predictions.jsonl", "-o", "a"];
+    reels(folder.path()).args(report).assert().success();
+    let page = std::fs::read_to_string(folder.path().join("a/report.html")).unwrap();
+    assert!(page.contains("↻ repeats itself"));
+}

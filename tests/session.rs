@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reels::config::{EngineSettings, KvType, Sampling};
 use reels::generator::{
-    Bounds, Constraint, Event, Generator, Job, LabelTokens, Outcome, Reads, Session, Text, TextWant, Want,
+    Bounds, Constraint, Ending, Event, Generator, Job, LabelTokens, Outcome, Reads, Session, Text, TextWant, Want,
 };
 use reels::llama::{Engine, Model, logits};
 use reels::prompt::Tokenizer;
@@ -327,7 +327,7 @@ fn a_text_is_told_as_it_grows_and_ends_at_a_stop_string() {
     let mut session = engine.session(&BOUNDS).unwrap();
     let mut ask = |want: TextWant| {
         // Hot enough for the model to leave its rut.
-        let sampling = Sampling { temperature: 2.0, top_p: 1.0, seed: 1 };
+        let sampling = Sampling { temperature: 2.0, top_p: 1.0, seed: 1, loop_stop: true };
         session.admit(Job { want: Want::Text(want), sampling, ..spec.job(1) }).unwrap();
         let events = drain(&mut *session);
         let told: String = events
@@ -344,7 +344,7 @@ fn a_text_is_told_as_it_grows_and_ends_at_a_stop_string() {
     assert!(words.len() > 8, "{whole:?}");
     let stop = format!(" {} {}", words[5], words[6]);
     let cut = ask(TextWant { stop: vec!["never said".into(), stop.clone()], ..TextWant::of(40) });
-    assert_eq!((cut.text.as_str(), cut.ended), (whole.split_once(&stop).unwrap().0, true));
+    assert_eq!((cut.text.as_str(), cut.ending), (whole.split_once(&stop).unwrap().0, Ending::Complete));
 }
 
 /// Lets only one token come, and counts.
@@ -381,7 +381,7 @@ fn a_constraint_decides_and_log_probabilities_are_the_models() {
     answer(&mut *session, spec.job(0));
     let found = text(answer(&mut *session, Job { want: Want::Text(want), ..spec.job(1) }));
     assert_eq!(accepted.load(std::sync::atomic::Ordering::Relaxed), 5);
-    assert!(!found.ended);
+    assert_eq!(found.ending, Ending::Cut);
 
     // Against llama.cpp's logits of the whole text, with a 32-bit cache.
     let all: Vec<u32> = spec.tokens.iter().copied().chain([token; 5]).collect();
@@ -395,6 +395,20 @@ fn a_constraint_decides_and_log_probabilities_are_the_models() {
     assert_eq!(found.len(), all.len() - 1);
     for (position, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert!((found - expected).abs() < 0.05, "token {position}: {found}, llama.cpp says {expected}");
+    }
+}
+
+#[test]
+fn a_text_that_goes_round_is_ended_where_that_is_asked_for() {
+    let (model, mut engine) = engine(false);
+    let spec = specs(model.vocabulary(), &mut ChaCha8Rng::seed_from_u64(6)).remove(0);
+    let token = model.vocabulary().encode(" kopi").unwrap()[0];
+    let mut session = engine.session(&BOUNDS).unwrap();
+    for (loop_stop, tokens, ending) in [(true, 24, Ending::Loop), (false, 40, Ending::Cut)] {
+        let want = TextWant { constraint: Some(Box::new(Only(token, Arc::default()))), ..TextWant::of(40) };
+        let sampling = Sampling { loop_stop, ..Sampling::GREEDY };
+        let found = text(answer(&mut *session, Job { want: Want::Text(want), sampling, ..spec.job(1) }));
+        assert_eq!((found.text, found.ending), (["kopi"].repeat(tokens).join(" "), ending));
     }
 }
 

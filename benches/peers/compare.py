@@ -34,7 +34,7 @@ RUNS = [
 
 def run_reels(arguments, count, folder):
     """One line as peers.py prints them; the time is reels' own, from loaded weights to the last answer."""
-    command = [arguments.reels, "predict", "--model", arguments.model, "--data", arguments.data]
+    command = [arguments.reels, "predict", "--no-loop-stop", "--model", arguments.model, "--data", arguments.data]
     command += ["--prompts", arguments.prompts, "--output", folder, "--limit", count]
     command += ["--width", arguments.width, "--threads", arguments.threads]
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL)

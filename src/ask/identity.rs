@@ -34,6 +34,7 @@ pub(super) fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: 
         "temperature": sampling.temperature,
         "top_p": (!greedy).then_some(sampling.top_p),
         "sampling_seed": (!greedy).then_some(sampling.seed),
+        "loop_stop": sampling.loop_stop,
         "kv_type": settings.engine.kv_type,
         "max_prompt_tokens": budget,
         "reproducible": settings.engine.reproducible,

@@ -6,7 +6,7 @@ use super::identity::Identity;
 use crate::baseline::Baseline;
 use crate::config::{LabelMode, Sampling};
 use crate::error::Hint;
-use crate::generator::{Cost, Job, LabelTokens, Outcome, Reads, TextWant, Want};
+use crate::generator::{Cost, Ending, Job, LabelTokens, Outcome, Reads, TextWant, Want};
 use crate::prediction::{Finish, Key, Prediction, TokenCounts};
 use crate::prompt::{ChatFormat, Cuts, FitError, Prompt, PromptCuts, PromptSet, Tokenizer, fit};
 use crate::reel::Reel;
@@ -184,7 +184,11 @@ impl Asked {
                 let label = match_label(&text.text, &task.labels);
                 prediction.finish = match (task.kind, label) {
                     (TaskKind::Label, None) => Finish::Invalid,
-                    (TaskKind::Text, _) if !text.ended => Finish::Length,
+                    (TaskKind::Text, _) => match text.ending {
+                        Ending::Complete => Finish::Stop,
+                        Ending::Cut => Finish::Length,
+                        Ending::Loop => Finish::Loop,
+                    },
                     _ => Finish::Stop,
                 };
                 prediction.output = label.map_or(text.text, str::to_owned);

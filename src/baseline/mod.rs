@@ -119,7 +119,7 @@ impl Baseline {
     fn answer(&self, messages: &[Message]) -> Result<Outcome, String> {
         let turn = |role| messages.iter().find(|message| message.role == role).map(|message| message.content.as_str());
         let (task, source) = (turn("system").unwrap_or_default(), turn("user").unwrap_or_default());
-        let text = |text: String| Ok(Outcome::Text(Text { text, ended: true, ..Text::default() }));
+        let text = |text: String| Ok(Outcome::Text(Text { text, ..Text::default() }));
         match &self.rule {
             Rule::Lead(sentences) => text(lead(source, *sentences)),
             Rule::Oracle => match turn("assistant") {

@@ -52,6 +52,9 @@ pub struct PredictOverrides {
     /// Seed of everything random: sampling, resampling [default: 42]
     #[arg(long, env = "REELS_SEED", value_name = "N", help_heading = "Answers")]
     pub seed: Option<u64>,
+    /// Let a text that repeats itself go on to its max_tokens
+    #[arg(long, env = "REELS_NO_LOOP_STOP", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Answers")]
+    pub no_loop_stop: Option<bool>,
     /// Answer every prompt alone, so that results don't depend on batching; slower
     #[arg(long, env = "REELS_REPRODUCIBLE", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Answers")]
     pub reproducible: Option<bool>,
@@ -164,11 +167,13 @@ pub struct Sampling {
     pub top_p: f32,
     /// Of the draws.
     pub seed: u64,
+    /// A text that repeats a part of itself, at least four times and over at least 24 tokens, ends there.
+    pub loop_stop: bool,
 }
 
 impl Sampling {
     /// The likeliest token, always.
-    pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0 };
+    pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0, loop_stop: false };
 }
 
 impl PredictOverrides {
@@ -205,7 +210,12 @@ impl PredictOverrides {
             limit: self.limit,
             label_mode: self.label_mode.unwrap_or(LabelMode::Score),
             max_prompt_tokens: self.max_prompt_tokens,
-            sampling: Sampling { temperature, top_p, seed: self.seed.unwrap_or(DEFAULT_SEED) },
+            sampling: Sampling {
+                temperature,
+                top_p,
+                seed: self.seed.unwrap_or(DEFAULT_SEED),
+                loop_stop: !self.no_loop_stop.unwrap_or(false),
+            },
             engine: EngineSettings {
                 width: self.width,
                 ubatch: self.ubatch.unwrap_or(EngineSettings::UBATCH),

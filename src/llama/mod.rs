@@ -15,6 +15,7 @@ mod member;
 mod plan;
 mod prefill;
 mod quantise;
+mod repetition;
 mod sample;
 mod session;
 mod text;

@@ -143,7 +143,7 @@ mod tests {
     fn draws_depend_on_seed_and_answer_only() {
         let logits = vec![0.0f32; 1000];
         let draw = |seed, answer: &str| {
-            let mut sampler = Sampler::new(&Sampling { temperature: 1.0, top_p: 1.0, seed }, answer);
+            let mut sampler = Sampler::new(&Sampling { temperature: 1.0, top_p: 1.0, seed, loop_stop: false }, answer);
             [0; 4].map(|_| sampler.choose(&logits))
         };
         assert_eq!(draw(1, "r1 summary"), draw(1, "r1 summary"));

@@ -5,8 +5,9 @@ use std::time::Instant;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use super::repetition::Repetition;
 use super::sample::{LogProbabilities, Sampler};
-use crate::generator::{Cost, Event, Job, JobId, Outcome, Reads, Text, TextWant, Want};
+use crate::generator::{Cost, Ending, Event, Job, JobId, Outcome, Reads, Text, TextWant, Want};
 
 /// A text being generated.
 pub(super) struct GrowingText {
@@ -17,6 +18,7 @@ pub(super) struct GrowingText {
     pub next: LlamaToken,
     want: TextWant,
     sampler: Sampler,
+    repetition: Option<Repetition>,
     bytes: Vec<u8>,
     /// Bytes that a [`Event::Token`] has told of.
     shown: usize,
@@ -24,16 +26,6 @@ pub(super) struct GrowingText {
     prompt_logprobs: Vec<f64>,
     cost: Cost,
     started: Instant,
-}
-
-/// Whether a text goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Growth {
-    GoesOn,
-    /// The model ended it, or it reached a stop string.
-    Ended,
-    /// Cut at its limit.
-    Cut,
 }
 
 impl GrowingText {
@@ -52,6 +44,7 @@ impl GrowingText {
             next: LlamaToken(0),
             want,
             sampler: Sampler::new(&job.sampling, &job.randomness),
+            repetition: job.sampling.loop_stop.then(Repetition::default),
             bytes: vec![],
             shown: 0,
             answer_logprobs: vec![],
@@ -89,24 +82,24 @@ impl GrowingText {
         if !ends {
             self.bytes.extend(vocabulary.token_to_piece(self.next, false, None));
         }
-        let growth = if ends || self.cut_at_stop() {
-            Growth::Ended
+        let ending = if ends || self.cut_at_stop() {
+            Some(Ending::Complete)
+        } else if self.repetition.as_mut().is_some_and(|repetition| repetition.goes_round(self.next.0 as u32)) {
+            Some(Ending::Loop)
         } else if self.cost.generated_tokens == self.want.max_tokens {
-            Growth::Cut
+            Some(Ending::Cut)
         } else {
-            Growth::GoesOn
+            None
         };
         let mut events = Vec::new();
-        let until = if growth == Growth::GoesOn { self.settled() } else { self.bytes.len() };
+        let until = if ending.is_none() { self.settled() } else { self.bytes.len() };
         if until > self.shown {
             let text = String::from_utf8_lossy(&self.bytes[self.shown..until]).into_owned();
             events.push(Event::Token { job: self.job, text });
             self.shown = until;
         }
-        if growth != Growth::GoesOn {
-            events.push(self.answer(growth == Growth::Ended));
-        }
-        (events, growth != Growth::GoesOn)
+        events.extend(ending.map(|ending| self.answer(ending)));
+        (events, ending.is_some())
     }
 
     /// Ends it without an answer.
@@ -114,10 +107,10 @@ impl GrowingText {
         Event::Failed { job: self.job, reason: reason.into(), cost: self.cost() }
     }
 
-    fn answer(&mut self, ended: bool) -> Event {
+    fn answer(&mut self, ending: Ending) -> Event {
         let outcome = Outcome::Text(Text {
             text: String::from_utf8_lossy(&self.bytes).trim().to_owned(),
-            ended,
+            ending,
             answer_logprobs: std::mem::take(&mut self.answer_logprobs),
             prompt_logprobs: std::mem::take(&mut self.prompt_logprobs),
         });

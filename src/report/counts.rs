@@ -20,6 +20,8 @@ pub struct Counts {
     pub failed: usize,
     /// Answers that ended at the task's `max_tokens`.
     pub cut: usize,
+    /// Answers that repeated themselves again and again, and were ended there.
+    pub looped: usize,
 }
 
 /// By task, those of `scores` first.
@@ -33,6 +35,7 @@ pub fn by_task<'a>(scores: &'a Scores, rows: &'a Rows) -> IndexMap<&'a str, Coun
             match mark.finish {
                 Finish::Stop => {}
                 Finish::Length => counts.cut += 1,
+                Finish::Loop => counts.looped += 1,
                 Finish::Invalid => counts.invalid += 1,
                 Finish::Error => counts.failed += 1,
             }

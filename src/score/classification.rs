@@ -30,7 +30,7 @@ pub const METRICS: [(&str, CountMetric); 9] = [
 pub fn answer(task: &Task, output: &str, finish: Finish) -> Option<usize> {
     match finish {
         Finish::Invalid | Finish::Error => None,
-        Finish::Stop | Finish::Length => task.labels.iter().position(|label| label == output),
+        Finish::Stop | Finish::Length | Finish::Loop => task.labels.iter().position(|label| label == output),
     }
 }
 
