@@ -189,6 +189,7 @@ fn provenance() -> Provenance<'static> {
         run: None,
         run_sha256: None,
         data_sha256: None,
+        data_path: None,
         licence: None,
         prompts: None,
         max_prompt_tokens: None,

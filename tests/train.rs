@@ -143,6 +143,28 @@ fn what_is_held_out_is_not_learned_from() {
         ),
         "{said}"
     );
+    // Neither are accounts, but they are told; the same data for both would choose the step by what it is judged by.
+    let of = |id: &str, account: &str, transcript: &str| {
+        json!({"id": id, "account": account, "transcript": transcript, "reference": {"ad": "iklan"}}).to_string()
+    };
+    let write = |name: &str, records: &[String]| std::fs::write(folder.path().join(name), records.join("\n")).unwrap();
+    write("data.jsonl", &[of("a", "warung", "satu"), of("b", "bengkel", "dua")]);
+    write("dev.jsonl", &[of("c", "warung", "tiga"), of("d", "toko", "empat")]);
+    write("judge.jsonl", &[of("e", "bengkel", "lima"), of("f", "toko", "enam")]);
+    let said = folder.train("--data data.jsonl --held-out judge.jsonl --steps 1 -o accounts", 0);
+    for (pair, account) in [
+        ("data.jsonl and in dev.jsonl", "warung"),
+        ("data.jsonl and in judge.jsonl", "bengkel"),
+        ("dev.jsonl and in judge.jsonl", "toko"),
+    ] {
+        let expected = format!("warning: 1 account is in {pair}");
+        assert!(
+            said.lines().any(|line| line.starts_with(&expected) && line.ends_with(&format!(": {account}"))),
+            "{said}"
+        );
+    }
+    let refused = folder.train("--data data.jsonl --held-out dev.jsonl -o none", 2);
+    assert!(refused.contains("--dev dev.jsonl and --held-out dev.jsonl are the same data\nhint: "), "{refused}");
 }
 
 /// The examples of a Reel computed together, apart, and one after the other, are the same training.

@@ -62,6 +62,15 @@ pub struct Manifest {
     /// Reels whose transcripts were shortened; earlier versions didn't write it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortened: Option<Shortened>,
+    #[expect(missing_docs, reason = "the type says it")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned_from: Option<LearnedFrom>,
+    /// Reels whose text stands in the prompts, where any does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quoted_in_prompts: Vec<String>,
+    /// Variants of model, prompts and settings that had been judged by this data, this one included; `None` for a baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variants: Option<usize>,
     /// Resamples and seed of the intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Resampling>,
@@ -184,6 +193,20 @@ pub struct DataFacts {
     pub sha256: String,
     /// Records asked about.
     pub reels: usize,
+}
+
+/// Data that the model learned from, as far as it is known and has something in common with the records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LearnedFrom {
+    /// The file, where its name is known.
+    pub path: Option<String>,
+    /// It is the same data.
+    pub same: bool,
+    /// Records that have a near copy in it.
+    pub copies: usize,
+    /// Accounts that are in both.
+    pub accounts: usize,
 }
 
 /// What has a say in speed, and in the last bits of a number.

@@ -14,6 +14,7 @@
 
 mod answerer;
 mod identity;
+mod ledger;
 mod manifest;
 mod prompts;
 mod questions;
@@ -21,9 +22,10 @@ mod records;
 
 pub use answerer::Answerer;
 pub use identity::Identity;
+pub use ledger::{Evaluation, LEDGER, variants_of};
 pub use manifest::{
-    AdapterFacts, DataFacts, EngineFacts, Inputs, Manifest, ModelFacts, PromptFacts, Resampling, RunSetup, Speed,
-    inputs,
+    AdapterFacts, DataFacts, EngineFacts, Inputs, LearnedFrom, Manifest, ModelFacts, PromptFacts, Resampling, RunSetup,
+    Speed, inputs,
 };
 pub use prompts::Prompts;
 pub use questions::{Asked, Asker, Format, Question, label_tokens};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{Code, folder};
-use crate::ask::Manifest;
+use crate::ask::{LEDGER, Manifest, variants_of};
 use crate::cli::CompareArgs;
 use crate::config::SettingsFile;
 use crate::error::{Hint, environment};
@@ -23,12 +23,19 @@ pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
         return plan(&args);
     }
     let settings = file.add("compare", args.settings)?.resolve()?;
-    let (runs, differing) = read_runs(&args.directories)?;
+    let (runs, differing, judged) = read_runs(&args.directories)?;
     let comparison = compare(&runs, &settings.score)?;
     if args.json {
         outln!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
         outln!("{}", report::comparison(&comparison, &differing));
+    }
+    if judged > runs.len() {
+        errln!(
+            "note: {judged} variants have been judged by this data ({LEDGER}), and {} runs are compared here: what was picked \
+             among all of them looks better than it is",
+            runs.len()
+        );
     }
     if let Some(directory) = settings.output {
         std::fs::create_dir_all(&directory)
@@ -44,8 +51,8 @@ pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// The runs of result directories, and what besides their answers is not the same.
-pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunDifference>)> {
+/// The runs of result directories, what besides their answers is not the same, and how many variants their data has judged.
+pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunDifference>, usize)> {
     let mut runs = Vec::new();
     let mut manifests = Vec::new();
     for (directory, name) in directories.iter().zip(names(directories)?) {
@@ -59,7 +66,9 @@ pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunDif
         runs.push(Run { name, table: Table::read(&Lines::open(&rows, "rows")?, &tasks)? });
         manifests.push(folder::manifest(directory)?.unwrap_or_default());
     }
-    Ok((runs, differences(&manifests)))
+    let data = manifests.iter().filter_map(|manifest| Some(manifest.data.as_ref()?.sha256.as_str()));
+    let judged = variants_of(data);
+    Ok((runs, differences(&manifests), judged))
 }
 
 /// Names for result directories: the last part of each path, or whole paths where two are alike.

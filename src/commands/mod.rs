@@ -9,6 +9,7 @@ mod export;
 #[path = "export_disabled.rs"]
 mod export;
 mod folder;
+mod leaks;
 mod predict;
 mod prompt;
 mod report;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Code, folder};
+use super::{Code, folder, leaks};
 use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSetup, Speed, inputs};
 use crate::config::{LabelMode, PredictSettings};
 use crate::error::Hint;
@@ -76,6 +76,7 @@ pub(super) fn predict(
     }
     let setup = RunSetup { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
     let mut manifest = Manifest::begin(&setup, &records, reels.len());
+    leaks::note(&mut manifest, settings, prompts, &records, &reels)?;
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;
     announce(settings, &answerer, prompts, &tasks, &pending);

@@ -9,9 +9,9 @@ use serde_json::json;
 use super::predict::finish_manifest;
 use super::report::{ResultFiles, write};
 use super::{Code, folder, threshold};
-use crate::ask::{DataFacts, Inputs, Manifest, Records, Resampling};
+use crate::ask::{DataFacts, Evaluation, Inputs, LEDGER, Manifest, Records, Resampling};
 use crate::config::{ReportFormat, ScoreRun, ScoringSettings};
-use crate::error::environment;
+use crate::error::{Shown, environment};
 use crate::lines::Lines;
 use crate::predict::predictions_path;
 use crate::prediction::Shortened;
@@ -84,12 +84,33 @@ pub(super) fn score_into(
     manifest.metrics = json!(settings.metrics);
     manifest.thresholds = Some(chosen);
     write_json(&folder.join("scores.json"), &scores)?;
+    note_in_ledger(&mut manifest, folder);
     finish_manifest(folder, &mut manifest)?;
     let result = ResultFiles::read(folder)?;
     let written: Vec<PathBuf> = write(folder, &result.report(None), &[ReportFormat::Html])?;
     outln!("{}", report::table(&result.scores, &result.rows));
     errln!("report: {}", written[0].display());
     Ok(scores)
+}
+
+/// Says how many variants the data has judged by now. Scores are worth more than the ledger, so they stand without it.
+fn note_in_ledger(manifest: &mut Manifest, folder: &Path) {
+    const FEW: usize = 2;
+    let Some(evaluation) = Evaluation::of(manifest, folder) else { return };
+    match evaluation.note() {
+        Err(error) => errln!("warning: {LEDGER} isn't kept: {}", Shown::of(&error)),
+        Ok(variants) => {
+            manifest.variants = Some(variants);
+            if variants > FEW {
+                errln!(
+                    "warning: {variants} variants of model, prompts and settings have been judged by {} ({LEDGER}): the best of \
+                     them looks better than it is\nhint: choose on other data, such as eval/dev.jsonl (--data), and judge \
+                     the chosen one by this once",
+                    evaluation.data
+                );
+            }
+        }
+    }
 }
 
 fn progress(rows: usize) -> ProgressBar {

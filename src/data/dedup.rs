@@ -75,6 +75,8 @@ pub struct Collection {
     shingles: Vec<Vec<u64>>,
     /// Words of each text.
     words: Vec<usize>,
+    /// The same, each word between spaces.
+    folded: Vec<String>,
     wholes: HashMap<u64, usize>,
     /// Hashes of runs of words with the texts that they stand in, of which at most [`COMMON`] are noted.
     runs: HashMap<u64, Vec<usize>>,
@@ -102,6 +104,7 @@ impl Collection {
             }
             collection.shingles.push(shingles);
             collection.words.push(words.len());
+            collection.folded.push(format!(" {} ", words.join(" ")));
         }
         collection
     }
@@ -124,6 +127,14 @@ impl Collection {
         let alike = met.into_iter().map(|of| (of, jaccard(&self.shingles[of], &shingles)));
         let (of, share) = alike.max_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|(_, share)| *share >= SIMILAR)?;
         Some(NearDuplicate { of, likeness: Likeness::Similar(share) })
+    }
+
+    /// Whether a text of the collection holds this one, or much of it word for word.
+    pub fn quotes(&self, text: &str) -> bool {
+        let words = folded(text);
+        let is_short = words.len() < RUN;
+        let whole = || self.folded.iter().any(|text| text.contains(&format!(" {} ", words.join(" "))));
+        !words.is_empty() && (is_short && whole() || self.part(&words).is_some())
     }
 
     /// The text that has most of these words in common runs, if they are enough.

@@ -1,3 +1,4 @@
 //! What is done with records before anything is learned from them.
 
 pub mod dedup;
+pub mod overlap;

@@ -22,6 +22,8 @@ pub struct Provenance<'a> {
     pub run_sha256: Option<String>,
     /// Of what was learned from.
     pub data_sha256: Option<String>,
+    /// As it was named then; for the manifest beside the file only.
+    pub data_path: Option<String>,
     /// As the base's card names it.
     pub licence: Option<String>,
     /// What the model was trained with.
@@ -33,7 +35,7 @@ pub struct Provenance<'a> {
 impl Provenance<'_> {
     /// That of the base alone.
     pub fn of_base(self) -> Self {
-        Provenance { run: None, run_sha256: None, data_sha256: None, ..self }
+        Provenance { run: None, run_sha256: None, data_sha256: None, data_path: None, ..self }
     }
 
     /// What a reader calls the model.
@@ -49,7 +51,7 @@ impl Provenance<'_> {
         json!({
             "base": {"name": self.base, "sha256": self.base_sha256},
             "run": self.run.as_ref().map(|run| json!({"name": run, "sha256": self.run_sha256})),
-            "data_sha256": self.data_sha256,
+            "data": self.data_sha256.as_ref().map(|sha256| json!({"path": self.data_path, "sha256": sha256})),
             "licence": self.licence,
             "prompts": self.prompts.map(|prompts| json!({"sha256": prompts.sha256(), "files": prompts.file_names().collect::<Vec<_>>()})),
             "max_prompt_tokens": self.max_prompt_tokens,

@@ -2,6 +2,7 @@
 
 use indexmap::IndexSet;
 
+use super::cautions::cautions;
 use super::intervals_made::intervals_made;
 use super::metrics::{count, decimal};
 use super::prose::Subject;
@@ -103,6 +104,10 @@ pub fn methods(subject: Subject) -> [String; 2] {
     let [by, dengan] = intervals_made(scores, &resamples, &seed);
     english.push(by);
     indonesian.push(dengan);
+    for [by, dengan] in cautions(manifest) {
+        english.push(by);
+        indonesian.push(dengan);
+    }
     if ladder.is_some() {
         english.push(format!("Runs are compared on the same resamples; differences are tested by exchanging the answers of whole {unit} between two runs (exact McNemar for accuracy where each row stands alone), with Holm’s adjustment over the runs."));
         indonesian.push(format!("Hasil dibandingkan pada resampel yang sama; selisih diuji dengan menukar jawaban {satuan} secara utuh antara dua hasil (McNemar eksak untuk akurasi bila tiap baris berdiri sendiri), dengan penyesuaian Holm."));

@@ -2,6 +2,7 @@
 //!
 //! All are views of `scores.json` and `rows.jsonl`; nothing is computed here that those don't hold.
 
+mod cautions;
 mod comparison;
 mod comparison_page;
 mod counts;

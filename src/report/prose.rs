@@ -2,6 +2,7 @@
 
 use indexmap::IndexSet;
 
+use super::cautions::cautions;
 use super::comparison::verdicts;
 use super::intervals;
 use super::metrics::{self, counted, decimal, in_words, percent};
@@ -22,8 +23,8 @@ pub struct Subject<'a> {
 
 /// A sentence or two a task: how good, how sure, and against what.
 pub fn verdict(subject: Subject) -> Vec<String> {
-    let mut sentences: Vec<String> =
-        subject.scores.tasks.iter().filter_map(|(name, task)| of_task(name, task)).collect();
+    let mut sentences: Vec<String> = cautions(subject.manifest).into_iter().map(|[english, _]| english).collect();
+    sentences.extend(subject.scores.tasks.iter().filter_map(|(name, task)| of_task(name, task)));
     sentences.extend(subject.ladder.map(verdicts).unwrap_or_default());
     sentences
 }

@@ -154,6 +154,7 @@ impl Source {
             run: self.run.as_deref().map(name),
             run_sha256: self.run_sha256.clone(),
             data_sha256: manifest.and_then(|manifest| Some(manifest["inputs"]["data_sha256"].as_str()?.to_owned())),
+            data_path: manifest.and_then(|manifest| Some(manifest["data"]["path"].as_str()?.to_owned())),
             licence: licence(&self.base),
             prompts: self.own_prompts.then_some(&self.prompts),
             max_prompt_tokens: manifest

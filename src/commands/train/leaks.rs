@@ -1,85 +1,106 @@
-//! Whether training data holds copies of what a model is judged by.
+//! Whether training data holds what a model is judged by.
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
-use rayon::prelude::*;
+use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::ask::Records;
-use crate::data::dedup::{Collection, Likeness, NearDuplicate, text};
+use crate::config::TrainSettings;
+use crate::data::overlap::{Known, Overlap, listed};
 use crate::error::Hint;
 use crate::train::conversations;
 
-/// # Errors
-/// Names the texts of `data` that are copies of held-out ones.
-pub fn refuse(data: &Path, held_out: &Path) -> Result<()> {
-    const SHOWN: usize = 10;
-    let copied = copied(data, held_out)?;
-    if copied.is_empty() {
-        return Ok(());
-    }
-    let mut named: Vec<String> = copied.iter().take(SHOWN).map(ToString::to_string).collect();
-    named.extend((copied.len() > SHOWN).then(|| format!("and {} more", copied.len() - SHOWN)));
-    bail!(
-        anyhow!(
-            "{}: there are copies in it of {} texts of {}: {}",
-            data.display(),
-            copied.len(),
-            held_out.display(),
-            named.join("; ")
-        )
-        .hint("take them out, or the scores on what is held out mean nothing")
-    )
-}
+const SHOWN: usize = 10;
 
-/// Warns where dev data, which decides which step is kept, has copies in the training data.
+/// Looks at each two of training, dev and held-out data.
 ///
 /// # Errors
-/// When a file can't be read.
-pub fn warn(data: &Path, dev: &Path) -> Result<()> {
-    let copied = copied(data, dev)?;
-    if let Some(first) = copied.first() {
-        errln!(
-            "warning: {} has copies of {} texts of {}, so the loss on it says less: {first}{}",
-            data.display(),
-            copied.len(),
-            dev.display(),
-            if copied.len() > 1 { "; …" } else { "" }
+/// When dev data and held-out data are the same, and names the texts of the training data that are copies of held-out ones.
+pub fn check(settings: &TrainSettings) -> Result<()> {
+    let read = |path: &Option<_>| path.as_deref().map(Data::read).transpose();
+    let (dev, held_out) = (read(&settings.dev)?, read(&settings.held_out)?);
+    if dev.is_none() && held_out.is_none() {
+        return Ok(());
+    }
+    let data = Data::read(&settings.data)?;
+    if let Some(held_out) = &held_out {
+        let overlap = data.overlap(held_out);
+        if !overlap.copies.is_empty() {
+            bail!(
+                anyhow!(
+                    "{}: there are copies in it of {} texts of {}: {}",
+                    data.name,
+                    overlap.copies.len(),
+                    held_out.name,
+                    listed(&overlap.copies, SHOWN)
+                )
+                .hint("take them out, or the scores on what is held out mean nothing")
+            );
+        }
+        data.warn_of_accounts(held_out, &overlap, "the scores on what is held out say less of new accounts");
+    }
+    if let Some(dev) = &dev {
+        data.warn(dev, "the loss on it says less");
+    }
+    if let (Some(dev), Some(held_out)) = (&dev, &held_out) {
+        ensure!(
+            dev.sha256 != held_out.sha256,
+            anyhow!("--dev {} and --held-out {} are the same data", dev.name, held_out.name).hint(
+                "the best step is chosen on dev data, so what is held out has to be other data: name another for one of them"
+            )
         );
+        dev.warn(held_out, "the best step is chosen on what it is judged by");
     }
     Ok(())
 }
 
-/// A text of the training data that is a copy of another one, both by their ids.
-struct Copied {
-    id: String,
-    original: String,
-    likeness: Likeness,
+/// A file's records or conversations.
+struct Data {
+    name: String,
+    sha256: String,
+    known: Vec<Known>,
 }
 
-impl std::fmt::Display for Copied {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "{:?} of {:?} ({})", self.id, self.original, self.likeness)
+impl Data {
+    fn read(path: &Path) -> Result<Data> {
+        let records = Records::open(Some(path))?;
+        let known = if conversations::are_conversations(&records.lines)? {
+            let texts = conversations::texts(&records.lines)?.into_iter();
+            texts.map(|(id, text)| Known { id, account: None, text }).collect()
+        } else {
+            records.read()?.iter().map(Known::from).collect()
+        };
+        Ok(Data { name: records.lines.name().to_owned(), sha256: records.sha256, known })
     }
-}
 
-/// The texts of `originals` that have a copy in `data`. Runs of words that many texts have are counted in `data`, the
-/// larger of the two.
-fn copied(data: &Path, originals: &Path) -> Result<Vec<Copied>> {
-    let data = texts(data)?;
-    let collection = Collection::new(data.iter().map(|(_, text)| text.as_str()));
-    let found = |(original, text): (String, String)| {
-        let NearDuplicate { of, likeness } = collection.original(&text)?;
-        Some(Copied { id: data[of].0.clone(), original, likeness })
-    };
-    Ok(texts(originals)?.into_par_iter().filter_map(found).collect())
-}
-
-/// Ids and texts of a file's records or conversations.
-fn texts(path: &Path) -> Result<Vec<(String, String)>> {
-    let records = Records::open(Some(path))?;
-    if conversations::are_conversations(&records.lines)? {
-        return conversations::texts(&records.lines);
+    fn overlap(&self, originals: &Data) -> Overlap {
+        Overlap::of(&self.known, &originals.known)
     }
-    Ok(records.read()?.into_iter().map(|reel| (reel.id.clone(), text(&reel).to_owned())).collect())
+
+    fn warn(&self, originals: &Data, why: &str) {
+        let overlap = self.overlap(originals);
+        if !overlap.copies.is_empty() {
+            errln!(
+                "warning: {} has copies of {} texts of {}, so {why}: {}",
+                self.name,
+                overlap.copies.len(),
+                originals.name,
+                listed(&overlap.copies, 1)
+            );
+        }
+        self.warn_of_accounts(originals, &overlap, why);
+    }
+
+    fn warn_of_accounts(&self, originals: &Data, Overlap { accounts, .. }: &Overlap, why: &str) {
+        if !accounts.is_empty() {
+            let count =
+                if accounts.len() == 1 { "1 account is".into() } else { format!("{} accounts are", accounts.len()) };
+            errln!(
+                "warning: {count} in {} and in {}, so {why}: {}",
+                self.name,
+                originals.name,
+                listed(accounts, SHOWN)
+            );
+        }
+    }
 }
