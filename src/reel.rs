@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::error::Hint;
 use crate::lines::{Lines, Place};
 
 /// A short video: what was said and what is known about it. Unknown is `None`, never 0.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Written", into = "Written")]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(from = "Written")]
 pub struct Reel {
     /// Unique within a file.
     pub id: String,
@@ -47,10 +48,12 @@ pub struct Reel {
     pub synthetic: bool,
     /// Where the record came from; free-form.
     pub source: Option<serde_json::Value>,
+    /// Why nothing can be asked about it: what stands for a record that can't be used has this and an id.
+    pub unusable: Option<String>,
 }
 
 /// A Reel as it is written: several gold answers to one task are a list.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Written {
     id: String,
     #[serde(default)]
@@ -77,15 +80,17 @@ struct Written {
     language: Option<String>,
     #[serde(default, deserialize_with = "null_as_default")]
     reference: BTreeMap<String, Option<Gold>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     soft: Option<BTreeMap<String, BTreeMap<String, f64>>>,
     #[serde(default, deserialize_with = "null_as_default")]
     synthetic: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     source: Option<serde_json::Value>,
+    #[serde(default)]
+    unusable: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged, expecting = "a gold answer is a text or a list of texts")]
 enum Gold {
     One(String),
@@ -128,43 +133,61 @@ impl From<Written> for Reel {
             soft: written.soft,
             synthetic: written.synthetic,
             source: written.source,
+            unusable: written.unusable,
         }
     }
 }
 
-impl From<Reel> for Written {
-    fn from(mut reel: Reel) -> Written {
-        let gold = |(task, first): (String, String)| {
-            let gold = match reel.alternatives.remove(&task) {
-                Some(rest) => Gold::Several([vec![first], rest].concat()),
-                None => Gold::One(first),
-            };
-            (task, Some(gold))
-        };
-        Written {
-            reference: reel.reference.into_iter().map(gold).collect(),
-            id: reel.id,
-            account: reel.account,
-            posted_at: reel.posted_at,
-            duration_s: reel.duration_s,
-            likes: reel.likes,
-            views: reel.views,
-            plays: reel.plays,
-            comments: reel.comments,
-            caption: reel.caption,
-            hashtags: reel.hashtags,
-            transcript: reel.transcript,
-            language: reel.language,
-            soft: reel.soft,
-            synthetic: reel.synthetic,
-            source: reel.source,
+impl Serialize for Reel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("account", &self.account)?;
+        map.serialize_entry("posted_at", &self.posted_at)?;
+        map.serialize_entry("duration_s", &self.duration_s)?;
+        map.serialize_entry("likes", &self.likes)?;
+        map.serialize_entry("views", &self.views)?;
+        map.serialize_entry("plays", &self.plays)?;
+        map.serialize_entry("comments", &self.comments)?;
+        map.serialize_entry("caption", &self.caption)?;
+        map.serialize_entry("hashtags", &self.hashtags)?;
+        map.serialize_entry("transcript", &self.transcript)?;
+        map.serialize_entry("language", &self.language)?;
+        map.serialize_entry("reference", &GoldOf(self))?;
+        if let Some(soft) = &self.soft {
+            map.serialize_entry("soft", soft)?;
         }
+        map.serialize_entry("synthetic", &self.synthetic)?;
+        if let Some(source) = &self.source {
+            map.serialize_entry("source", source)?;
+        }
+        if let Some(unusable) = &self.unusable {
+            map.serialize_entry("unusable", unusable)?;
+        }
+        map.end()
+    }
+}
+
+struct GoldOf<'a>(&'a Reel);
+
+impl Serialize for GoldOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (task, first) in &self.0.reference {
+            match self.0.alternatives.get(task) {
+                Some(rest) => {
+                    map.serialize_entry(task, &std::iter::once(first).chain(rest).collect::<Vec<&String>>())?;
+                }
+                None => map.serialize_entry(task, first)?,
+            }
+        }
+        map.end()
     }
 }
 
 impl Reel {
     /// Brings every text to Unicode NFC.
-    fn normalise(&mut self) {
+    pub fn normalise(&mut self) {
         for text in [&mut self.caption, &mut self.transcript]
             .into_iter()
             .flatten()
@@ -269,7 +292,7 @@ fn parse(text: &str) -> Result<Reel> {
     ensure!(!reel.id.trim().is_empty(), anyhow!("the id is empty").hint("every record needs an \"id\""));
     let blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
     ensure!(
-        !(blank(&reel.transcript) && blank(&reel.caption)),
+        reel.unusable.is_some() || !(blank(&reel.transcript) && blank(&reel.caption)),
         anyhow!("id {:?} has neither transcript nor caption", reel.id)
             .hint("there is nothing to summarise or classify; give one or remove the line")
     );

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::ask::Records;
 use crate::data::dedup::{Collection, Likeness, NearDuplicate, text};
 use crate::error::Hint;
+use crate::lines::Snapshot;
 use crate::train::conversations;
 
 /// # Errors
@@ -77,9 +78,9 @@ fn copied(data: &Path, originals: &Path) -> Result<Vec<Copied>> {
 
 /// Ids and texts of a file's records or conversations.
 fn texts(path: &Path) -> Result<Vec<(String, String)>> {
-    let records = Records::open(Some(path))?;
-    if conversations::are_conversations(&records.lines)? {
-        return conversations::texts(&records.lines);
+    let opened = Snapshot::open(path, "data file")?;
+    if conversations::are_conversations(&opened.lines)? {
+        return conversations::texts(&opened.lines);
     }
-    Ok(records.read()?.into_iter().map(|reel| (reel.id.clone(), text(&reel).to_owned())).collect())
+    Ok(Records::of(opened, &[])?.reels()?.into_iter().map(|reel| (reel.id.clone(), text(&reel).to_owned())).collect())
 }
