@@ -1,24 +1,37 @@
 //! Files of lines that may be too large to hold: read one by one, and again by where they stand.
 
+mod snapshot;
+mod split;
+
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use tempfile::{SpooledData, SpooledTempFile};
+
+pub use self::snapshot::Snapshot;
+use crate::error::environment;
 
 const BUFFER: usize = 1 << 18;
+
+/// What a spool holds in memory; more goes to a temporary file without a name.
+const IN_MEMORY: usize = 64 << 20;
 
 /// A file, or a text that is part of the program.
 #[derive(Debug)]
 pub struct Lines {
     name: String,
     source: Source,
+    /// Where each line stood in what it was taken from; empty where that is its own number.
+    numbers: Vec<u32>,
 }
 
 #[derive(Debug)]
 enum Source {
     File(File),
+    Memory(Vec<u8>),
     Embedded(&'static str),
 }
 
@@ -27,7 +40,7 @@ enum Source {
 pub struct Place {
     offset: u64,
     length: u32,
-    /// Counted from 1.
+    /// Counted from 1, in the file that was brought.
     pub number: u32,
 }
 
@@ -51,12 +64,12 @@ impl Lines {
         let name = path.display().to_string();
         let file = File::open(path).with_context(|| format!("cannot read {what} {name}"))?;
         anyhow::ensure!(!file.metadata()?.is_dir(), "cannot read {what} {name}: it is a directory");
-        Ok(Lines { name, source: Source::File(file) })
+        Ok(Lines { name, source: Source::File(file), numbers: vec![] })
     }
 
     /// A text that is part of the program.
     pub fn embedded(name: &str, text: &'static str) -> Lines {
-        Lines { name: name.to_owned(), source: Source::Embedded(text) }
+        Lines { name: name.to_owned(), source: Source::Embedded(text), numbers: vec![] }
     }
 
     /// For messages.
@@ -72,16 +85,17 @@ impl Lines {
         match &self.source {
             // From the start, wherever the file was read last.
             Source::File(file) => self.each_of(BufReader::with_capacity(BUFFER, From { file, offset: 0 }), each),
+            Source::Memory(bytes) => self.each_of(&bytes[..], each),
             Source::Embedded(text) => self.each_of(text.as_bytes(), each),
         }
     }
 
     fn each_of(&self, mut reader: impl BufRead, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
         let mut bytes = Vec::new();
-        let (mut offset, mut number) = (0u64, 0u32);
-        loop {
+        let mut offset = 0u64;
+        for index in 0.. {
             bytes.clear();
-            number += 1;
+            let number = self.numbers.get(index).copied().unwrap_or(index as u32 + 1);
             let read = reader
                 .read_until(b'\n', &mut bytes)
                 .with_context(|| format!("{}:{number}: cannot be read", self.name))?;
@@ -95,6 +109,7 @@ impl Lines {
             each(Line { bytes: line, place: Place { offset, length, number }, ended })?;
             offset += read as u64;
         }
+        Ok(())
     }
 
     /// Reads one line again.
@@ -108,9 +123,53 @@ impl Lines {
             Source::File(file) => file
                 .read_exact_at(&mut bytes, start)
                 .with_context(|| format!("{}:{}: cannot be read again", self.name, place.number))?,
+            Source::Memory(all) => bytes.copy_from_slice(&all[start as usize..][..length]),
             Source::Embedded(text) => bytes.copy_from_slice(&text.as_bytes()[start as usize..][..length]),
         }
         Ok(bytes)
+    }
+}
+
+/// Lines to be, that nobody else can change.
+pub struct Spool {
+    name: String,
+    file: BufWriter<SpooledTempFile>,
+    numbers: Vec<u32>,
+}
+
+impl Spool {
+    /// An empty one; `name` stands in messages.
+    pub fn new(name: &str) -> Spool {
+        let file = BufWriter::with_capacity(BUFFER, SpooledTempFile::new(IN_MEMORY));
+        Spool { name: name.to_owned(), file, numbers: vec![] }
+    }
+
+    /// Adds a line, with the number that it had.
+    ///
+    /// # Errors
+    /// Of the environment, when the temporary file can't be written.
+    pub fn push(&mut self, line: &[u8], number: u32) -> Result<()> {
+        self.numbers.push(number);
+        let written = self.file.write_all(line).and_then(|()| self.file.write_all(b"\n"));
+        written.map_err(|error| self.failed(&error))
+    }
+
+    /// The lines.
+    ///
+    /// # Errors
+    /// As [`Spool::push`].
+    pub fn finish(mut self) -> Result<Lines> {
+        self.file.flush().map_err(|error| self.failed(&error))?;
+        let file = self.file.into_inner().map_err(|error| environment(error.to_string()))?;
+        let source = match file.into_inner() {
+            SpooledData::InMemory(bytes) => Source::Memory(bytes.into_inner()),
+            SpooledData::OnDisk(file) => Source::File(file),
+        };
+        Ok(Lines { name: self.name, source, numbers: self.numbers })
+    }
+
+    fn failed(&self, error: &std::io::Error) -> anyhow::Error {
+        environment(format!("cannot keep a copy of {} in {}: {error}", self.name, std::env::temp_dir().display()))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::task::Task;
 pub struct Pending {
     /// Index of each Reel, and what is to be asked about it.
     reels: VecDeque<(usize, Vec<Question>)>,
-    /// Records whose prompts can't be made, with the reason.
+    /// Records that can't be used or whose prompts can't be made, with the reason.
     unusable: Vec<(usize, String)>,
     /// Of those, the fewest tokens that the prompts of one have without the transcript.
     shortest: Option<usize>,
@@ -69,6 +69,10 @@ pub fn prepare(
         bounds,
     };
     for (index, reel) in reels.iter().enumerate() {
+        if let Some(reason) = &reel.unusable {
+            pending.unusable.push((index, reason.clone()));
+            continue;
+        }
         let questions = match asker.questions(reel) {
             Ok(questions) => questions,
             Err(error @ FitError::TooLong { tokens, .. }) => {

@@ -3,70 +3,191 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::error::Hint;
 use crate::lines::{Lines, Place};
 
 /// A short video: what was said and what is known about it. Unknown is `None`, never 0.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(from = "Written")]
 pub struct Reel {
     /// Unique within a file.
     pub id: String,
     /// Pseudonym of the account that posted it; resampling is by account when known.
-    #[serde(default)]
     pub account: Option<String>,
     /// ISO 8601, UTC.
-    #[serde(default)]
     pub posted_at: Option<String>,
     /// Length of the video in seconds.
-    #[serde(default)]
     pub duration_s: Option<f64>,
-    #[serde(default)]
     #[expect(missing_docs, reason = "the name says it")]
     pub likes: Option<u64>,
-    #[serde(default)]
     #[expect(missing_docs, reason = "the name says it")]
     pub views: Option<u64>,
     /// Plays count replays too, so they differ from views by a factor.
-    #[serde(default)]
     pub plays: Option<u64>,
-    #[serde(default)]
     #[expect(missing_docs, reason = "the name says it")]
     pub comments: Option<u64>,
     /// What the account wrote under the video.
-    #[serde(default)]
     pub caption: Option<String>,
     /// Without `#`.
-    #[serde(default)]
     pub hashtags: Vec<String>,
     /// What a recogniser heard.
-    #[serde(default)]
     pub transcript: Option<String>,
     /// ISO 639-1.
-    #[serde(default)]
     pub language: Option<String>,
     /// The gold answer by task name; the first of several.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub reference: BTreeMap<String, String>,
     /// Further gold answers of text tasks, by task name.
-    #[serde(skip)]
     pub alternatives: BTreeMap<String, Vec<String>>,
     /// A distribution over labels by task name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft: Option<BTreeMap<String, BTreeMap<String, f64>>>,
     /// Written by a model rather than posted by a person.
-    #[serde(default)]
     pub synthetic: bool,
     /// Where the record came from; free-form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<serde_json::Value>,
+    /// Why nothing can be asked about it: what stands for a record that can't be used has this and an id.
+    pub unusable: Option<String>,
+}
+
+/// A Reel as it is written: several gold answers to one task are a list.
+#[derive(Deserialize)]
+struct Written {
+    id: String,
+    #[serde(default)]
+    account: Option<String>,
+    #[serde(default)]
+    posted_at: Option<String>,
+    #[serde(default)]
+    duration_s: Option<f64>,
+    #[serde(default)]
+    likes: Option<u64>,
+    #[serde(default)]
+    views: Option<u64>,
+    #[serde(default)]
+    plays: Option<u64>,
+    #[serde(default)]
+    comments: Option<u64>,
+    #[serde(default)]
+    caption: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    hashtags: Vec<String>,
+    #[serde(default)]
+    transcript: Option<String>,
+    #[serde(default)]
+    language: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    reference: BTreeMap<String, Option<Gold>>,
+    #[serde(default)]
+    soft: Option<BTreeMap<String, BTreeMap<String, f64>>>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    synthetic: bool,
+    #[serde(default)]
+    source: Option<serde_json::Value>,
+    #[serde(default)]
+    unusable: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a gold answer is a text or a list of texts")]
+enum Gold {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl From<Written> for Reel {
+    fn from(written: Written) -> Reel {
+        let (mut reference, mut alternatives) = (BTreeMap::new(), BTreeMap::new());
+        for (task, gold) in written.reference {
+            let texts = match gold {
+                None => vec![],
+                Some(Gold::One(text)) => vec![text],
+                Some(Gold::Several(texts)) => texts,
+            };
+            // A blank one is a missing one.
+            let mut texts = texts.into_iter().filter(|text| !text.trim().is_empty());
+            let Some(first) = texts.next() else { continue };
+            let rest: Vec<String> = texts.collect();
+            if !rest.is_empty() {
+                alternatives.insert(task.clone(), rest);
+            }
+            reference.insert(task, first);
+        }
+        Reel {
+            id: written.id,
+            account: written.account,
+            posted_at: written.posted_at,
+            duration_s: written.duration_s,
+            likes: written.likes,
+            views: written.views,
+            plays: written.plays,
+            comments: written.comments,
+            caption: written.caption,
+            hashtags: written.hashtags,
+            transcript: written.transcript,
+            language: written.language,
+            reference,
+            alternatives,
+            soft: written.soft,
+            synthetic: written.synthetic,
+            source: written.source,
+            unusable: written.unusable,
+        }
+    }
+}
+
+impl Serialize for Reel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("account", &self.account)?;
+        map.serialize_entry("posted_at", &self.posted_at)?;
+        map.serialize_entry("duration_s", &self.duration_s)?;
+        map.serialize_entry("likes", &self.likes)?;
+        map.serialize_entry("views", &self.views)?;
+        map.serialize_entry("plays", &self.plays)?;
+        map.serialize_entry("comments", &self.comments)?;
+        map.serialize_entry("caption", &self.caption)?;
+        map.serialize_entry("hashtags", &self.hashtags)?;
+        map.serialize_entry("transcript", &self.transcript)?;
+        map.serialize_entry("language", &self.language)?;
+        map.serialize_entry("reference", &GoldOf(self))?;
+        if let Some(soft) = &self.soft {
+            map.serialize_entry("soft", soft)?;
+        }
+        map.serialize_entry("synthetic", &self.synthetic)?;
+        if let Some(source) = &self.source {
+            map.serialize_entry("source", source)?;
+        }
+        if let Some(unusable) = &self.unusable {
+            map.serialize_entry("unusable", unusable)?;
+        }
+        map.end()
+    }
+}
+
+struct GoldOf<'a>(&'a Reel);
+
+impl Serialize for GoldOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (task, first) in &self.0.reference {
+            match self.0.alternatives.get(task) {
+                Some(rest) => {
+                    map.serialize_entry(task, &std::iter::once(first).chain(rest).collect::<Vec<&String>>())?;
+                }
+                None => map.serialize_entry(task, first)?,
+            }
+        }
+        map.end()
+    }
 }
 
 impl Reel {
     /// Brings every text to Unicode NFC.
-    fn normalise(&mut self) {
+    pub fn normalise(&mut self) {
         for text in [&mut self.caption, &mut self.transcript]
             .into_iter()
             .flatten()
@@ -171,7 +292,7 @@ fn parse(text: &str) -> Result<Reel> {
     ensure!(!reel.id.trim().is_empty(), anyhow!("the id is empty").hint("every record needs an \"id\""));
     let blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
     ensure!(
-        !(blank(&reel.transcript) && blank(&reel.caption)),
+        reel.unusable.is_some() || !(blank(&reel.transcript) && blank(&reel.caption)),
         anyhow!("id {:?} has neither transcript nor caption", reel.id)
             .hint("there is nothing to summarise or classify; give one or remove the line")
     );
@@ -209,6 +330,17 @@ mod tests {
                 .unwrap();
         assert_eq!(reels[0].transcript.as_deref(), Some("caf\u{e9}"));
         assert_eq!(reels[0].reference["summary"], "\u{e9}");
+    }
+
+    #[test]
+    fn several_gold_answers_are_a_list() {
+        let text = "{\"id\":\"a\",\"transcript\":\"x\",\"hashtags\":null,\"synthetic\":null,\"reference\":{\"a\":[\"e\u{301}\",\" \",\"e\u{301}x\"],\"b\":[\"eins\"],\"c\":\" \",\"d\":null,\"e\":[]}}";
+        let reel = parse(text.as_bytes()).unwrap().remove(0);
+        assert_eq!(reel.reference, [("a", "\u{e9}"), ("b", "eins")].map(|(a, b)| (a.into(), b.into())).into());
+        assert_eq!(reel.alternatives, [("a".into(), vec!["\u{e9}x".into()])].into());
+        let written = serde_json::to_string(&reel).unwrap();
+        assert!(written.contains("\"reference\":{\"a\":[\"\u{e9}\",\"\u{e9}x\"],\"b\":\"eins\"}"), "{written}");
+        assert_eq!(parse(written.as_bytes()).unwrap(), [reel]);
     }
 
     #[test]

@@ -106,12 +106,18 @@ fn check(name: String, entry: TaskEntry) -> Result<Task> {
     Ok(Task { name, kind, template, max_tokens, labels, positive, descriptions })
 }
 
-/// Checks that every gold label of a Reel is one its task knows.
+/// Checks that every gold label of a Reel is one its task knows, and the only one.
 ///
 /// # Errors
 /// Names the file, the Reel, the task and the label.
 pub fn check_reference(reel: &Reel, tasks: &[Task], data: &str) -> Result<()> {
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Label) {
+        if let Some(rest) = reel.alternatives.get(&task.name) {
+            bail!(
+                anyhow!("{data}: id {:?}: reference.{} has {} labels", reel.id, task.name, rest.len() + 1)
+                    .hint("give one; only texts may have several gold answers")
+            );
+        }
         if let Some(label) = reel.reference.get(&task.name).filter(|label| !task.labels.contains(label)) {
             bail!(
                 anyhow!(
@@ -165,5 +171,9 @@ mod tests {
         reel.reference.insert("ad".into(), "ya".into());
         let message = check_reference(&reel, &tasks, "a.jsonl").unwrap_err().to_string();
         assert!(message.starts_with("a.jsonl: id \"r1\": reference.ad is \"ya\""), "{message}");
+        reel.reference.insert("ad".into(), "iklan".into());
+        reel.alternatives.insert("ad".into(), vec!["bukan iklan".into()]);
+        let message = check_reference(&reel, &tasks, "a.jsonl").unwrap_err().to_string();
+        assert_eq!(message, "a.jsonl: id \"r1\": reference.ad has 2 labels");
     }
 }

@@ -124,15 +124,15 @@ fn broken_data_is_named_before_a_model_is_opened() {
         ("empty.jsonl", b"", "empty.jsonl has no records\nhint: "),
         ("array.jsonl", b"[1]\n", "array.jsonl:1: expected a JSON object"),
         ("csv.jsonl", b"id,transcript\n1,halo\n", "csv.jsonl:1: expected a JSON object, found \"id,transcript\""),
-        ("torn.jsonl", b"{\"id\":\"a\",\"transcript\":\"x\"}\n{\"id\":\"b\",\n", "torn.jsonl:2: column"),
+        ("torn.jsonl", b"\n{\"id\":\"b\",\n", "torn.jsonl:2: column"),
         (
             "type.jsonl",
-            b"{\"id\":\"a\",\"transcript\":\"x\",\"likes\":\"1k\"}\n",
-            "type.jsonl:1: column 39: invalid type: string \"1k\"",
+            b"{\"id\":\"a\",\"transcript\":\"x\",\"likes\":\"many\"}\n",
+            "type.jsonl:1: likes is \"many\", expected a count",
         ),
         (
             "twice.jsonl",
-            b"{\"id\":\"a\",\"transcript\":\"x\"}\n{\"id\":\"a\",\"transcript\":\"y\"}\n",
+            b"{\"id\":\"a\"}\n{\"id\":\"a\",\"transcript\":\"y\"}\n",
             "twice.jsonl:2: id \"a\" was already used on line 1",
         ),
         ("latin.jsonl", b"{\"id\":\"a\",\"transcript\":\"caf\xe9\"}\n", "latin.jsonl:1: not UTF-8 at byte 28"),
@@ -140,7 +140,7 @@ fn broken_data_is_named_before_a_model_is_opened() {
         (
             "label.jsonl",
             b"{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{\"ad\":\"ya\"}}\n",
-            "label.jsonl: id \"a\": reference.ad is \"ya\", which is not among the task's labels (iklan, bukan iklan)\nhint: ",
+            "label.jsonl:1: id \"a\": reference.ad is \"ya\", which is not among the task's labels (iklan, bukan iklan)\nhint: ",
         ),
     ];
     for (name, bytes, expected) in cases {

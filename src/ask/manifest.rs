@@ -189,7 +189,7 @@ pub struct PromptFacts {
 pub struct DataFacts {
     /// The file.
     pub path: String,
-    /// SHA-256 of the whole file.
+    /// Identity of the records whatever their order: SHA-256 over the sorted hashes of each.
     pub sha256: String,
     /// Records asked about.
     pub reels: usize,

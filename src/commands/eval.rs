@@ -23,6 +23,7 @@ pub(super) fn run(settings: PredictSettings, scoring: &ScoringSettings, stop: &S
     let tasks = &predicted.prompts.tasks;
     let join = Join::new(&predictions, &predicted.records.lines, tasks)?;
     let scores = score_into(&predicted.folder, &join, &predicted.records, tasks, scoring, predicted.manifest)?;
+    predicted.records.problems.warn();
     folder::point_latest_at(&predicted.folder)?;
     let judged = threshold::judge(&scoring.fail_under, &scores);
     Ok(if predicted.code == Code::Done { judged } else { predicted.code })

@@ -56,12 +56,16 @@ pub(super) fn note(
 fn learned_from(settings: &PredictSettings, records: &Records, reels: &[Reel]) -> Result<Option<LearnedFrom>> {
     let Some((path, sha256)) = learning_data(settings) else { return Ok(None) };
     let shown = path.as_ref().map(|path| path.display().to_string());
-    if sha256.as_ref() == Some(&records.sha256) {
+    // Earlier versions noted the hash of the file.
+    if sha256.as_ref().is_some_and(|sha256| [&records.sha256, &records.file_sha256].contains(&sha256)) {
         return Ok(Some(LearnedFrom { path: shown, same: true, ..LearnedFrom::default() }));
     }
     // What isn't there any more, or has changed since, can't be compared.
     let learned = path.filter(|path| path.is_file()).and_then(|path| Records::open(Some(&path)).ok());
-    let Some(learned) = learned.filter(|learned| sha256.as_ref().is_none_or(|sha256| *sha256 == learned.sha256)) else {
+    let is_it = |learned: &Records| {
+        sha256.as_ref().is_none_or(|sha256| [&learned.sha256, &learned.file_sha256].contains(&sha256))
+    };
+    let Some(learned) = learned.filter(is_it) else {
         return Ok(None);
     };
     if learned.sha256 == records.sha256 {

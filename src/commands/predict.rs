@@ -15,7 +15,6 @@ use crate::prompt::PromptSet;
 use crate::publish::write_json;
 use crate::run::{Log, timestamp};
 use crate::stop::Stop;
-use crate::task::check_reference;
 
 /// What a finished or interrupted prediction leaves.
 pub(super) struct Predicted {
@@ -37,6 +36,7 @@ pub(super) fn run(settings: PredictSettings, stop: &Stop) -> Result<Code> {
     if predicted.code != Code::Interrupted {
         finish_manifest(&predicted.folder, &mut predicted.manifest)?;
     }
+    predicted.records.problems.warn();
     errln!("predictions: {}", predictions_path(&predicted.folder).display());
     Ok(predicted.code)
 }
@@ -51,9 +51,9 @@ pub(super) fn predict(
 ) -> Result<Predicted> {
     let prompts = &found.set;
     let mut tasks = predict::select_tasks(&prompts.tasks, &settings.tasks)?;
-    let records = Records::open(settings.data.as_deref())?;
-    let mut reels = records.read()?;
-    reels.iter().try_for_each(|reel| check_reference(reel, &prompts.tasks, records.lines.name()))?;
+    let records = Records::open_for(settings.data.as_deref(), &prompts.tasks)?;
+    records.problems.refuse(settings.strict)?;
+    let mut reels = records.reels()?;
     reels.truncate(settings.limit.unwrap_or(usize::MAX));
 
     let answerer = Answerer::open(settings, &prompts.tasks)?;

@@ -29,7 +29,8 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     let prompts = run.prompts.or_else(|| stored.join("tasks.toml").is_file().then_some(stored));
     let prompts = PromptSet::find(prompts.as_deref())?;
     threshold::check(&run.scoring, &prompts.tasks)?;
-    let records = Records::open(run.data.as_deref())?;
+    let records = Records::open_for(run.data.as_deref(), &prompts.tasks)?;
+    records.problems.refuse(run.strict)?;
     let predictions = Lines::open(&run.predictions, "predictions")?;
     let join = Join::new(&predictions, &records.lines, &prompts.tasks)?;
 
@@ -59,7 +60,9 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
         manifest.inputs = inputs;
     }
     let scores = score_into(&run.output, &join, &records, &prompts.tasks, &run.scoring, manifest)?;
-    Ok(threshold::judge(&run.scoring.fail_under, &scores))
+    records.problems.warn();
+    let judged = threshold::judge(&run.scoring.fail_under, &scores);
+    Ok(if records.problems.unusable > 0 { Code::SomeFailed } else { judged })
 }
 
 /// Writes rows, scores, report and manifest into a result directory, and shows the table.

@@ -37,6 +37,9 @@ pub struct PredictOverrides {
     /// Only the first N records
     #[arg(long, env = "REELS_LIMIT", value_name = "N")]
     pub limit: Option<usize>,
+    /// Refuse data in which anything had to be mended, isn't read or can't be used, before anything else is done
+    #[arg(long, env = "REELS_STRICT", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub strict: Option<bool>,
     /// Score the task's labels, or generate text and match it [default: score]
     #[arg(long, env = "REELS_LABEL_MODE", help_heading = "Answers")]
     pub label_mode: Option<LabelMode>,
@@ -123,6 +126,8 @@ pub struct PredictSettings {
     pub tasks: Vec<String>,
     /// Only the first so many records.
     pub limit: Option<usize>,
+    /// Refuse data that isn't as it ought to be.
+    pub strict: bool,
     /// How label tasks are answered.
     pub label_mode: LabelMode,
     /// Prompt budget; `None` is as much as fits, up to [`PredictSettings::DEFAULT_MAX_PROMPT_TOKENS`].
@@ -208,6 +213,7 @@ impl PredictOverrides {
             output: self.output,
             tasks: self.task.unwrap_or_default(),
             limit: self.limit,
+            strict: self.strict.unwrap_or(false),
             label_mode: self.label_mode.unwrap_or(LabelMode::Score),
             max_prompt_tokens: self.max_prompt_tokens,
             sampling: Sampling {

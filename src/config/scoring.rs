@@ -72,6 +72,9 @@ pub struct ScoreOverrides {
     /// Result directory
     #[arg(short, long, env = "REELS_OUTPUT", value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Refuse data in which anything had to be mended, isn't read or can't be used, before anything else is done
+    #[arg(long, env = "REELS_STRICT", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub strict: Option<bool>,
     /// Seed of the resampling [default: 42]
     #[arg(long, env = "REELS_SEED", value_name = "N")]
     pub seed: Option<u64>,
@@ -249,6 +252,8 @@ pub struct ScoreRun {
     pub prompts: Option<PathBuf>,
     /// Result directory.
     pub output: PathBuf,
+    /// Refuse data that isn't as it ought to be.
+    pub strict: bool,
     #[expect(missing_docs, reason = "the type says it")]
     pub scoring: ScoringSettings,
 }
@@ -289,6 +294,7 @@ impl ScoreOverrides {
             data: self.data,
             prompts: self.prompts,
             output: self.output.context("--output is missing").hint("name a directory for scores and report")?,
+            strict: self.strict.unwrap_or(false),
             scoring: self.scoring.resolve(self.seed)?,
         })
     }

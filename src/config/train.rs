@@ -67,6 +67,8 @@ pub struct TrainSettings {
     pub prompts: Option<PathBuf>,
     /// Run directory.
     pub output: PathBuf,
+    /// Refuse data that isn't as it ought to be.
+    pub strict: bool,
     #[expect(missing_docs, reason = "the type says it")]
     pub method: TrainMethod,
     /// Not of `--method full`.

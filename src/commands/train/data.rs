@@ -8,9 +8,11 @@ use serde_json::json;
 use super::base::Base;
 use crate::ask::Records;
 use crate::config::TrainSettings;
+use crate::error::Hint;
+use crate::lines::Snapshot;
 use crate::prompt::PromptSet;
 use crate::publish::write_bytes;
-use crate::task::{Task, check_reference};
+use crate::task::Task;
 use crate::train::conversations;
 use crate::train::examples::{Examples, Maker, max_prompt_tokens};
 use crate::train::preview;
@@ -19,7 +21,7 @@ use crate::train::sequences::{Sequence, sequences};
 /// Training or dev data, ready for batches.
 pub struct Data {
     name: String,
-    /// SHA-256 of the file.
+    /// Identity of the records, or SHA-256 of a file of conversations.
     pub sha256: String,
     pub examples: Examples,
     pub sequences: Vec<Sequence>,
@@ -29,21 +31,25 @@ pub struct Data {
 
 impl Data {
     pub fn read(path: &Path, settings: &TrainSettings, prompts: &PromptSet, base: &Base) -> Result<Data> {
-        let opened = Records::open(Some(path))?;
-        let name = opened.lines.name().to_owned();
+        let opened =
+            Snapshot::open(path, "data file").hint("records are JSONL, one object a line, see eval/sample.jsonl")?;
+        let (name, mut sha256) = (opened.lines.name().to_owned(), opened.sha256.clone());
         let max_tokens = settings.max_seq_tokens;
         let (examples, budget) = if conversations::are_conversations(&opened.lines)? {
             (conversations::examples(&opened.lines, &base.chat, &base.tokenizer, max_tokens)?, None)
         } else {
             let budget = max_prompt_tokens(max_tokens, prompts)?;
-            let reels = opened.read()?;
-            reels.iter().try_for_each(|reel| check_reference(reel, &prompts.tasks, &name))?;
+            let records = Records::of(opened, &prompts.tasks)?;
+            records.problems.refuse(settings.strict)?;
+            sha256.clone_from(&records.sha256);
+            let reels = records.read()?;
+            records.problems.warn();
             let maker =
                 Maker { prompts, chat: &base.chat, tokenizer: &base.tokenizer, max_prompt_tokens: budget, max_tokens };
             (maker.examples(&name, &reels)?, Some(budget))
         };
         let sequences = sequences(&examples.examples, settings.packing.then_some(max_tokens));
-        Ok(Data { name, sha256: opened.sha256, examples, sequences, max_prompt_tokens: budget })
+        Ok(Data { name, sha256, examples, sequences, max_prompt_tokens: budget })
     }
 
     pub fn announce(&self, what: &str, max_tokens: usize, tasks: &[Task]) {

@@ -8,6 +8,7 @@ use crate::ask::Records;
 use crate::config::TrainSettings;
 use crate::data::overlap::{Known, Overlap, listed};
 use crate::error::Hint;
+use crate::lines::Snapshot;
 use crate::train::conversations;
 
 const SHOWN: usize = 10;
@@ -63,14 +64,16 @@ struct Data {
 
 impl Data {
     fn read(path: &Path) -> Result<Data> {
-        let records = Records::open(Some(path))?;
-        let known = if conversations::are_conversations(&records.lines)? {
-            let texts = conversations::texts(&records.lines)?.into_iter();
-            texts.map(|(id, text)| Known { id, account: None, text }).collect()
-        } else {
-            records.read()?.iter().map(Known::from).collect()
-        };
-        Ok(Data { name: records.lines.name().to_owned(), sha256: records.sha256, known })
+        let opened = Snapshot::open(path, "data file")?;
+        let name = opened.lines.name().to_owned();
+        if conversations::are_conversations(&opened.lines)? {
+            let texts = conversations::texts(&opened.lines)?.into_iter();
+            let known = texts.map(|(id, text)| Known { id, account: None, text }).collect();
+            return Ok(Data { name, sha256: opened.sha256, known });
+        }
+        let records = Records::of(opened, &[])?;
+        let known = records.reels()?.iter().map(Known::from).collect();
+        Ok(Data { name, sha256: records.sha256, known })
     }
 
     fn overlap(&self, originals: &Data) -> Overlap {

@@ -33,6 +33,9 @@ pub struct TrainOverrides {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     #[serde(skip)]
     pub resume: Option<bool>,
+    /// Refuse data in which anything had to be mended, isn't read or can't be used, before anything else is done
+    #[arg(long, env = "REELS_STRICT", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub strict: Option<bool>,
     /// What is trained, and on what [default: qlora]
     #[arg(long, env = "REELS_METHOD", help_heading = "Model")]
     pub method: Option<TrainMethod>,

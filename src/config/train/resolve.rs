@@ -126,6 +126,7 @@ impl TrainOverrides {
             dev: filled.dev,
             held_out: filled.held_out,
             prompts: filled.prompts,
+            strict: filled.strict.unwrap_or(false),
             output: named(filled.output, "output", "a directory for the run, e.g. --output runs/a")?,
             method,
             adapter: AdapterSettings {

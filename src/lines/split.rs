@@ -1,0 +1,145 @@
+//! Objects that don't stand one a line: an array of them, pretty-printed ones, several on a line.
+
+/// Takes lines, and gives the objects in them.
+#[derive(Debug)]
+pub struct Splitter {
+    /// Depth of what stands around an object: 1 in an array.
+    around: usize,
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// What there is of a piece, without line breaks.
+    piece: Vec<u8>,
+    /// Line on which it begins.
+    number: u32,
+}
+
+impl Splitter {
+    /// Of objects one after another, or of an array of them.
+    pub fn new(array: bool) -> Splitter {
+        Splitter { around: usize::from(array), depth: 0, in_string: false, escaped: false, piece: vec![], number: 0 }
+    }
+
+    /// Whether a line is one whole object, or several.
+    pub fn is_whole(line: &[u8]) -> bool {
+        let mut splitter = Splitter::new(false);
+        splitter.line(line, 1, &mut |_, _| {});
+        splitter.depth == 0 && splitter.piece.is_empty()
+    }
+
+    /// Gives every piece that ends on this line: objects, and what stands between them if it is more than commas.
+    pub fn line(&mut self, line: &[u8], number: u32, each: &mut dyn FnMut(Vec<u8>, u32)) {
+        // A text doesn't go over lines, and what is in an object is indented: so one that is broken ends here.
+        (self.in_string, self.escaped) = (false, false);
+        if self.around == 0 && line.first() == Some(&b'{') && self.depth > 0 {
+            self.end(each);
+            self.depth = 0;
+        }
+        for &byte in line {
+            if self.in_string {
+                self.piece.push(byte);
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => self.escaped = true,
+                    b'"' => self.in_string = false,
+                    _ => {}
+                }
+                continue;
+            }
+            let between = self.depth <= self.around;
+            match byte {
+                b'[' | b'{' => {
+                    self.depth += 1;
+                    if self.depth <= self.around {
+                        continue;
+                    }
+                    if between && byte == b'{' {
+                        self.end(each);
+                    }
+                    self.add(byte, number);
+                }
+                b']' | b'}' => {
+                    if self.depth == self.around && byte == b']' {
+                        self.depth = self.depth.saturating_sub(1);
+                        self.end(each);
+                        continue;
+                    }
+                    self.add(byte, number);
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth <= self.around {
+                        self.end(each);
+                    }
+                }
+                b',' if between => self.end(each),
+                _ => {
+                    self.in_string = byte == b'"';
+                    self.add(byte, number);
+                }
+            }
+        }
+        if self.depth <= self.around {
+            self.end(each);
+        } else {
+            self.piece.push(b' ');
+        }
+    }
+
+    /// Gives what has no end.
+    pub fn end(&mut self, each: &mut dyn FnMut(Vec<u8>, u32)) {
+        let piece = std::mem::take(&mut self.piece);
+        if !piece.trim_ascii().is_empty() {
+            each(piece, self.number);
+        }
+    }
+
+    fn add(&mut self, byte: u8, number: u32) {
+        if self.piece.is_empty() {
+            if byte.is_ascii_whitespace() {
+                return;
+            }
+            self.number = number;
+        }
+        self.piece.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(array: bool, text: &str) -> Vec<(String, u32)> {
+        let mut splitter = Splitter::new(array);
+        let mut pieces = Vec::new();
+        let mut each = |piece: Vec<u8>, number| {
+            let words: Vec<String> = String::from_utf8(piece).unwrap().split_whitespace().map(str::to_owned).collect();
+            pieces.push((words.join(" "), number));
+        };
+        text.lines().enumerate().for_each(|(index, line)| splitter.line(line.as_bytes(), index as u32 + 1, &mut each));
+        splitter.end(&mut each);
+        pieces
+    }
+
+    #[test]
+    fn objects_are_taken_apart() {
+        let owned = |pieces: &[(&str, u32)]| -> Vec<(String, u32)> {
+            pieces.iter().map(|(piece, number)| ((*piece).to_owned(), *number)).collect()
+        };
+        for (array, text, expected) in [
+            (
+                true,
+                "[{\"a\": [1, {\"b\": \"}]\"}]},\n {\"c\": 2}\n]\n",
+                &[("{\"a\": [1, {\"b\": \"}]\"}]}", 1), ("{\"c\": 2}", 2)][..],
+            ),
+            (true, "[1, {\"a\":2}", &[("1", 1), ("{\"a\":2}", 1)]),
+            (false, "{\n \"a\": \"\\\"{\"\n}\n\n{\"b\":\n1}", &[("{ \"a\": \"\\\"{\" }", 1), ("{\"b\": 1}", 5)]),
+            (false, "{\"a\":1}{\"b\":2} , {\"c\":3},", &[("{\"a\":1}", 1), ("{\"b\":2}", 1), ("{\"c\":3}", 1)]),
+            (
+                false,
+                "{\n \"a\": \"x,\n \"b\": {\n}\n{\n \"c\": 1\n}",
+                &[("{ \"a\": \"x, \"b\": { }", 1), ("{ \"c\": 1 }", 5)],
+            ),
+        ] {
+            assert_eq!(pieces(array, text), owned(expected), "{text}");
+        }
+    }
+}
