@@ -163,7 +163,7 @@ impl PromptSet {
             reel => Value::from(Serde(ReelView::from(reel))),
             task => Value::from(Serde(TaskView {
                 name: &task.name,
-                labels: &task.labels,
+                labels: &task.wordings,
                 descriptions: &task.descriptions,
             })),
         };
