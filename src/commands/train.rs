@@ -141,6 +141,7 @@ impl PreparedRun {
         let PreparedRun { base, prompts, data, dev, schedule } = self;
         base.announce(settings);
         eprintln!("prompts  {}", prompts.source);
+        prompts.warnings().iter().for_each(|warning| eprintln!("{warning}"));
         data.announce("data", settings.max_seq_tokens, &prompts.tasks);
         if let Some(dev) = dev {
             dev.announce("dev", settings.max_seq_tokens, &prompts.tasks);
