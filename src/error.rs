@@ -98,6 +98,19 @@ impl<T, E: Into<Error>> Hint for Result<T, E> {
     }
 }
 
+/// The beginning of a hint: the known name that differs least, where that is in a third of its letters at most.
+pub fn did_you_mean(name: &str, known: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let distance = |known: &str| strsim::osa_distance(name, known.trim_matches(['[', ']']));
+    let nearest =
+        known.into_iter().map(|known| (distance(known.as_ref()), known)).min_by_key(|(distance, _)| *distance);
+    match nearest {
+        Some((distance, known)) if distance <= name.chars().count().div_ceil(3) => {
+            format!("did you mean {}? ", known.as_ref())
+        }
+        _ => String::new(),
+    }
+}
+
 /// An error as the user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {

@@ -326,7 +326,7 @@ impl Bounds {
     /// What any records may need, labels scored or generated: prompts of at most `budget` tokens, `width` Reels at once.
     pub fn of(tasks: &[Task], budget: usize, width: usize) -> Bounds {
         let of_kind = |kind: TaskKind| tasks.iter().filter(move |task| task.kind == kind);
-        let labels = || of_kind(TaskKind::Label).flat_map(|task| &task.labels);
+        let labels = || of_kind(TaskKind::Label).flat_map(|task| &task.wordings);
         Bounds {
             reels: width,
             // A token is a byte at least. What tasks don't share of their prompts is short; where it isn't, a session

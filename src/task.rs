@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Hint;
+use crate::error::{Hint, did_you_mean};
 use crate::reel::Reel;
 
 /// One question about a Reel.
@@ -19,12 +19,22 @@ pub struct Task {
     pub template: String,
     /// Of the answer, at most.
     pub max_tokens: usize,
-    /// In the order written; empty for a text task.
+    /// As references and predictions have them, in the order written; empty for a text task.
     pub labels: Vec<String>,
+    /// What the model reads and answers, a label each: the label itself, unless `label_alias` says otherwise.
+    pub wordings: Vec<String>,
     /// The positive label of a two-label task.
     pub positive: Option<String>,
-    /// What a label means, by label.
+    /// What a label means, by its wording.
     pub descriptions: BTreeMap<String, String>,
+}
+
+impl Task {
+    /// What the model reads and answers for a label.
+    pub fn wording<'a>(&'a self, label: &'a str) -> &'a str {
+        let index = self.labels.iter().position(|other| other == label);
+        index.map_or(label, |index| &self.wordings[index])
+    }
 }
 
 /// What an answer looks like.
@@ -51,6 +61,9 @@ struct TaskEntry {
     max_tokens: usize,
     #[serde(default)]
     labels: Vec<String>,
+    /// The references' label by the label that the model reads.
+    #[serde(default)]
+    label_alias: BTreeMap<String, String>,
     positive: Option<String>,
     #[serde(default)]
     descriptions: BTreeMap<String, String>,
@@ -78,32 +91,84 @@ pub fn parse_tasks(text: &str, name: &str) -> Result<Vec<Task>> {
 }
 
 fn check(name: String, entry: TaskEntry) -> Result<Task> {
-    let TaskEntry { kind, template, max_tokens, labels, positive, descriptions } = entry;
+    let TaskEntry { kind, template, max_tokens, labels: wordings, label_alias, positive, descriptions } = entry;
     ensure!(max_tokens > 0, anyhow!("max_tokens is 0").hint("give the longest answer's tokens, e.g. max_tokens = 128"));
     match kind {
         TaskKind::Label => {
-            ensure!(labels.len() >= 2, "kind = \"label\" needs at least two labels, found {}", labels.len());
-            for (index, label) in labels.iter().enumerate() {
+            ensure!(wordings.len() >= 2, "kind = \"label\" needs at least two labels, found {}", wordings.len());
+            for (index, label) in wordings.iter().enumerate() {
                 ensure!(!label.trim().is_empty(), "label {} is empty", index + 1);
                 ensure!(
-                    !labels[..index].contains(label),
+                    !wordings[..index].contains(label),
                     anyhow!("label {label:?} is listed twice").hint("remove one of the two")
                 );
             }
         }
         TaskKind::Text => ensure!(
-            labels.is_empty(),
+            wordings.is_empty() && label_alias.is_empty(),
             anyhow!("kind = \"text\" takes no labels").hint("set kind = \"label\" or remove the labels")
         ),
     }
-    if let Some(positive) = &positive {
+    let labels = references(&wordings, &label_alias)?;
+    // As the references have it, or as the model reads it.
+    let index = |name: &String| {
+        wordings.iter().position(|other| other == name).or(labels.iter().position(|other| other == name))
+    };
+    let positive = positive.map(|positive| {
         ensure!(labels.len() == 2, "positive is for tasks of two labels, this one has {}", labels.len());
-        ensure!(labels.contains(positive), "positive = {positive:?} is not among the labels {labels:?}");
+        let index = index(&positive);
+        index
+            .map(|index| labels[index].clone())
+            .with_context(|| format!("positive = {positive:?} is not among the labels {wordings:?}"))
+    });
+    let mut described = BTreeMap::new();
+    for (label, description) in descriptions {
+        let Some(index) = index(&label) else {
+            bail!("descriptions names {label:?}, which is not among the labels {wordings:?}");
+        };
+        ensure!(
+            described.insert(wordings[index].clone(), description).is_none(),
+            anyhow!("descriptions has two for the label {:?}", wordings[index]).hint("remove one of the two")
+        );
     }
-    if let Some(label) = descriptions.keys().find(|label| !labels.contains(label)) {
-        bail!("descriptions names {label:?}, which is not among the labels {labels:?}");
+    Ok(Task {
+        name,
+        kind,
+        template,
+        max_tokens,
+        labels,
+        wordings,
+        positive: positive.transpose()?,
+        descriptions: described,
+    })
+}
+
+/// The references' label of each wording.
+fn references(wordings: &[String], alias: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    let hint = "label_alias has the label that the model reads, then the one in the references: promosi = \"iklan\"";
+    for (wording, label) in alias {
+        ensure!(
+            wordings.contains(wording),
+            anyhow!("label_alias names {wording:?}, which is not among the labels {wordings:?}")
+                .hint(format!("{}{hint}", did_you_mean(wording, wordings)))
+        );
+        ensure!(!label.trim().is_empty(), anyhow!("label_alias of {wording:?} is empty").hint(hint));
+        ensure!(
+            label == wording || !wordings.contains(label),
+            anyhow!("label_alias makes {label:?} of {wording:?}, and {label:?} is itself a label that the model reads")
+                .hint("one label of the references has one wording, and no other label's; choose another")
+        );
     }
-    Ok(Task { name, kind, template, max_tokens, labels, positive, descriptions })
+    let labels: Vec<String> = wordings.iter().map(|wording| alias.get(wording).unwrap_or(wording).clone()).collect();
+    for (index, label) in labels.iter().enumerate() {
+        if let Some(first) = labels[..index].iter().position(|other| other == label) {
+            bail!(
+                anyhow!("{:?} and {:?} are both {label:?} in the references", wordings[first], wordings[index])
+                    .hint("one label of the references has one wording; remove the other")
+            );
+        }
+    }
+    Ok(labels)
 }
 
 /// Checks that every gold label of a Reel is one its task knows, and the only one.
@@ -119,6 +184,17 @@ pub fn check_reference(reel: &Reel, tasks: &[Task], data: &str) -> Result<()> {
             );
         }
         if let Some(label) = reel.reference.get(&task.name).filter(|label| !task.labels.contains(label)) {
+            if let Some(index) = task.wordings.iter().position(|wording| wording == label) {
+                bail!(
+                    anyhow!(
+                        "{data}: id {:?}: reference.{} is {label:?}, which is what the model reads for {:?}",
+                        reel.id,
+                        task.name,
+                        task.labels[index]
+                    )
+                    .hint("references keep their labels; label_alias in tasks.toml has the label that the model reads, then theirs")
+                );
+            }
             bail!(
                 anyhow!(
                     "{data}: id {:?}: reference.{} is {label:?}, which is not among the task's labels ({})",
@@ -161,6 +237,63 @@ mod tests {
         ] {
             let message = format!("{:#}", parse_tasks(&text, "tasks.toml").unwrap_err());
             assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    const ALIASED: &str = "[task.ad]\nkind = \"label\"\ntemplate = \"ad.jinja\"\nmax_tokens = 8\n\
+        labels = [\"promosi\", \"bukan iklan\"]\npositive = \"iklan\"\n\
+        [task.ad.label_alias]\npromosi = \"iklan\"\n[task.ad.descriptions]\niklan = \"ajakan membeli\"\n";
+
+    #[test]
+    fn what_the_model_reads_may_differ_from_the_references() {
+        let task = parse_tasks(ALIASED, "tasks.toml").unwrap().remove(0);
+        assert_eq!(
+            (&*task.labels, &*task.wordings),
+            (&["iklan", "bukan iklan"].map(str::to_owned)[..], &["promosi", "bukan iklan"].map(str::to_owned)[..])
+        );
+        assert_eq!((task.wording("iklan"), task.wording("bukan iklan")), ("promosi", "bukan iklan"));
+        assert_eq!(task.descriptions["promosi"], "ajakan membeli");
+        let worded = parse_tasks(&ALIASED.replace("positive = \"iklan\"", "positive = \"promosi\""), "tasks.toml")
+            .unwrap()
+            .remove(0);
+        assert_eq!((worded.positive.as_deref(), &worded), (Some("iklan"), &task));
+        let mut reel = Reel { id: "r1".into(), ..Reel::default() };
+        reel.reference.insert("ad".into(), "promosi".into());
+        let message = check_reference(&reel, &[task], "a.jsonl").unwrap_err().to_string();
+        assert!(
+            message.ends_with("reference.ad is \"promosi\", which is what the model reads for \"iklan\""),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn an_alias_that_is_not_one_to_one_is_refused() {
+        for (from, to, expected) in [
+            (
+                "promosi = \"iklan\"",
+                "promosy = \"iklan\"",
+                "label_alias names \"promosy\", which is not among the labels",
+            ),
+            ("promosi = \"iklan\"", "promosi = \" \"", "label_alias of \"promosi\" is empty"),
+            (
+                "promosi = \"iklan\"",
+                "promosi = \"bukan iklan\"",
+                "\"bukan iklan\" is itself a label that the model reads",
+            ),
+            (
+                "promosi = \"iklan\"",
+                "promosi = \"iklan\"\n\"bukan iklan\" = \"iklan\"",
+                "\"promosi\" and \"bukan iklan\" are both \"iklan\" in the references",
+            ),
+            (
+                "iklan = \"ajakan membeli\"",
+                "iklan = \"a\"\npromosi = \"b\"",
+                "descriptions has two for the label \"promosi\"",
+            ),
+        ] {
+            let error = parse_tasks(&ALIASED.replace(from, to), "tasks.toml").unwrap_err();
+            let message = crate::error::Shown::of(&error).to_string();
+            assert!(message.contains(expected) && message.starts_with("tasks.toml: [task.ad]: "), "{message}");
         }
     }
 

@@ -6,6 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,6 +16,7 @@ use reels::prompt::{HubTokenizer, PromptSet, chat_problems};
 use reels::qlora::adapter::AdapterWeights;
 use reels::qlora::checkpoint::Checkpoint;
 use reels::qlora::config::Config;
+use reels::reel::Reel;
 
 /// Remembers the largest allocation.
 struct Watched;
@@ -42,6 +45,9 @@ unsafe impl GlobalAlloc for Watched {
 
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
+
+/// The largest allocation is everybody's, so tests that look at it run one by one.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Buffers of fixed size and tables of few entries; the rest follows the file's size.
 const FIXED: usize = 1 << 20;
@@ -128,6 +134,7 @@ fn the_fuzzing_corpus_is_judged_without_a_crash() {
 
 #[test]
 fn damaged_files_give_errors() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let scratch = tempfile::tempdir().unwrap();
     let (base, adapter) = (scratch.path().join("base"), scratch.path().join("adapter"));
     copy(&reference().join("base"), &base);
@@ -198,5 +205,109 @@ fn damaged_files_give_errors() {
             reels::export::vocabulary::Vocabulary::read(&base, &config).map(|_| ())
         });
         assert!(failed > 0 && beyond <= FIXED, "{name}: {failed} {beyond}");
+    }
+}
+
+/// What templates and `tasks.toml` are made of, put where it doesn't belong.
+const WORDS: [&str; 32] = [
+    "{% block task %}",
+    "{% endblock %}",
+    "{% block user %}",
+    "{% extends \"base.jinja\" %}",
+    "{% include \"ad.jinja\" %}",
+    "{% import \"base.jinja\" as b %}",
+    "{% from \"ad.jinja\" import number %}",
+    "{% if reel.likes %}",
+    "{% endif %}",
+    "{% for a in range(99999) %}",
+    "{% for a in reel.hashtags recursive %}{{ loop(reel.hashtags) }}",
+    "{% endfor %}",
+    "{% set x = reel.transcript * 9999 %}",
+    "{% macro number(value) %}{{ number(value) }}",
+    "{% endmacro %}",
+    "{{ super() }}",
+    "{{ self.task() }}",
+    "{{ reel.caption | replace(\"\", \"xxxxxxxx\") }}",
+    "{{ \"%99999999d\" | format(1) }}",
+    "{{ task.labels | join(\" \") }}",
+    "{{",
+    "}}",
+    "{#",
+    "| map(\"upper\")",
+    "\r\n",
+    "\u{feff}",
+    "[task.ad.label_alias]\n",
+    "promosi = \"iklan\"\n",
+    "labels = [\"a\", \"b\"]\n",
+    "template = \"base.jinja\"\n",
+    "max_tokens = 9223372036854775807\n",
+    "positive = \"iklan\"\n",
+];
+
+/// A few parts cut out or doubled, and words put in.
+fn rewritten(text: &str, random: &mut impl Rng) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..random.random_range(1..5) {
+        let at = random.random_range(0..=bytes.len());
+        let length = random.random_range(0..=(bytes.len() - at).min(40));
+        match random.random_range(0..4) {
+            0 => drop(bytes.drain(at..at + length)),
+            1 => drop(bytes.splice(at..at, bytes[at..at + length].to_vec())),
+            _ => drop(bytes.splice(at..at, WORDS[random.random_range(0..WORDS.len())].bytes())),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn damaged_prompts_give_errors_or_prompts() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Two templates together, and tasks half as often.
+    let many = std::env::var("MUTATIONS").map_or(10_000, |count| count.parse::<u64>().unwrap()) / 2;
+    let folder = tempfile::tempdir().unwrap();
+    let whole = PromptSet::embedded().unwrap();
+    whole.write_to(folder.path()).unwrap();
+    let unknown = Reel::default();
+    let known =
+        Reel { transcript: Some("kopi susu".into()), likes: Some(3), hashtags: vec!["a".into()], ..Reel::default() };
+    for (name, text) in whole.files().filter(|(name, _)| ["tasks.toml", "base.jinja", "ad.jinja"].contains(name)) {
+        let (mut opened, mut rendered, mut longest) = (0, 0, Duration::ZERO);
+        LARGEST.store(0, Ordering::Relaxed);
+        for index in 0..many {
+            let mut random = ChaCha8Rng::seed_from_u64(22);
+            random.set_stream(index);
+            let bytes = if random.random_bool(0.2) {
+                mutated(text.as_bytes(), text.len(), &mut random)
+            } else {
+                rewritten(text, &mut random)
+            };
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            let began = Instant::now();
+            let read = || match PromptSet::find(Some(folder.path())) {
+                Ok(set) => {
+                    let prompts = [&known, &unknown]
+                        .into_iter()
+                        .flat_map(|reel| set.tasks.iter().map(|task| set.render(reel, task)).collect::<Vec<_>>());
+                    let made = prompts.filter(Result::is_ok).count();
+                    set.warnings();
+                    Some(made > 0)
+                }
+                Err(error) => {
+                    assert!(format!("{error:#}").len() > 10, "mutation {index}: {error:#}");
+                    None
+                }
+            };
+            let made = catch_unwind(read).unwrap_or_else(|_| panic!("{name}: mutation {index} panics"));
+            longest = longest.max(began.elapsed());
+            opened += u64::from(made.is_some());
+            rendered += u64::from(made == Some(true));
+        }
+        let largest = LARGEST.load(Ordering::Relaxed);
+        eprintln!(
+            "{name}: of {many} {opened} open and {rendered} render, {longest:?} at most, largest allocation {largest}"
+        );
+        assert!(rendered > many / 50 && opened < many, "{name}: {opened} {rendered}");
+        assert!(longest < Duration::from_secs(5) && largest < 64 << 20, "{name}: {longest:?} {largest}");
+        std::fs::write(folder.path().join(name), text).unwrap();
     }
 }

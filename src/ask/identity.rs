@@ -27,7 +27,13 @@ pub(super) fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: 
     let greedy = sampling.temperature == 0.0;
     let tasks: IndexMap<&str, _> = tasks
         .iter()
-        .map(|task| (task.name.as_str(), json!({"max_tokens": task.max_tokens, "labels": task.labels})))
+        .map(|task| {
+            let mut settings = json!({"max_tokens": task.max_tokens, "labels": task.labels});
+            if task.wordings != task.labels {
+                settings["wordings"] = json!(task.wordings);
+            }
+            (task.name.as_str(), settings)
+        })
         .collect();
     json!({
         "label_mode": settings.label_mode,

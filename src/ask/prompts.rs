@@ -27,7 +27,15 @@ impl Prompts {
         for path in settings.adapter.iter().chain(model).filter(|path| path.exists()) {
             // A file that can't be read is reported when it is opened, after the data was checked.
             let Ok(gguf) = gguf::read_header(path) else { continue };
-            own = own.map_or_else(|| PromptSet::in_model(&gguf), |own| Ok(Some(own)))?;
+            if own.is_none() {
+                own = match PromptSet::in_model(&gguf) {
+                    Err(error) if settings.prompts.is_some() => {
+                        errln!("warning: its own prompts are left out: {error:#}");
+                        None
+                    }
+                    own => own?,
+                };
+            }
             trained_budget = trained_budget.or(gguf.number("reels.max_prompt_tokens").map(|tokens| tokens as usize));
         }
         let trained_sha256 = own.as_ref().map(PromptSet::sha256);
@@ -43,8 +51,9 @@ impl Prompts {
         Prompts { set, trained_sha256: None, trained_budget: None }
     }
 
-    /// Warns where the model was trained with other prompts.
+    /// Warns of what was found when they were rendered, and where the model was trained with others.
     pub fn warn(&self) {
+        self.set.warnings().iter().for_each(|warning| errln!("{warning}"));
         if self.trained_sha256.as_ref().is_some_and(|trained| *trained != self.set.sha256()) {
             errln!(
                 "warning: the model was trained with other prompts than those in {}\nhint: leave out --prompts to use its own",

@@ -164,7 +164,7 @@ pub fn label_tokens(
 ) -> Result<Vec<LabelTokens>> {
     let end = chat.end_token(tokenizer)?;
     let label = |label: &String| Ok(LabelTokens { tokens: chat.answer_tokens(prompt, label, tokenizer)?, end });
-    task.labels.iter().map(label).collect()
+    task.wordings.iter().map(label).collect()
 }
 
 impl Asked {
@@ -181,7 +181,7 @@ impl Asked {
                 prediction.finish = Finish::Stop;
             }
             Outcome::Text(text) => {
-                let label = match_label(&text.text, &task.labels);
+                let label = match_label(&text.text, &task.wordings).map(|index| &task.labels[index]);
                 prediction.finish = match (task.kind, label) {
                     (TaskKind::Label, None) => Finish::Invalid,
                     (TaskKind::Text, _) => match text.ending {
@@ -191,7 +191,7 @@ impl Asked {
                     },
                     _ => Finish::Stop,
                 };
-                prediction.output = label.map_or(text.text, str::to_owned);
+                prediction.output = label.map_or(text.text, Clone::clone);
             }
         }
         prediction
@@ -250,11 +250,11 @@ fn log_softmax(scores: &[f64]) -> Vec<f64> {
     scores.iter().map(|score| score - log_sum).collect()
 }
 
-/// The label that a generated text is, leaving out case and whatever isn't a letter or digit at its ends.
-fn match_label<'a>(text: &str, labels: &'a [String]) -> Option<&'a str> {
+/// Which of the wordings a generated text is, leaving out case and whatever isn't a letter or digit at its ends.
+fn match_label(text: &str, wordings: &[String]) -> Option<usize> {
     let fold = |text: &str| text.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase();
     let text = fold(text);
-    labels.iter().find(|label| fold(label) == text).map(String::as_str)
+    wordings.iter().position(|wording| fold(wording) == text)
 }
 
 #[cfg(test)]
@@ -264,12 +264,9 @@ mod tests {
     #[test]
     fn generated_labels_are_matched_or_invalid() {
         let labels = ["iklan".to_owned(), "bukan iklan".to_owned()];
-        for (text, expected) in [
-            (" \"Iklan\".", Some("iklan")),
-            ("Bukan Iklan\n", Some("bukan iklan")),
-            ("iklan atau bukan", None),
-            ("", None),
-        ] {
+        for (text, expected) in
+            [(" \"Iklan\".", Some(0)), ("Bukan Iklan\n", Some(1)), ("iklan atau bukan", None), ("", None)]
+        {
             assert_eq!(match_label(text, &labels), expected, "{text:?}");
         }
     }

@@ -197,7 +197,7 @@ fn majority(tasks: &[Task], train: &[Reel]) -> Result<HashMap<String, String>> {
         // Among equally frequent labels the one that the task lists first.
         let most = task.labels.iter().rev().max_by_key(|label| count(label)).filter(|label| count(label) > 0);
         if let Some(label) = most {
-            labels.insert(task.name.clone(), label.clone());
+            labels.insert(task.name.clone(), task.wording(label).to_owned());
         }
     }
     ensure!(

@@ -31,7 +31,12 @@ fn list(prompts: &PromptSet) {
     table.set_header(["task", "kind", "template", "max tokens", "labels"]);
     for task in &prompts.tasks {
         let kind = format!("{:?}", task.kind).to_lowercase();
-        table.add_row([&task.name, &kind, &task.template, &task.max_tokens.to_string(), &task.labels.join(", ")]);
+        let label = |(wording, label): (&String, &String)| match wording == label {
+            true => label.clone(),
+            false => format!("{wording} (in references {label})"),
+        };
+        let labels: Vec<String> = task.wordings.iter().zip(&task.labels).map(label).collect();
+        table.add_row([&task.name, &kind, &task.template, &task.max_tokens.to_string(), &labels.join(", ")]);
     }
     outln!("{table}");
 }
@@ -58,6 +63,7 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
                 outln!("--- {}: {}\n{}", task.name, message.role, message.content);
             }
         }
+        prompts.warnings().iter().for_each(|warning| errln!("{warning}"));
         return Ok(());
     }
     let answerer = Answerer::open(&settings, &prompts.tasks)?;
@@ -77,6 +83,7 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
         );
         outln!("{}", prompt.text);
     }
+    prompts.warnings().iter().for_each(|warning| errln!("{warning}"));
     Ok(())
 }
 

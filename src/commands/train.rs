@@ -131,6 +131,7 @@ impl PreparedRun {
         let PreparedRun { base, prompts, data, dev, schedule } = self;
         base.announce(settings);
         errln!("prompts  {}", prompts.source);
+        prompts.warnings().iter().for_each(|warning| errln!("{warning}"));
         data.announce("data", settings.max_seq_tokens, &prompts.tasks);
         if let Some(dev) = dev {
             dev.announce("dev", settings.max_seq_tokens, &prompts.tasks);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::error::Hint;
+use crate::error::{Hint, did_you_mean};
 
 /// One a command that has settings.
 pub const SECTIONS: [&str; 9] =
@@ -100,19 +100,6 @@ impl SettingsFile {
 
 fn listed() -> String {
     SECTIONS.map(|section| format!("[{section}]")).join(", ")
-}
-
-/// The beginning of a hint: the known name that differs least, where that is in a third of its letters at most.
-fn did_you_mean(name: &str, known: impl IntoIterator<Item = impl AsRef<str>>) -> String {
-    let distance = |known: &str| strsim::osa_distance(name, known.trim_matches(['[', ']']));
-    let nearest =
-        known.into_iter().map(|known| (distance(known.as_ref()), known)).min_by_key(|(distance, _)| *distance);
-    match nearest {
-        Some((distance, known)) if distance <= name.chars().count().div_ceil(3) => {
-            format!("did you mean {}? ", known.as_ref())
-        }
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

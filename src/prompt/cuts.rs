@@ -23,7 +23,9 @@ impl Cuts {
             let mut lead: Option<Vec<u32>> = None;
             for reel in &reels {
                 // A template may not take a Reel that isn't real; it is refused where a real one fails.
-                let Ok(text) = prompts.render(reel, task).and_then(|messages| chat.prompt(&messages)) else { continue };
+                let Ok(text) = prompts.render_made_up(reel, task).and_then(|messages| chat.prompt(&messages)) else {
+                    continue;
+                };
                 let tokens = tokenizer.encode(&text)?;
                 lead = Some(match lead {
                     Some(lead) => lead[..shared(&lead, &tokens)].to_vec(),

@@ -6,7 +6,10 @@ mod cuts;
 mod fit;
 #[cfg(feature = "train")]
 mod hub;
+mod lint;
+mod outline;
 mod set;
+mod unknowns;
 
 use anyhow::Result;
 

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use indexmap::IndexMap;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, context};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Message;
+use super::lint::{Lint, ROLES};
+use super::unknowns::{Nones, Unknowns};
 use crate::error::{Hint, environment};
 use crate::gguf::Gguf;
 use crate::publish::write_bytes;
@@ -36,7 +38,17 @@ pub struct PromptSet {
     pub tasks: Vec<Task>,
     files: IndexMap<String, String>,
     environment: Environment<'static>,
+    /// A task each: the blocks of which one at least must say something.
+    instructions: Vec<Vec<String>>,
+    unknowns: Unknowns,
 }
+
+/// Steps that a template may take beside what the Reel's text costs: milliseconds. The engine counts 64 bytes as a step.
+const STEPS: u64 = 200_000;
+/// Bytes of a message beside the Reel's text.
+const MOST_BYTES: usize = 1 << 20;
+/// How often a template may write or filter the Reel's text.
+const PASSES: usize = 16;
 
 /// Where a set of prompts came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +108,9 @@ impl PromptSet {
             anyhow!("{}: {} has no tasks.toml", gguf.path.display(), Self::NAMES)
                 .hint("name prompts with --prompts, or export the model anew")
         );
-        PromptSet::new(PromptSource::Model(gguf.path.clone()), files).map(Some)
+        PromptSet::new(PromptSource::Model(gguf.path.clone()), files)
+            .hint("name prompts with --prompts, or export the model anew")
+            .map(Some)
     }
 
     /// The prompts that are part of the program.
@@ -122,19 +136,28 @@ impl PromptSet {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name == "tasks.toml" || name.ends_with(".jinja") {
                 let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                let text = String::from_utf8(bytes).map_err(|_| anyhow!("{}: not UTF-8", path.display()))?;
+                let text = String::from_utf8(bytes)
+                    .map_err(|_| anyhow!("{}: not UTF-8", path.display()).hint("save it as UTF-8"))?;
                 files.insert(name, text);
             }
         }
         PromptSet::new(PromptSource::Folder(folder.to_owned()), files)
     }
 
-    fn new(source: PromptSource, files: IndexMap<String, String>) -> Result<PromptSet> {
+    pub(super) fn new(source: PromptSource, mut files: IndexMap<String, String>) -> Result<PromptSet> {
+        files.values_mut().for_each(|text| *text = with_plain_line_ends(text));
         let tasks = parse_tasks(&files["tasks.toml"], &format!("{source}: tasks.toml"))?;
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_fuel(Some(STEPS));
+        environment.set_formatter(|out, state, value| {
+            if value.is_none() {
+                Nones::note(state);
+            }
+            minijinja::escape_formatter(out, state, value)
+        });
         for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".jinja")) {
             environment
                 .add_template_owned(name.clone(), text.clone())
@@ -151,35 +174,88 @@ impl PromptSet {
                 .hint("templates stand beside tasks.toml")
             );
         }
-        Ok(PromptSet { source, tasks, files, environment })
+        let lint = Lint::new(&files, &environment).map_err(|error| template_error(&source, &error))?;
+        let instructions = tasks.iter().map(|task| lint.check(task)).collect::<Result<_>>();
+        let instructions = instructions.with_context(|| source.to_string())?;
+        let unknowns = Unknowns::new(files.values().any(|text| text.contains(Unknowns::TEXT)));
+        Ok(PromptSet { source, tasks, files, environment, instructions, unknowns })
     }
 
     /// The messages of one task about one Reel: system and user.
     ///
     /// # Errors
-    /// Names the template and line.
+    /// Names the template and line, or the block that is empty.
     pub fn render(&self, reel: &Reel, task: &Task) -> Result<Vec<Message>> {
+        let view = Value::from(Serde(ReelView::from(reel)));
+        let rendered = self.rendered(&view, text_bytes(reel), task)?;
+        self.unknowns.note(&task.name, &view, &rendered.nones, |view| {
+            self.rendered(&view, text_bytes(reel), task).ok().map(|rendered| rendered.nones)
+        });
+        Ok(rendered.messages)
+    }
+
+    /// [`PromptSet::render`] of a Reel that isn't real: nothing is noted.
+    pub(super) fn render_made_up(&self, reel: &Reel, task: &Task) -> Result<Vec<Message>> {
+        Ok(self.rendered(&Value::from(Serde(ReelView::from(reel))), text_bytes(reel), task)?.messages)
+    }
+
+    /// What is to be said of the prompts rendered so far: a warning and a hint each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.unknowns.warnings(&self.source)
+    }
+
+    fn rendered(&self, reel: &Value, text_bytes: usize, task: &Task) -> Result<Rendered> {
+        let rendered = self.try_render(reel, text_bytes, task).map_err(|error| match error {
+            Stopped::Template(error) => template_error(&self.source, &error),
+            Stopped::Prompt(error) => error.context(self.source.to_string()),
+        });
+        rendered.with_context(|| {
+            format!("record {:?}", reel.get_attr("id").unwrap_or_default().as_str().unwrap_or_default())
+        })
+    }
+
+    fn try_render(&self, reel: &Value, text_bytes: usize, task: &Task) -> Result<Rendered, Stopped> {
         let values = context! {
-            reel => Value::from(Serde(ReelView::from(reel))),
+            reel => reel,
             task => Value::from(Serde(TaskView {
                 name: &task.name,
-                labels: &task.labels,
+                labels: &task.wordings,
                 descriptions: &task.descriptions,
             })),
         };
-        let render = || -> Result<Vec<Message>, minijinja::Error> {
-            let mut page = self.environment.get_template(&task.template)?.render_captured(values)?;
-            page.with_state_mut(|state| {
-                ["system", "user"]
-                    .into_iter()
-                    .map(|role| {
-                        let content = state.render_block(role)?.trim().to_owned();
-                        Ok(Message { role, content })
-                    })
-                    .collect()
-            })
-        };
-        render().map_err(|error| template_error(&self.source, &error).context(format!("record {:?}", reel.id)))
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(STEPS + (PASSES * text_bytes) as u64 / 64));
+        let mut page = environment.get_template(&task.template)?.render_captured(values)?;
+        page.with_state_mut(|state| {
+            // Blocks are what counts, not the page.
+            Nones::take(state);
+            let mut messages = Vec::new();
+            for role in ROLES {
+                let content = state.render_block(role)?.trim().to_owned();
+                check_length(&content, text_bytes, task)?;
+                messages.push(Message { role, content });
+            }
+            let nones = self.unknowns.counted(Nones::take(state), &messages, task);
+            self.check_instruction(state, &messages, task)?;
+            Ok(Rendered { messages, nones })
+        })
+    }
+
+    /// Refuses a prompt that asks for nothing.
+    fn check_instruction(&self, state: &mut State, messages: &[Message], task: &Task) -> Result<()> {
+        let hint = "say there what the model is to do";
+        let template = &task.template;
+        if messages.iter().any(|message| message.role == "user" && message.content.is_empty()) {
+            bail!(anyhow!("{template}: the block user is empty").hint(hint));
+        }
+        let index = self.tasks.iter().position(|other| other.name == task.name);
+        let blocks = index.map_or(&[][..], |index| &self.instructions[index]);
+        // A block that doesn't render alone relies on what is around it, where it has rendered already.
+        let says = |block: &String| state.render_block(block).map_or(true, |text| !text.trim().is_empty());
+        if !blocks.is_empty() && !blocks.iter().any(says) {
+            bail!(anyhow!("{template}: the instruction is empty (block {})", blocks.join(", ")).hint(hint));
+        }
+        Ok(())
     }
 
     /// SHA-256 over the names and texts of all files.
@@ -220,6 +296,50 @@ impl PromptSet {
     }
 }
 
+/// A rendered prompt.
+struct Rendered {
+    messages: Vec<Message>,
+    /// How often an unknown field was written, by template.
+    nones: BTreeMap<String, usize>,
+}
+
+/// Why there is no prompt.
+enum Stopped {
+    Template(minijinja::Error),
+    Prompt(anyhow::Error),
+}
+
+impl From<minijinja::Error> for Stopped {
+    fn from(error: minijinja::Error) -> Stopped {
+        Stopped::Template(error)
+    }
+}
+
+impl From<anyhow::Error> for Stopped {
+    fn from(error: anyhow::Error) -> Stopped {
+        Stopped::Prompt(error)
+    }
+}
+
+/// Without the byte order mark and carriage returns that editors on Windows write: they would be tokens of the prompt.
+fn with_plain_line_ends(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n")
+}
+
+fn text_bytes(reel: &Reel) -> usize {
+    let texts = [&reel.caption, &reel.transcript].into_iter().flatten().chain(&reel.hashtags);
+    texts.map(String::len).sum()
+}
+
+fn check_length(content: &str, text_bytes: usize, task: &Task) -> Result<()> {
+    ensure!(
+        content.len() <= MOST_BYTES + PASSES * text_bytes,
+        anyhow!("{}: makes {} bytes of a Reel of {text_bytes}", task.template, content.len())
+            .hint("a loop in it goes round too often")
+    );
+    Ok(())
+}
+
 fn template_error(source: &PromptSource, error: &minijinja::Error) -> anyhow::Error {
     // The innermost error knows the line in the template that the user has to open.
     let mut innermost = error;
@@ -233,10 +353,36 @@ fn template_error(source: &PromptSource, error: &minijinja::Error) -> anyhow::Er
         (Some(name), None) => name.to_owned(),
         _ => "template".to_owned(),
     };
+    if innermost.kind() == ErrorKind::OutOfFuel {
+        return anyhow!("{source}: {place}: takes more than {STEPS} steps to render")
+            .hint("a loop in it goes round too often");
+    }
     let detail = innermost.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-    anyhow!("{source}: {place}: {}{detail}", innermost.kind())
-        .hint("templates see reel.* (id, account, posted_at, duration_s, likes, views, plays, comments, caption, hashtags, transcript, language) and task.name, task.labels, task.descriptions")
+    anyhow!("{source}: {place}: {}{detail}", innermost.kind()).hint(seen())
 }
+
+/// What a template sees, for a hint.
+pub(super) fn seen() -> String {
+    format!("templates see reel.* ({}) and task.{}", REEL.join(", "), TASK.join(", task."))
+}
+
+/// The fields of [`TaskView`].
+pub(super) const TASK: [&str; 3] = ["name", "labels", "descriptions"];
+/// The fields of [`ReelView`].
+pub(super) const REEL: [&str; 12] = [
+    "id",
+    "account",
+    "posted_at",
+    "duration_s",
+    "likes",
+    "views",
+    "plays",
+    "comments",
+    "caption",
+    "hashtags",
+    "transcript",
+    "language",
+];
 
 /// What a template may see of a task.
 #[derive(Serialize)]
@@ -330,18 +476,158 @@ mod tests {
         insta::assert_snapshot!(rendered.concat());
     }
 
+    fn user(text: &str) -> Result<PromptSet> {
+        set(&format!("{{% block system %}}{{% endblock %}}\n{{% block user %}}{text}{{% endblock %}}"))
+    }
+
+    fn stops(set: &PromptSet) -> String {
+        crate::error::Shown::of(&set.render(&reel(), &set.tasks[0]).unwrap_err()).to_string()
+    }
+
     #[test]
-    fn an_undefined_name_is_an_error_with_template_and_line() {
-        let set = set("{% block system %}x{% endblock %}\n{% block user %}{{ reel.transkrip }}{% endblock %}").unwrap();
-        let message = format!("{:#}", set.render(&reel(), &set.tasks[0]).unwrap_err());
-        assert!(message.contains("t.jinja:2: undefined value"), "{message}");
-        let message = format!("{:#}", super::tests::set("a\n{% if %}").unwrap_err());
+    fn an_error_names_template_and_line() {
+        let message = stops(&user("{{ task.descriptions.iklan }}").unwrap());
+        assert!(message.starts_with("record \"r1\": embedded: t.jinja:2: undefined value"), "{message}");
+        let message = format!("{:#}", set("a\n{% if %}").unwrap_err());
         assert!(message.contains("t.jinja:2: syntax error"), "{message}");
     }
 
     #[test]
     fn the_gold_answer_is_not_there_to_see() {
-        let set = set("{% block system %}{% endblock %}{% block user %}{{ reel.reference }}{% endblock %}").unwrap();
-        assert!(set.render(&reel(), &set.tasks[0]).is_err());
+        let message = format!("{:#}", user("{{ reel.reference }}").unwrap_err());
+        assert_eq!(message, "embedded: t.jinja:2: reel.reference is not known");
+        let dynamic = user("{% for field in [\"reference\"] %}{{ reel[field] }}{% endfor %}").unwrap();
+        assert!(stops(&dynamic).contains("undefined value"));
+    }
+
+    #[test]
+    fn a_template_sees_these_fields() {
+        let fields = |value: serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(fields(serde_json::to_value(ReelView::from(&reel())).unwrap()), REEL);
+        let task = TaskView { name: "", labels: &[], descriptions: &BTreeMap::new() };
+        assert_eq!(fields(serde_json::to_value(task).unwrap()), TASK);
+    }
+
+    #[test]
+    fn a_prompt_that_asks_for_nothing_is_refused() {
+        for nothing in [" \n", "{% if reel.likes == 1 %}Ringkas.{% endif %}", "{{ \" \" }}"] {
+            let message = stops(&user(nothing).unwrap());
+            assert_eq!(
+                message,
+                "record \"r1\": embedded: t.jinja: the block user is empty\nhint: say there what the model is to do"
+            );
+        }
+        let embedded = PromptSet::embedded().unwrap();
+        let with = |name: &str, text: &str| {
+            let mut files = embedded.files.clone();
+            files.insert(name.to_owned(), text.to_owned());
+            PromptSet::new(PromptSource::Embedded, files).unwrap()
+        };
+        let task = |text: &str| with("summary.jinja", &format!("{{% extends \"base.jinja\" %}}{text}"));
+        for nothing in [
+            "",
+            "{% block task %} \n{% endblock %}",
+            "{% block task %}{{ super() }}{% endblock %}",
+            "{% block task %}{% if reel.likes %}Ringkas.{% endif %}{% endblock %}",
+            "{% block system %}Anda teliti.{% endblock %}{% block task %}{% endblock %}",
+            "{% block system %} {% endblock %}",
+        ] {
+            let message = stops(&task(nothing));
+            assert!(message.contains("summary.jinja: the instruction is empty (block "), "{nothing}: {message}");
+        }
+        for something in [
+            "{% block system %}Ringkas Reel.{% endblock %}",
+            "{% block user %}{{ reel.transcript }} Ringkas.{% endblock %}",
+            "{% block system %}{% endblock %}{% block task %}Ringkas.{% endblock %}",
+            "{% block task %}{% for word in [\"Ringkas\"] %}{% block inner %}{{ word }}{% endblock %}{% endfor %}{% endblock %}",
+        ] {
+            let set = task(something);
+            assert!(set.render(&reel(), &set.tasks[0]).is_ok(), "{something}");
+        }
+        // A base in the place of a template has room for an instruction, and none.
+        let tasks = embedded.files["tasks.toml"].replace("\"ad.jinja\"", "\"base.jinja\"");
+        let set = with("tasks.toml", &tasks);
+        let error = set.render(&reel(), set.tasks.iter().find(|task| task.name == "ad").unwrap()).unwrap_err();
+        assert!(format!("{error:#}").contains("base.jinja: the instruction is empty (block task)"), "{error:#}");
+    }
+
+    #[test]
+    fn a_loop_without_an_end_is_stopped() {
+        let began = std::time::Instant::now();
+        for (endless, expected) in [
+            (
+                "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}x",
+                "t.jinja:2: takes more than",
+            ),
+            ("{% for a in range(100000) %}{{ reel.transcript * 1000 }}{% endfor %}", "t.jinja:2: takes more than"),
+            (
+                "{% set ns = namespace(t=\"x\") %}{% for a in range(60) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{{ ns.t }}",
+                "t.jinja:2: takes more than",
+            ),
+            ("{% macro m(n) %}{{ m(n + 1) }}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}", "t.jinja"),
+            ("{% include \"t.jinja\" %}", "t.jinja"),
+            ("{{ \"x\" * 2000000 }}", "t.jinja: makes 2000000 bytes of a Reel of 9\nhint: a loop"),
+        ] {
+            let message = stops(&user(endless).unwrap());
+            assert!(message.contains(expected), "{endless}: {message}");
+        }
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_long_transcript_is_no_endless_loop() {
+        let set = PromptSet::embedded().unwrap();
+        let long = Reel { transcript: Some("kata ".repeat(8_000_000)), ..reel() };
+        assert!(set.render(&long, &set.tasks[0]).unwrap()[1].content.len() > 30_000_000);
+    }
+
+    #[test]
+    fn line_ends_and_byte_order_marks_change_nothing() {
+        let embedded = PromptSet::embedded().unwrap();
+        for mended in [|text: &str| text.replace('\n', "\r\n"), |text: &str| format!("\u{feff}{text}")] {
+            let files = embedded.files.iter().map(|(name, text)| (name.clone(), mended(text))).collect();
+            let set = PromptSet::new(PromptSource::Embedded, files).unwrap();
+            assert_eq!((set.sha256(), &set.tasks), (embedded.sha256(), &embedded.tasks));
+            assert_eq!(
+                set.render(&reel(), &set.tasks[2]).unwrap(),
+                embedded.render(&reel(), &embedded.tasks[2]).unwrap()
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_fields_that_are_written_are_found() {
+        let known = Reel { likes: Some(1), views: Some(2), caption: Some("None".into()), ..reel() };
+        for (template, expected) in [
+            ("{{ reel.likes }}", "reel.likes"),
+            ("{% macro m(x) %}{{ x }}{% endmacro %}{{ m(reel.likes) }} {{ reel.plays }}", "reel.likes"),
+            ("{{ \"Suka: \" ~ reel.likes }}", "reel.likes"),
+            ("{{ [reel.likes, reel.plays] | join(\", \") }}", "reel.likes"),
+            ("{{ [reel.likes] }}", "reel.likes"),
+            ("{{ reel.likes }}, {{ reel.views }}", "reel.likes, reel.views"),
+            ("{{ reel.caption | upper if reel.caption else reel.caption }}", "reel.caption"),
+            ("{{ reel.likes if reel.likes is not none else \"None\" }}", ""),
+            ("{{ reel.likes or 0 }} {{ reel.transcript }} {{ reel.id }}", ""),
+            ("x{{ none }}", ""),
+        ] {
+            let set = user(template).unwrap();
+            set.render_made_up(&Reel::default(), &set.tasks[0]).unwrap();
+            set.render(&known, &set.tasks[0]).unwrap();
+            assert_eq!(set.warnings(), [""; 0], "{template}");
+            let rendered = set.render(&reel(), &set.tasks[0]).unwrap();
+            let warnings = set.warnings();
+            let Some(warning) = warnings.first() else {
+                assert_eq!(expected, "", "{template}");
+                continue;
+            };
+            assert!(rendered[1].content.contains("None"));
+            let are = if expected.contains(',') { "are" } else { "is" };
+            assert!(
+                warning.starts_with(&format!(
+                    "warning: embedded: t.jinja writes \"None\" where {expected} {are} unknown\nhint: {{{{ reel."
+                )),
+                "{warning}"
+            );
+        }
     }
 }

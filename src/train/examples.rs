@@ -177,7 +177,7 @@ fn answers(reel: &Reel, task: &Task, end: &str) -> Result<Vec<(String, f32)>> {
             bail!("record {:?}: soft.{} names {label:?}, which is not among the task's labels", reel.id, task.name);
         }
         let learned = soft.iter().filter(|(_, share)| **share > 0.0);
-        return Ok(learned.map(|(label, share)| (label.clone(), *share as f32)).collect());
+        return Ok(learned.map(|(label, share)| (task.wording(label).to_owned(), *share as f32)).collect());
     }
     let Some(reference) = reel.reference.get(&task.name) else { return Ok(vec![]) };
     let reference = without_end(reference, end);
@@ -186,7 +186,7 @@ fn answers(reel: &Reel, task: &Task, end: &str) -> Result<Vec<(String, f32)>> {
         anyhow!("record {:?}: reference.{} is empty, so there is nothing to learn", reel.id, task.name)
             .hint("leave it out, or fill it in")
     );
-    Ok(vec![(reference.to_owned(), 1.0)])
+    Ok(vec![(task.wording(reference).to_owned(), 1.0)])
 }
 
 /// An answer without white space around it and the end tokens behind it.
@@ -276,6 +276,25 @@ mod tests {
         let made = examples(&[reel], 30_000).unwrap().examples;
         let shares: Vec<(String, f32)> = made[2..].iter().map(|example| (learned(example), example.weight)).collect();
         assert_eq!(shares, [("bukan iklan".to_owned(), 0.25), ("iklan".to_owned(), 0.75)]);
+    }
+
+    #[test]
+    fn a_label_is_learned_as_the_model_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        PromptSet::embedded().unwrap().write_to(folder.path()).unwrap();
+        let tasks = folder.path().join("tasks.toml");
+        let text = std::fs::read_to_string(&tasks).unwrap();
+        let alias = "[\"promosi\", \"bukan iklan\"]\nlabel_alias = { promosi = \"iklan\" }";
+        std::fs::write(&tasks, text.replace("[\"iklan\", \"bukan iklan\"]", alias)).unwrap();
+        let prompts = PromptSet::find(Some(folder.path())).unwrap();
+        let chat = ChatFormat::new(CHATML, ["<|im_start|>", "<|im_end|>"].map(str::to_owned).to_vec()).unwrap();
+        let maker =
+            Maker { prompts: &prompts, chat: &chat, tokenizer: &Bytes, max_prompt_tokens: 20_000, max_tokens: 30_000 };
+        let hard = Reel { reference: [("ad".to_owned(), "iklan".to_owned())].into(), ..reel("a") };
+        let soft = [("iklan".to_owned(), 0.75), ("bukan iklan".to_owned(), 0.25)].into();
+        let soft = Reel { soft: Some([("ad".to_owned(), soft)].into()), reference: [].into(), ..reel("b") };
+        let made = maker.examples("a.jsonl", &[hard, soft]).unwrap().examples;
+        assert_eq!(made.iter().map(learned).collect::<Vec<_>>(), ["promosi", "bukan iklan", "promosi"]);
     }
 
     #[test]
