@@ -63,7 +63,7 @@ fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
 }
 
 fn sentence(difference: &MetricDifference, run: &str, baseline: &str, task: &TaskComparison) -> String {
-    let MetricDifference { value, low, high, smallest_shown, withheld, .. } = difference;
+    let MetricDifference { value, low, high, smallest_shown, withheld, differing, .. } = difference;
     let metric = metrics::name(&task.main);
     let bounds = match withheld {
         Some(why) => format!("{} in {metric}, without an interval: {why}", signed(*value)),
@@ -72,8 +72,12 @@ fn sentence(difference: &MetricDifference, run: &str, baseline: &str, task: &Tas
     match difference.verdict {
         Verdict::Better => format!("{run} is better than {baseline}: {bounds}."),
         Verdict::Worse => format!("{run} is worse than {baseline}: {bounds}."),
-        _ if *value == 0.0 && difference.smallest_p == Some(1.0) => {
-            format!("{run} and {baseline} have the same {metric}, row for row.")
+        _ if task.sampling.clusters < 2 => format!(
+            "This data can’t tell {run} from {baseline}, however far apart they are: {bounds}. A test takes two {}s or more.",
+            task.sampling.unit()
+        ),
+        _ if *value == 0.0 && *differing == 0 => {
+            format!("{run} and {baseline} have the same {metric} in every {}.", task.sampling.unit())
         }
         _ => match difference.smallest_p {
             Some(smallest) if smallest >= LEVEL => format!(
@@ -162,4 +166,43 @@ pub(super) fn signed(value: f64) -> String {
 
 pub(super) fn p_value(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{IntervalMethod, ScoreSettings};
+    use crate::prediction::Finish;
+    use crate::report::fixture;
+    use crate::score::Table;
+    use crate::score::compare::{Run, compare};
+    use crate::scores::Row;
+
+    /// Two Reels of `accounts`, of which a run gets `right` right.
+    fn run(name: &str, accounts: [&str; 2], right: [bool; 2]) -> Run {
+        let row = |reel: usize| Row {
+            account: Some(accounts[reel].into()),
+            finish: if right[reel] { Finish::Stop } else { Finish::Invalid },
+            ..fixture::row(&format!("r{reel}"), "category")
+        };
+        Run { name: name.into(), table: Table::of(&[row(0), row(1)], &fixture::tasks()[1..]).unwrap() }
+    }
+
+    #[test]
+    fn one_account_tells_no_runs_apart() {
+        for interval in [None, Some(IntervalMethod::Percentile)] {
+            let settings = ScoreSettings { bootstrap: 100, seed: 1, interval };
+            let told = |accounts, a, b| {
+                verdicts(&compare(&[run("a", accounts, a), run("b", accounts, b)], &settings).unwrap())[0].clone()
+            };
+            let (one, two) = (["x", "x"], ["x", "y"]);
+            let cannot = "category: This data can’t tell b from a, however far apart they are: ";
+            for (a, b) in [([false; 2], [true; 2]), ([true, false], [false, true])] {
+                let told = told(one, a, b);
+                assert!(told.starts_with(cannot) && told.contains("the rows are of 1 account; "), "{told}");
+            }
+            let same = told(two, [true, false], [true, false]);
+            assert!(same.starts_with("category: b and a have the same Weighted F1 in every account."), "{same}");
+        }
+    }
 }

@@ -255,6 +255,35 @@ mod tests {
     }
 
     #[test]
+    fn one_account_has_no_interval_by_any_method() {
+        let mut rows = example();
+        for row in &mut rows {
+            (row.account, row.finish) = (Some("a".into()), Finish::Stop);
+            row.slices = [("parity".to_owned(), row.reel_id.clone())].into();
+        }
+        for method in
+            [IntervalMethod::Bca, IntervalMethod::Percentile, IntervalMethod::BootstrapT, IntervalMethod::Jackknife]
+        {
+            let scores = score(&rows, &tasks(), &ScoreSettings { interval: Some(method), ..SETTINGS });
+            for metric in scores.tasks.values().flat_map(|task| task.metrics.values()) {
+                let why = Some("the rows are of 1 account; an interval takes at least 2");
+                assert_eq!((metric.low.is_nan(), metric.withheld.as_deref()), (true, why), "{method:?}");
+            }
+            // All right, in one cluster each.
+            let slices = scores.tasks["ad"].slices.as_ref().unwrap();
+            assert!(slices.by["parity"].values().all(|group| group.low.is_nan() && group.value == 1.0));
+        }
+    }
+
+    #[test]
+    fn a_blank_account_is_unknown() {
+        let mut rows = example();
+        rows.iter_mut().for_each(|row| row.account = Some("  ".into()));
+        let sampling = score(&rows, &tasks(), &SETTINGS).tasks["ad"].sampling.clone().unwrap();
+        assert_eq!((sampling.unit.as_str(), sampling.clusters), ("reel", 120));
+    }
+
+    #[test]
     fn macro_f1_over_all_labels_takes_all_labels() {
         let mut rows: Vec<Row> =
             example().into_iter().filter(|row| row.reference.as_deref() == Some("iklan")).collect();

@@ -158,7 +158,7 @@ impl Table {
         }
         table.origins.push(Origin {
             reel: number(&mut self.reels, &row.reel_id),
-            account: row.account.as_ref().map(|account| number(&mut self.accounts, account)),
+            account: account(row).map(|account| number(&mut self.accounts, account)),
             repeat: row.repeat,
             reference: hash(reference),
         });
@@ -294,6 +294,11 @@ impl Clusters {
     pub fn unit(&self) -> &'static str {
         if self.by_account { "account" } else { "reel" }
     }
+}
+
+/// A blank one is unknown: spreadsheets write it for every row that has none.
+fn account(row: &Row) -> Option<&str> {
+    row.account.as_deref().filter(|account| !account.trim().is_empty())
 }
 
 /// The place of each name among all in order.

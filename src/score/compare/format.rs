@@ -86,6 +86,8 @@ pub struct MetricDifference {
     pub p: Option<f64>,
     /// The smallest p that the test can give: with few accounts that differ it may be too large to show anything.
     pub smallest_p: Option<f64>,
+    /// Accounts (or Reels) in which the runs differ.
+    pub differing: usize,
     /// Holm's, over the runs.
     pub p_adjusted: Option<f64>,
     #[expect(missing_docs, reason = "the name says it")]
