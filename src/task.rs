@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::error::Hint;
 use crate::reel::Reel;
@@ -106,13 +107,28 @@ fn check(name: String, entry: TaskEntry) -> Result<Task> {
     Ok(Task { name, kind, template, max_tokens, labels, positive, descriptions })
 }
 
-/// Checks that every gold label of a Reel is one its task knows.
+/// The label that a text is, leaving out case and whatever isn't a letter or digit at its ends; `None` where it is none of
+/// them, or could be two.
+pub fn match_label<'a>(text: &str, labels: &'a [String]) -> Option<&'a str> {
+    let fold = |text: &str| -> String {
+        let composed: String = text.nfc().collect();
+        composed.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase()
+    };
+    let exact = labels.iter().find(|label| *label == text.trim());
+    let folded = fold(text);
+    let mut alike = labels.iter().filter(|label| !folded.is_empty() && fold(label) == folded);
+    let only = alike.next().filter(|_| alike.next().is_none());
+    exact.or(only).map(String::as_str)
+}
+
+/// Checks that every gold label of a Reel is one its task knows. A blank one is none.
 ///
 /// # Errors
 /// Names the file, the Reel, the task and the label.
 pub fn check_reference(reel: &Reel, tasks: &[Task], data: &str) -> Result<()> {
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Label) {
-        if let Some(label) = reel.reference.get(&task.name).filter(|label| !task.labels.contains(label)) {
+        let label = reel.reference.get(&task.name).filter(|label| !label.trim().is_empty());
+        if let Some(label) = label.filter(|label| !task.labels.contains(label)) {
             bail!(
                 anyhow!(
                     "{data}: id {:?}: reference.{} is {label:?}, which is not among the task's labels ({})",
@@ -155,6 +171,29 @@ mod tests {
         ] {
             let message = format!("{:#}", parse_tasks(&text, "tasks.toml").unwrap_err());
             assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn answers_are_matched_to_labels_or_to_none() {
+        let labels = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
+        let ad = labels(&["iklan", "bukan iklan"]);
+        for (text, expected) in [
+            (" \"Iklan\".", Some("iklan")),
+            ("Bukan Iklan\n", Some("bukan iklan")),
+            ("**IKLAN**", Some("iklan")),
+            ("iklan atau bukan", None),
+            (" . ", None),
+            ("", None),
+        ] {
+            assert_eq!(match_label(text, &ad), expected, "{text:?}");
+        }
+        // What is left of these without their signs is the same, or nothing.
+        let odd = labels(&["C", "C++", "👍", "👎", "café"]);
+        for (text, expected) in
+            [("C++", Some("C++")), ("c", None), (" 👎", Some("👎")), ("🙂", None), ("Cafe\u{301}", Some("café"))]
+        {
+            assert_eq!(match_label(text, &odd), expected, "{text:?}");
         }
     }
 

@@ -11,7 +11,7 @@ use crate::prediction::{Finish, Key, Prediction, TokenCounts};
 use crate::prompt::{ChatFormat, Cuts, FitError, Prompt, PromptCuts, PromptSet, Tokenizer, fit};
 use crate::reel::Reel;
 use crate::run::{sha256, sha256_tokens};
-use crate::task::{Task, TaskKind};
+use crate::task::{Task, TaskKind, match_label};
 
 /// How a Reel and a task become what an engine reads.
 pub enum Format<'a> {
@@ -244,29 +244,4 @@ fn log_softmax(scores: &[f64]) -> Vec<f64> {
     let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let log_sum = max + scores.iter().map(|score| (score - max).exp()).sum::<f64>().ln();
     scores.iter().map(|score| score - log_sum).collect()
-}
-
-/// The label that a generated text is, leaving out case and whatever isn't a letter or digit at its ends.
-fn match_label<'a>(text: &str, labels: &'a [String]) -> Option<&'a str> {
-    let fold = |text: &str| text.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase();
-    let text = fold(text);
-    labels.iter().find(|label| fold(label) == text).map(String::as_str)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generated_labels_are_matched_or_invalid() {
-        let labels = ["iklan".to_owned(), "bukan iklan".to_owned()];
-        for (text, expected) in [
-            (" \"Iklan\".", Some("iklan")),
-            ("Bukan Iklan\n", Some("bukan iklan")),
-            ("iklan atau bukan", None),
-            ("", None),
-        ] {
-            assert_eq!(match_label(text, &labels), expected, "{text:?}");
-        }
-    }
 }

@@ -23,23 +23,48 @@ pub fn comparison(comparison: &Comparison, differing: &[RunDifference]) -> Strin
         let sampling = &task.sampling;
         let units = counted(sampling.clusters, sampling.unit());
         parts.push(format!("{name}: {}, of {units}", counted(task.n, "row")));
+        parts.extend(coverage(comparison, task));
         parts.push(sentences(comparison, task).join("\n"));
         parts.push(table(comparison, task).trim_fmt());
     }
-    if !comparison.left_out.is_empty() {
-        parts
-            .push(format!("not compared, because only some of the runs answer it: {}", comparison.left_out.join(", ")));
-    }
+    parts.extend(left_out(comparison));
     parts.push(comparison.signature.clone());
     parts.join("\n\n")
 }
 
-/// The verdicts on all tasks.
+/// The verdicts on all tasks, and what they leave out.
 pub(super) fn verdicts(comparison: &Comparison) -> Vec<String> {
     let of = |(name, task): (&String, &TaskComparison)| {
         sentences(comparison, task).into_iter().map(|sentence| format!("{name}: {sentence}")).collect::<Vec<_>>()
     };
-    comparison.tasks.iter().flat_map(of).collect()
+    let mut verdicts: Vec<String> = comparison.tasks.iter().flat_map(of).collect();
+    verdicts.extend(notes(comparison));
+    verdicts
+}
+
+/// Which answers are missing, and which tasks are left out.
+pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
+    let missing = comparison.tasks.iter();
+    let missing = missing.filter_map(|(name, task)| Some(format!("{name}: {}", coverage(comparison, task)?)));
+    missing.chain(left_out(comparison)).collect()
+}
+
+/// The tasks that only some of the runs answer; `None` where all runs answer all.
+pub fn left_out(comparison: &Comparison) -> Option<String> {
+    let tasks = comparison.left_out.join(", ");
+    (!tasks.is_empty()).then(|| format!("Not compared, because only some of the runs answer it: {tasks}."))
+}
+
+/// Of how many answers that were asked for each run has one; `None` where all have all.
+fn coverage(comparison: &Comparison, task: &TaskComparison) -> Option<String> {
+    if task.answered.iter().all(|answered| *answered == task.asked) {
+        return None;
+    }
+    let runs = comparison.runs.iter().zip(&task.answered);
+    let of_runs: Vec<String> = runs.map(|(run, answered)| format!("{run} {}", metrics::count(*answered))).collect();
+    let fate = if task.answered_only { "are left out" } else { "count as wrong" };
+    let (asked, of_runs) = (counted(task.asked, "answer"), of_runs.join(", "));
+    Some(format!("Of {asked} asked for there are: {of_runs}. The missing ones {fate}."))
 }
 
 /// The verdict on the main metric, of each run and of all.
@@ -54,7 +79,10 @@ fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
     let kind = if task.flips.is_empty() { TaskKind::Text } else { TaskKind::Label };
     lines.extend(task.main_instead.as_ref().map(|why| {
         let [of_kind, instead] = [main_metric(kind).key, &task.main].map(metrics::name);
-        format!("Judged by {instead}, as no interval of {of_kind} holds: {why}.")
+        match kind {
+            TaskKind::Label => format!("Judged by {instead}, as no interval of {of_kind} holds: {why}."),
+            TaskKind::Text => format!("Judged by {instead} instead of {of_kind}: {why}."),
+        }
     }));
     if comparison.runs.len() > 2 {
         lines.push(best(comparison, metric, &task.main));

@@ -25,6 +25,12 @@ pub struct Comparison {
 pub struct TaskComparison {
     /// Rows in every run.
     pub n: usize,
+    /// Answers that were asked for, with a reference or not.
+    pub asked: usize,
+    /// By run, those that there are.
+    pub answered: Vec<usize>,
+    /// Whether missing answers are left out; else they count as wrong.
+    pub answered_only: bool,
     #[expect(missing_docs, reason = "the name says it")]
     pub sampling: Sampling,
     /// The metric that the verdict is about.
