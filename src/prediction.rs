@@ -1,5 +1,7 @@
 //! A prediction: what a model answered to one task about one Reel, as a line of JSON.
 
+mod answer;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -7,6 +9,7 @@ use anyhow::{Result, anyhow};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+pub use self::answer::{Answer, open_answers};
 use crate::error::Hint;
 use crate::lines::{Lines, Place};
 
@@ -61,6 +64,10 @@ pub enum Finish {
     Invalid,
     /// There is no answer.
     Error,
+    /// It was asked for, and there is no line of it; in rows alone.
+    Missing,
+    /// It comes from elsewhere, and nobody says.
+    Unknown,
 }
 
 /// Token counts of one prediction.

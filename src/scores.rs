@@ -45,6 +45,18 @@ fn parse_row(bytes: &[u8], place: Place, rows: &Lines) -> Result<Row> {
 /// The scores of one task.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskScores {
+    /// Answers that were asked for, with a reference or not; 0 in files of earlier versions.
+    #[serde(default)]
+    pub asked: usize,
+    /// Of those, the ones that there are, failed ones among them.
+    #[serde(default)]
+    pub answered: usize,
+    /// Whether missing answers are left out; else they count as wrong.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub answered_only: bool,
+    /// Scored texts whose reference is mostly in letters that ROUGE as Google counts it drops.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread: usize,
     /// By metric key (`rouge1`, `macro_f1` …).
     pub metrics: IndexMap<String, Metric>,
     /// By label, in the task's order; empty for a text task.
@@ -70,6 +82,23 @@ pub struct TaskScores {
     pub slices: Option<Slices>,
     /// Exactly how the numbers were made: parts `key:value` joined by `|`.
     pub signature: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes one")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes one")]
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
+impl TaskScores {
+    /// Answers that were asked for and aren't there.
+    pub fn missing(&self) -> usize {
+        self.asked.saturating_sub(self.answered)
+    }
 }
 
 impl ClassScores {
@@ -231,7 +260,7 @@ pub struct ClassIntervals {
 pub struct Confusion {
     /// The task's labels, in order: the rows, and all columns but the last.
     pub labels: Vec<String>,
-    /// `[labels][labels + 1]`; the last column counts invalid and failed answers.
+    /// `[labels][labels + 1]`; the last column counts invalid, empty, failed and missing answers.
     pub counts: Vec<Vec<usize>>,
 }
 
@@ -248,10 +277,13 @@ pub struct Row {
     pub task: String,
     #[expect(missing_docs, reason = "the name says it")]
     pub repeat: u32,
-    /// The prompt as the model read it.
+    /// The prompt as the model read it; empty where it isn't known.
     pub prompt: String,
     /// The gold answer; a row without one is kept but not scored.
     pub reference: Option<String>,
+    /// Further gold answers: the best counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
     /// The model's answer.
     pub output: String,
     /// Normalised natural-log probabilities of the labels, where they were scored.
@@ -266,4 +298,17 @@ pub struct Row {
     /// The groups that the Reel belongs to, by what is grouped: its gold labels, `duration`, `views`, `length`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub slices: IndexMap<String, String>,
+}
+
+impl Row {
+    /// Whether there is an answer, and it says nothing.
+    pub fn is_empty(&self) -> bool {
+        !matches!(self.finish, Finish::Error | Finish::Missing) && self.output.trim().is_empty()
+    }
+
+    /// All gold answers; a blank one is none.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        let all = self.reference.iter().chain(&self.alternatives);
+        all.map(String::as_str).filter(|text| !text.trim().is_empty())
+    }
 }

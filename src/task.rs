@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Hint, did_you_mean};
 use crate::reel::Reel;
@@ -34,6 +35,13 @@ impl Task {
     pub fn wording<'a>(&'a self, label: &'a str) -> &'a str {
         let index = self.labels.iter().position(|other| other == label);
         index.map_or(label, |index| &self.wordings[index])
+    }
+
+    /// The label that an answer is, worded as the model reads it or as the references have it, leaving out case and whatever
+    /// isn't a letter or digit at its ends; `None` where it is none of them, or could be two.
+    pub fn label_said(&self, answer: &str) -> Option<&str> {
+        let index = match_label(answer, &self.wordings).or_else(|| match_label(answer, &self.labels));
+        index.map(|index| self.labels[index].as_str())
     }
 }
 
@@ -171,7 +179,20 @@ fn references(wordings: &[String], alias: &BTreeMap<String, String>) -> Result<V
     Ok(labels)
 }
 
-/// Checks that every gold label of a Reel is one its task knows, and the only one.
+/// Index of the label that a text is.
+fn match_label(text: &str, labels: &[String]) -> Option<usize> {
+    let fold = |text: &str| -> String {
+        let composed: String = text.nfc().collect();
+        composed.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase()
+    };
+    let exact = labels.iter().position(|label| label == text.trim());
+    let folded = fold(text);
+    let mut alike = (0..labels.len()).filter(|index| !folded.is_empty() && fold(&labels[*index]) == folded);
+    let only = alike.next().filter(|_| alike.next().is_none());
+    exact.or(only)
+}
+
+/// Checks that every gold label of a Reel is one its task knows, and the only one. A blank one is none.
 ///
 /// # Errors
 /// Names the file, the Reel, the task and the label.
@@ -183,7 +204,8 @@ pub fn check_reference(reel: &Reel, tasks: &[Task], data: &str) -> Result<()> {
                     .hint("give one; only texts may have several gold answers")
             );
         }
-        if let Some(label) = reel.reference.get(&task.name).filter(|label| !task.labels.contains(label)) {
+        let label = reel.reference.get(&task.name).filter(|label| !label.trim().is_empty());
+        if let Some(label) = label.filter(|label| !task.labels.contains(label)) {
             if let Some(index) = task.wordings.iter().position(|wording| wording == label) {
                 bail!(
                     anyhow!(
@@ -294,6 +316,29 @@ mod tests {
             let error = parse_tasks(&ALIASED.replace(from, to), "tasks.toml").unwrap_err();
             let message = crate::error::Shown::of(&error).to_string();
             assert!(message.contains(expected) && message.starts_with("tasks.toml: [task.ad]: "), "{message}");
+        }
+    }
+
+    #[test]
+    fn answers_are_matched_to_labels_or_to_none() {
+        let labels = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
+        let ad = labels(&["iklan", "bukan iklan"]);
+        for (text, expected) in [
+            (" \"Iklan\".", Some("iklan")),
+            ("Bukan Iklan\n", Some("bukan iklan")),
+            ("**IKLAN**", Some("iklan")),
+            ("iklan atau bukan", None),
+            (" . ", None),
+            ("", None),
+        ] {
+            assert_eq!(match_label(text, &ad).map(|index| &*ad[index]), expected, "{text:?}");
+        }
+        // What is left of these without their signs is the same, or nothing.
+        let odd = labels(&["C", "C++", "👍", "👎", "café"]);
+        for (text, expected) in
+            [("C++", Some("C++")), ("c", None), (" 👎", Some("👎")), ("🙂", None), ("Cafe\u{301}", Some("café"))]
+        {
+            assert_eq!(match_label(text, &odd).map(|index| &*odd[index]), expected, "{text:?}");
         }
     }
 

@@ -238,6 +238,7 @@ fn row(task: &str, index: usize, reference: String, output: String) -> Row {
         repeat: 0,
         prompt: String::new(),
         reference: Some(reference),
+        alternatives: vec![],
         output,
         label_logprobs: None,
         finish: Finish::Stop,

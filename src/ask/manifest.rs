@@ -56,6 +56,9 @@ pub struct Manifest {
     #[expect(missing_docs, reason = "the type says it")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<DataFacts>,
+    /// By task, how many records were asked about, counted from the first; earlier versions didn't write it.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub asked: IndexMap<String, usize>,
     #[expect(missing_docs, reason = "the type says it")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<Speed>,

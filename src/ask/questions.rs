@@ -181,7 +181,7 @@ impl Asked {
                 prediction.finish = Finish::Stop;
             }
             Outcome::Text(text) => {
-                let label = match_label(&text.text, &task.wordings).map(|index| &task.labels[index]);
+                let label = task.label_said(&text.text);
                 prediction.finish = match (task.kind, label) {
                     (TaskKind::Label, None) => Finish::Invalid,
                     (TaskKind::Text, _) => match text.ending {
@@ -191,7 +191,7 @@ impl Asked {
                     },
                     _ => Finish::Stop,
                 };
-                prediction.output = label.map_or(text.text, Clone::clone);
+                prediction.output = label.map_or(text.text, str::to_owned);
             }
         }
         prediction
@@ -248,26 +248,4 @@ fn log_softmax(scores: &[f64]) -> Vec<f64> {
     let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let log_sum = max + scores.iter().map(|score| (score - max).exp()).sum::<f64>().ln();
     scores.iter().map(|score| score - log_sum).collect()
-}
-
-/// Which of the wordings a generated text is, leaving out case and whatever isn't a letter or digit at its ends.
-fn match_label(text: &str, wordings: &[String]) -> Option<usize> {
-    let fold = |text: &str| text.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase();
-    let text = fold(text);
-    wordings.iter().position(|wording| fold(wording) == text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generated_labels_are_matched_or_invalid() {
-        let labels = ["iklan".to_owned(), "bukan iklan".to_owned()];
-        for (text, expected) in
-            [(" \"Iklan\".", Some(0)), ("Bukan Iklan\n", Some(1)), ("iklan atau bukan", None), ("", None)]
-        {
-            assert_eq!(match_label(text, &labels), expected, "{text:?}");
-        }
-    }
 }

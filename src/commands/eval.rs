@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::predict::predict;
-use super::score::score_into;
+use super::score::{asked, restrict, score_into};
 use super::{Code, folder, threshold};
 use crate::ask::Prompts;
 use crate::config::{PredictSettings, ScoringSettings};
@@ -19,9 +19,10 @@ pub(super) fn run(settings: PredictSettings, scoring: &ScoringSettings, stop: &S
     if predicted.code == Code::Interrupted {
         return Ok(Code::Interrupted);
     }
-    let predictions = Lines::open(&predictions_path(&predicted.folder), "predictions")?;
+    let answers = Lines::open(&predictions_path(&predicted.folder), "predictions")?;
     let tasks = &predicted.prompts.tasks;
-    let join = Join::new(&predictions, &predicted.records.lines, tasks)?;
+    let mut join = Join::new(&answers, &predicted.records.lines, tasks)?;
+    restrict(&mut join, &asked(&predicted.manifest));
     let scores = score_into(&predicted.folder, &join, &predicted.records, tasks, scoring, predicted.manifest)?;
     predicted.records.problems.warn();
     folder::point_latest_at(&predicted.folder)?;

@@ -76,6 +76,9 @@ pub(super) fn predict(
     }
     let setup = RunSetup { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
     let mut manifest = Manifest::begin(&setup, &records, reels.len());
+    // What was asked earlier here is still asked.
+    manifest.asked = folder::manifest(&folder)?.map(|earlier| earlier.asked).unwrap_or_default();
+    manifest.asked.extend(asker.tasks().map(|(_, task)| (task.name.clone(), reels.len())));
     leaks::note(&mut manifest, settings, prompts, &records, &reels)?;
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;

@@ -19,8 +19,9 @@ use crate::publish::write_bytes;
 use crate::report::{self, Report, Rows};
 use crate::run::read_manifest;
 use crate::score::compare::{Comparison, compare};
+use crate::score::metric::{main_metric, main_of};
 use crate::scores::Scores;
-use crate::task::Task;
+use crate::task::{Task, TaskKind};
 
 pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
     let manifest = read_manifest(&args.directory)?.unwrap_or(Value::Null);
@@ -37,7 +38,9 @@ pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
         None
     } else {
         let directories: Vec<PathBuf> = settings.against.iter().chain([&args.directory]).cloned().collect();
-        Some(compare(&read_runs(&directories)?.0, &settings.score)?)
+        let ladder = compare(&read_runs(&directories)?.0, &settings.score)?;
+        report::left_out(&ladder).inspect(|left_out| errln!("{left_out}"));
+        Some(ladder)
     };
     for path in write(&args.directory, &result.report(ladder.as_ref()), &settings.formats)? {
         outln!("{}", path.display());
@@ -84,7 +87,7 @@ impl ResultFiles {
                 .hint("`reels eval` and `reels score` write one")
         );
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let scores = serde_json::from_str(&text)
+        let scores: Scores = serde_json::from_str(&text)
             .with_context(|| format!("{} holds no scores", path.display()))
             .hint("run `reels score` again")?;
         let mut manifest = folder::manifest(directory)?.unwrap_or_default();
@@ -92,12 +95,9 @@ impl ResultFiles {
         if manifest.shortened.is_none() && predictions.exists() {
             manifest.shortened = Some(Shortened::read(&predictions)?);
         }
-        Ok(ResultFiles {
-            scores,
-            rows: Rows::read(Lines::open(&directory.join("rows.jsonl"), "rows")?)?,
-            tasks: PromptSet::find(Some(&directory.join("prompts")))?.tasks,
-            manifest,
-        })
+        let main = |task: &str| scores.tasks.get(task).map_or(main_metric(TaskKind::Text), main_of).key;
+        let rows = Rows::read(Lines::open(&directory.join("rows.jsonl"), "rows")?, main)?;
+        Ok(ResultFiles { scores, rows, tasks: PromptSet::find(Some(&directory.join("prompts")))?.tasks, manifest })
     }
 
     pub fn report<'a>(&'a self, ladder: Option<&'a Comparison>) -> Report<'a> {

@@ -1,5 +1,6 @@
 //! `reels score`: metrics and a report from predictions, without a model.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -14,12 +15,12 @@ use crate::config::{ReportFormat, ScoreRun, ScoringSettings};
 use crate::error::{Shown, environment};
 use crate::lines::Lines;
 use crate::predict::predictions_path;
-use crate::prediction::Shortened;
+use crate::prediction::{Shortened, open_answers};
 use crate::prompt::PromptSet;
 use crate::publish::{self, write_json};
 use crate::report;
 use crate::run::{sha256_file, timestamp};
-use crate::score::{self, Join, Table};
+use crate::score::{self, Asked, Join, MadeBy, Scoring, Table};
 use crate::scores::Scores;
 use crate::task::Task;
 
@@ -31,8 +32,12 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     threshold::check(&run.scoring, &prompts.tasks)?;
     let records = Records::open_for(run.data.as_deref(), &prompts.tasks)?;
     records.problems.refuse(run.strict)?;
-    let predictions = Lines::open(&run.predictions, "predictions")?;
-    let join = Join::new(&predictions, &records.lines, &prompts.tasks)?;
+    let answers = open_answers(&run.predictions)?;
+    let mut join = Join::new(&answers, &records.lines, &prompts.tasks)?;
+    let found = manifest_of(beside, &join.made_by)?;
+    let of_data = |manifest: &&Manifest| manifest.data.as_ref().is_some_and(|data| data.sha256 == records.sha256);
+    let asked = found.as_ref().filter(of_data).map(asked).unwrap_or_default();
+    restrict(&mut join, &asked);
 
     let inputs: Inputs = [
         ("predictions_sha256", sha256_file(&run.predictions)?),
@@ -43,26 +48,62 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     .into();
     let target = predictions_path(&run.output);
     let in_place = target.exists() && target.canonicalize().ok() == run.predictions.canonicalize().ok();
-    let mut manifest = folder::manifest(beside)?.unwrap_or_else(|| Manifest {
+    let mut manifest = found.unwrap_or_else(|| Manifest {
         v: 1,
         crate_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         ..Manifest::default()
     });
+    let (path, sha256) = (records.lines.name().to_owned(), records.sha256.clone());
+    manifest.data = Some(DataFacts { path, sha256, reels: join.reels() });
+    manifest.asked = asked.tasks;
     if !in_place {
         std::fs::create_dir_all(&run.output)
             .map_err(|error| environment(format!("cannot make {}: {error}", run.output.display())))?;
-        publish::copy(&run.predictions, &target)?;
+        // A table becomes lines.
+        publish::publish(&target, |file| {
+            answers.each(|line| {
+                Ok(file.write_all(line.bytes).and_then(|()| file.write_all(&b"\n"[..usize::from(line.ended)]))?)
+            })
+        })?;
         prompts.write_to(&run.output.join("prompts"))?;
-        let (path, sha256) = (records.lines.name().to_owned(), records.sha256.clone());
         manifest.command = Some("score".to_owned());
         manifest.started_at = Some(timestamp());
-        manifest.data = Some(DataFacts { path, sha256, reels: join.reels() });
         manifest.inputs = inputs;
     }
     let scores = score_into(&run.output, &join, &records, &prompts.tasks, &run.scoring, manifest)?;
     records.problems.warn();
     let judged = threshold::judge(&run.scoring.fail_under, &scores);
     Ok(if records.problems.unusable > 0 { Code::SomeFailed } else { judged })
+}
+
+/// The manifest of a folder, where it is of these answers.
+fn manifest_of(folder: &Path, made_by: &MadeBy) -> Result<Option<Manifest>> {
+    let Some(manifest) = folder::manifest(folder)? else { return Ok(None) };
+    let known = |sha256: &String| (!sha256.is_empty()).then(|| sha256.clone());
+    let model = manifest.model.as_ref().and_then(|model| known(&model.sha256));
+    let adapter = manifest.adapter.as_ref().and_then(|adapter| known(&adapter.sha256));
+    if (&model, &adapter) == (&made_by.model_sha256, &made_by.adapter_sha256) {
+        return Ok(Some(manifest));
+    }
+    errln!("{} is of another model’s answers: left out", folder.join("manifest.json").display());
+    Ok(None)
+}
+
+/// What was asked, as a manifest says it.
+pub(super) fn asked(manifest: &Manifest) -> Asked {
+    Asked { reels: manifest.data.as_ref().map(|data| data.reels), tasks: manifest.asked.clone() }
+}
+
+/// Restricts answers to what was asked, and says what that leaves out.
+pub(super) fn restrict(join: &mut Join, asked: &Asked) {
+    let left_out: Vec<String> =
+        join.restrict(asked).iter().map(|(task, answers)| format!("{answers} of {task}")).collect();
+    if !left_out.is_empty() {
+        errln!(
+            "not asked for this time, kept and not scored: answers about further Reels, {}\nhint: without --limit they are scored too",
+            left_out.join(", ")
+        );
+    }
 }
 
 /// Writes rows, scores, report and manifest into a result directory, and shows the table.
@@ -76,13 +117,17 @@ pub(super) fn score_into(
 ) -> Result<Scores> {
     let (thresholds, chosen) = threshold::chosen(settings.threshold_from.as_deref(), tasks, records, &manifest)?;
     let rows_path = folder.join("rows.jsonl");
+    let ScoringSettings { metrics, answered_only, .. } = *settings;
+    let scoring = Scoring { metrics, thresholds, answered_only };
     let bar = progress(join.len());
-    join.write_rows(&settings.metrics, &thresholds, &rows_path, &|rows| bar.inc(rows))?;
+    join.write_rows(&scoring, &rows_path, &|rows| bar.inc(rows))?;
     bar.finish_and_clear();
     let table = Table::read(&Lines::open(&rows_path, "rows")?, tasks)?;
-    let scores = score::score(&table, &settings.score, &settings.metrics, &thresholds);
+    let scores = score::score(&table, &settings.score, &settings.metrics, &scoring.thresholds);
     drop(table);
-    manifest.shortened = Some(Shortened::read(&predictions_path(folder))?);
+    if join.made_by.model_sha256.is_some() {
+        manifest.shortened = Some(Shortened::read(&predictions_path(folder))?);
+    }
     manifest.bootstrap = Some(Resampling { resamples: settings.score.bootstrap, seed: settings.score.seed });
     manifest.metrics = json!(settings.metrics);
     manifest.thresholds = Some(chosen);

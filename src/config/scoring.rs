@@ -60,8 +60,8 @@ pub struct ScoringOverrides {
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ScoreOverrides {
-    /// Predictions to score, from `reels predict`
-    #[arg(long, env = "REELS_PREDICTIONS", value_name = "F.jsonl")]
+    /// Answers to score: of `reels predict`, or from elsewhere: id, task and output, as JSON lines or as CSV
+    #[arg(long, env = "REELS_PREDICTIONS", value_name = "F")]
     pub predictions: Option<PathBuf>,
     /// Records with the reference answers [default: the bundled sample]
     #[arg(long, env = "REELS_DATA", value_name = "F.jsonl")]
@@ -75,6 +75,9 @@ pub struct ScoreOverrides {
     /// Refuse data in which anything had to be mended, isn't read or can't be used, before anything else is done
     #[arg(long, env = "REELS_STRICT", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub strict: Option<bool>,
+    /// Leave out what was asked for and isn't answered; else it counts as wrong
+    #[arg(long, env = "REELS_ANSWERED_ONLY", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub answered_only: Option<bool>,
     /// Seed of the resampling [default: 42]
     #[arg(long, env = "REELS_SEED", value_name = "N")]
     pub seed: Option<u64>,
@@ -176,7 +179,7 @@ pub enum IntervalMethod {
 }
 
 /// What counts as the same word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct MetricSettings {
     /// In the metrics with `_id`, `Rp1.500.000` and `1,5 juta` are one word.
     pub amounts: bool,
@@ -191,6 +194,8 @@ pub struct ScoringSettings {
     pub score: ScoreSettings,
     #[expect(missing_docs, reason = "the type says it")]
     pub metrics: MetricSettings,
+    /// Whether missing answers are left out.
+    pub answered_only: bool,
     /// Result directory on dev data that thresholds are chosen on.
     pub threshold_from: Option<PathBuf>,
     /// What decides the exit code.
@@ -274,6 +279,7 @@ impl ScoringOverrides {
         Ok(ScoringSettings {
             score: score_settings(self.bootstrap, seed, self.interval)?,
             metrics: MetricSettings { amounts: self.amounts.unwrap_or(false), stems: self.stem.unwrap_or(false) },
+            answered_only: false,
             threshold_from: self.threshold_from,
             fail_under: self.fail_under.unwrap_or_default().iter().map(|text| text.parse()).collect::<Result<_>>()?,
         })
@@ -290,12 +296,15 @@ impl ScoreOverrides {
             predictions: self
                 .predictions
                 .context("--predictions is missing")
-                .hint("name the predictions.jsonl that `reels predict` wrote")?,
+                .hint("name the predictions.jsonl that `reels predict` wrote, or answers from elsewhere")?,
             data: self.data,
             prompts: self.prompts,
             output: self.output.context("--output is missing").hint("name a directory for scores and report")?,
             strict: self.strict.unwrap_or(false),
-            scoring: self.scoring.resolve(self.seed)?,
+            scoring: ScoringSettings {
+                answered_only: self.answered_only.unwrap_or(false),
+                ..self.scoring.resolve(self.seed)?
+            },
         })
     }
 }

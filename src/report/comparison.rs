@@ -23,23 +23,48 @@ pub fn comparison(comparison: &Comparison, differing: &[RunDifference]) -> Strin
         let sampling = &task.sampling;
         let units = counted(sampling.clusters, sampling.unit());
         parts.push(format!("{name}: {}, of {units}", counted(task.n, "row")));
+        parts.extend(coverage(comparison, task));
         parts.push(sentences(comparison, task).join("\n"));
         parts.push(table(comparison, task).trim_fmt());
     }
-    if !comparison.left_out.is_empty() {
-        parts
-            .push(format!("not compared, because only some of the runs answer it: {}", comparison.left_out.join(", ")));
-    }
+    parts.extend(left_out(comparison));
     parts.push(comparison.signature.clone());
     parts.join("\n\n")
 }
 
-/// The verdicts on all tasks.
+/// The verdicts on all tasks, and what they leave out.
 pub(super) fn verdicts(comparison: &Comparison) -> Vec<String> {
     let of = |(name, task): (&String, &TaskComparison)| {
         sentences(comparison, task).into_iter().map(|sentence| format!("{name}: {sentence}")).collect::<Vec<_>>()
     };
-    comparison.tasks.iter().flat_map(of).collect()
+    let mut verdicts: Vec<String> = comparison.tasks.iter().flat_map(of).collect();
+    verdicts.extend(notes(comparison));
+    verdicts
+}
+
+/// Which answers are missing, and which tasks are left out.
+pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
+    let missing = comparison.tasks.iter();
+    let missing = missing.filter_map(|(name, task)| Some(format!("{name}: {}", coverage(comparison, task)?)));
+    missing.chain(left_out(comparison)).collect()
+}
+
+/// The tasks that only some of the runs answer; `None` where all runs answer all.
+pub fn left_out(comparison: &Comparison) -> Option<String> {
+    let tasks = comparison.left_out.join(", ");
+    (!tasks.is_empty()).then(|| format!("Not compared, because only some of the runs answer it: {tasks}."))
+}
+
+/// Of how many answers that were asked for each run has one; `None` where all have all.
+fn coverage(comparison: &Comparison, task: &TaskComparison) -> Option<String> {
+    if task.answered.iter().all(|answered| *answered == task.asked) {
+        return None;
+    }
+    let runs = comparison.runs.iter().zip(&task.answered);
+    let of_runs: Vec<String> = runs.map(|(run, answered)| format!("{run} {}", metrics::count(*answered))).collect();
+    let fate = if task.answered_only { "are left out" } else { "count as wrong" };
+    let (asked, of_runs) = (counted(task.asked, "answer"), of_runs.join(", "));
+    Some(format!("Of {asked} asked for there are: {of_runs}. The missing ones {fate}."))
 }
 
 /// The verdict on the main metric, of each run and of all.
@@ -54,7 +79,10 @@ fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
     let kind = if task.flips.is_empty() { TaskKind::Text } else { TaskKind::Label };
     lines.extend(task.main_instead.as_ref().map(|why| {
         let [of_kind, instead] = [main_metric(kind).key, &task.main].map(metrics::name);
-        format!("Judged by {instead}, as no interval of {of_kind} holds: {why}.")
+        match kind {
+            TaskKind::Label => format!("Judged by {instead}, as no interval of {of_kind} holds: {why}."),
+            TaskKind::Text => format!("Judged by {instead} instead of {of_kind}: {why}."),
+        }
     }));
     if comparison.runs.len() > 2 {
         lines.push(best(comparison, metric, &task.main));
@@ -63,7 +91,7 @@ fn sentences(comparison: &Comparison, task: &TaskComparison) -> Vec<String> {
 }
 
 fn sentence(difference: &MetricDifference, run: &str, baseline: &str, task: &TaskComparison) -> String {
-    let MetricDifference { value, low, high, smallest_shown, withheld, .. } = difference;
+    let MetricDifference { value, low, high, smallest_shown, withheld, differing, .. } = difference;
     let metric = metrics::name(&task.main);
     let bounds = match withheld {
         Some(why) => format!("{} in {metric}, without an interval: {why}", signed(*value)),
@@ -72,8 +100,12 @@ fn sentence(difference: &MetricDifference, run: &str, baseline: &str, task: &Tas
     match difference.verdict {
         Verdict::Better => format!("{run} is better than {baseline}: {bounds}."),
         Verdict::Worse => format!("{run} is worse than {baseline}: {bounds}."),
-        _ if *value == 0.0 && difference.smallest_p == Some(1.0) => {
-            format!("{run} and {baseline} have the same {metric}, row for row.")
+        _ if task.sampling.clusters < 2 => format!(
+            "This data can’t tell {run} from {baseline}, however far apart they are: {bounds}. A test takes two {}s or more.",
+            task.sampling.unit()
+        ),
+        _ if *value == 0.0 && *differing == 0 => {
+            format!("{run} and {baseline} have the same {metric} in every {}.", task.sampling.unit())
         }
         _ => match difference.smallest_p {
             Some(smallest) if smallest >= LEVEL => format!(
@@ -162,4 +194,43 @@ pub(super) fn signed(value: f64) -> String {
 
 pub(super) fn p_value(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{IntervalMethod, ScoreSettings};
+    use crate::prediction::Finish;
+    use crate::report::fixture;
+    use crate::score::Table;
+    use crate::score::compare::{Run, compare};
+    use crate::scores::Row;
+
+    /// Two Reels of `accounts`, of which a run gets `right` right.
+    fn run(name: &str, accounts: [&str; 2], right: [bool; 2]) -> Run {
+        let row = |reel: usize| Row {
+            account: Some(accounts[reel].into()),
+            finish: if right[reel] { Finish::Stop } else { Finish::Invalid },
+            ..fixture::row(&format!("r{reel}"), "category")
+        };
+        Run { name: name.into(), table: Table::of(&[row(0), row(1)], &fixture::tasks()[1..]).unwrap() }
+    }
+
+    #[test]
+    fn one_account_tells_no_runs_apart() {
+        for interval in [None, Some(IntervalMethod::Percentile)] {
+            let settings = ScoreSettings { bootstrap: 100, seed: 1, interval };
+            let told = |accounts, a, b| {
+                verdicts(&compare(&[run("a", accounts, a), run("b", accounts, b)], &settings).unwrap())[0].clone()
+            };
+            let (one, two) = (["x", "x"], ["x", "y"]);
+            let cannot = "category: This data can’t tell b from a, however far apart they are: ";
+            for (a, b) in [([false; 2], [true; 2]), ([true, false], [false, true])] {
+                let told = told(one, a, b);
+                assert!(told.starts_with(cannot) && told.contains("the rows are of 1 account; "), "{told}");
+            }
+            let same = told(two, [true, false], [true, false]);
+            assert!(same.starts_with("category: b and a have the same Weighted F1 in every account."), "{same}");
+        }
+    }
 }

@@ -22,7 +22,6 @@ struct ComparisonView<'a> {
     figures: Vec<Figure>,
     tasks: Vec<ComparedTask<'a>>,
     methods: [String; 2],
-    left_out: &'a [String],
     signature: Vec<&'a str>,
     css: Value,
 }
@@ -78,7 +77,6 @@ pub fn comparison_html(comparison: &Comparison, differing: &[RunDifference]) -> 
             figures: [figures::differences(comparison), figures::ladder(comparison)].into_iter().flatten().collect(),
             tasks: comparison.tasks.iter().map(|(name, task)| compared_task(name, task, &comparison.runs)).collect(),
             methods: comparison_methods(comparison),
-            left_out: &comparison.left_out,
             signature: comparison.signature.split('|').collect(),
             css: css(),
         },

@@ -4,7 +4,9 @@ use crate::scores::Scores;
 
 /// A line a metric.
 pub fn csv(scores: &Scores) -> String {
-    let mut text = "task,metric,value,low,high,n,clusters,method,withheld,bootstrap_low,bootstrap_high\n".to_owned();
+    let mut text =
+        "task,metric,value,low,high,n,clusters,method,withheld,bootstrap_low,bootstrap_high,asked,answered\n"
+            .to_owned();
     for (task, scores) in &scores.tasks {
         for (key, metric) in &scores.metrics {
             let number = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
@@ -12,7 +14,8 @@ pub fn csv(scores: &Scores) -> String {
             let bootstrap = metric.bootstrap.as_ref();
             let [bootstrap_low, bootstrap_high] =
                 bootstrap.map_or([f64::NAN; 2], |bootstrap| [bootstrap.low, bootstrap.high]).map(number);
-            let [n, clusters] = [metric.n, metric.clusters].map(|count| count.to_string());
+            let [n, clusters, asked, answered] =
+                [metric.n, metric.clusters, scores.asked, scores.answered].map(|count| count.to_string());
             let withheld = metric.withheld.as_deref().unwrap_or_default();
             let cells = [
                 task.as_str(),
@@ -26,6 +29,8 @@ pub fn csv(scores: &Scores) -> String {
                 withheld,
                 &bootstrap_low,
                 &bootstrap_high,
+                &asked,
+                &answered,
             ];
             text.push_str(&cells.map(quoted).join(","));
             text.push('\n');
@@ -57,10 +62,10 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1].starts_with("summary,rouge1,0.41237,")
-                && lines[1].ends_with(",1204,60,\"percentile: a, \"\"b\"\"\",,,")
+                && lines[1].ends_with(",1204,60,\"percentile: a, \"\"b\"\"\",,,,0,0")
         );
-        assert_eq!(lines[2], "summary,rouge2,0.2,,,1204,60,percentile,\"2 of 15: a, b\",,");
-        assert!(lines.iter().any(|line| line.starts_with("category,macro_f1,") && line.ends_with(",,0.25,0.5")));
+        assert_eq!(lines[2], "summary,rouge2,0.2,,,1204,60,percentile,\"2 of 15: a, b\",,,0,0");
+        assert!(lines.iter().any(|line| line.starts_with("category,macro_f1,") && line.ends_with(",,0.25,0.5,0,0")));
         assert_eq!(lines.len(), 1 + 4 + 8);
     }
 }

@@ -13,7 +13,7 @@ use super::rows::{Mark, Rows};
 use super::select::select;
 use crate::prediction::Finish;
 use crate::score::compare::Flips;
-use crate::score::metric::{find, main_metric};
+use crate::score::metric::find;
 use crate::scores::{CORRECT, Row};
 use crate::task::{Task, TaskKind};
 
@@ -52,8 +52,8 @@ struct Answer {
     outcome: Outcome,
     is_cut: bool,
     finish: Finish,
-    /// As HTML, with what it shares with the answer marked.
-    reference: Option<Value>,
+    /// As HTML, with what each shares with the answer marked.
+    references: Vec<Value>,
     /// As HTML, with what it shares with the reference and what is flagged marked.
     output: Value,
     metrics: Vec<(String, String)>,
@@ -68,7 +68,9 @@ enum Outcome {
     Right,
     Wrong,
     Invalid,
+    Empty,
     Failed,
+    Missing,
     /// A text: scored, but neither right nor wrong.
     Text,
     /// No reference.
@@ -92,8 +94,11 @@ pub fn examples(rows: &Rows, tasks: &[Task]) -> Result<Examples> {
 
 /// The worst, middling and some random texts; wrong labels the model was surest of, and some random ones; and where it
 /// differs from a baseline, by task name.
-pub fn looks(rows: &Rows, task: &Task, flips: Option<(&str, &Flips)>, seed: u64) -> Result<Vec<Looks>> {
-    let mut scored: Vec<&Mark> = rows.of_task(&task.name).filter(|mark| !mark.value.is_nan()).collect();
+///
+/// `main` is the metric that stands for the task's texts; missing answers have nothing to look at.
+pub fn looks(rows: &Rows, task: &Task, main: &str, flips: Option<(&str, &Flips)>, seed: u64) -> Result<Vec<Looks>> {
+    let is_there = |mark: &&Mark| !mark.value.is_nan() && mark.finish != Finish::Missing;
+    let mut scored: Vec<&Mark> = rows.of_task(&task.name).filter(is_there).collect();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut groups: Vec<(String, Vec<&Mark>)> = Vec::new();
     match task.kind {
@@ -101,7 +106,7 @@ pub fn looks(rows: &Rows, task: &Task, flips: Option<(&str, &Flips)>, seed: u64)
             let drawn: Vec<&Mark> = scored.sample(&mut random, LOOKS).copied().collect();
             scored.sort_by(|a, b| a.value.total_cmp(&b.value));
             let middle = scored.len().saturating_sub(LOOKS) / 2;
-            let main = main_metric(task.kind).name;
+            let main = name(main);
             groups.push((format!("Worst by {main}"), scored.iter().take(LOOKS).copied().collect()));
             groups
                 .push((format!("In the middle by {main}"), scored.iter().skip(middle).take(LOOKS).copied().collect()));
@@ -150,10 +155,10 @@ fn answer(row: Row, tasks: &[Task]) -> Answer {
         outcome: outcome(&row),
         metrics: metrics(&row),
         probabilities: probabilities(&row),
-        reference: row
-            .reference
-            .as_ref()
-            .map(|reference| highlighted(reference, if is_label { "" } else { &row.output }, &[])),
+        references: row
+            .references()
+            .map(|reference| highlighted(reference, if is_label { "" } else { &row.output }, &[]))
+            .collect(),
         output: highlighted(&row.output, &other(&row.reference), &row.flags),
         is_label,
         is_cut: row.finish == Finish::Length,
@@ -168,6 +173,8 @@ fn answer(row: Row, tasks: &[Task]) -> Answer {
 fn outcome(row: &Row) -> Outcome {
     match (row.finish, row.metrics.get(CORRECT)) {
         (Finish::Error, _) => Outcome::Failed,
+        (Finish::Missing, _) => Outcome::Missing,
+        _ if row.is_empty() => Outcome::Empty,
         (Finish::Invalid, _) => Outcome::Invalid,
         _ if row.reference.is_none() => Outcome::Unscored,
         (_, Some(correct)) if *correct > 0.0 => Outcome::Right,
@@ -217,6 +224,7 @@ mod tests {
         assert_eq!(outcome(&invalid), Outcome::Invalid);
         assert_eq!(outcome(&Row { reference: None, ..invalid.clone() }), Outcome::Invalid);
         assert_eq!(outcome(&Row { reference: None, ..row("a", "category") }), Outcome::Unscored);
+        assert_eq!(outcome(&Row { output: " ".into(), ..invalid }), Outcome::Empty);
     }
 
     #[test]
@@ -246,12 +254,16 @@ mod tests {
         let rows = rows_of(&(0..8).map(text).chain((0..3).map(label)).collect::<Vec<_>>());
         let reels = |looks: &Looks| looks.cards.iter().map(|card| card.reel_id.clone()).collect::<Vec<_>>();
         let tasks = tasks();
-        let texts = looks(&rows, &tasks[0], None, 1).unwrap();
+        let texts = looks(&rows, &tasks[0], "rougeL", None, 1).unwrap();
         assert_eq!(reels(&texts[0]), ["t2", "t6", "t0", "t3", "t5"]);
         assert_eq!((texts[1].heading.as_str(), reels(&texts[1]).len()), ("In the middle by ROUGE-L", 5));
-        assert_eq!(reels(&looks(&rows, &tasks[0], None, 1).unwrap()[2]), reels(&texts[2]), "a seed draws the same");
+        assert_eq!(
+            reels(&looks(&rows, &tasks[0], "rougeL", None, 1).unwrap()[2]),
+            reels(&texts[2]),
+            "a seed draws the same"
+        );
         let flips = Flips { gained: 0, lost: 1, gained_reels: vec![], lost_reels: vec!["l2".into()] };
-        let labels = looks(&rows, &tasks[1], Some(("a", &flips)), 1).unwrap();
+        let labels = looks(&rows, &tasks[1], "rougeL", Some(("a", &flips)), 1).unwrap();
         assert_eq!(reels(&labels[0]), ["l1", "l2", "l0"]);
         assert_eq!(
             (labels[2].heading.as_str(), reels(&labels[2])),

@@ -42,6 +42,7 @@ pub fn row(reel_id: &str, task: &str) -> Row {
         repeat: 0,
         prompt: format!("Reel {reel_id}, tugas {task}"),
         reference: Some(answer.into()),
+        alternatives: vec![],
         output: answer.into(),
         label_logprobs: None,
         finish: Finish::Stop,
@@ -54,7 +55,7 @@ pub fn row(reel_id: &str, task: &str) -> Row {
 /// Rows as if read from a file.
 pub fn rows_of(rows: &[Row]) -> Rows {
     let text: String = rows.iter().map(|row| serde_json::to_string(row).unwrap() + "\n").collect();
-    Rows::read(Lines::embedded("rows.jsonl", text.leak())).unwrap()
+    Rows::read(Lines::embedded("rows.jsonl", text.leak()), |_| "rougeL").unwrap()
 }
 
 /// Answers that ended in each of the four ways, and one without a reference.

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::metrics;
 use crate::score::bootstrap::ResamplePlan;
-use crate::score::metric::{Direction, Headline, direction, main_metric};
+use crate::score::metric::{Direction, Headline, direction, main_metric, main_of};
 use crate::scores::{ClassScores, Metric, Sampling, Scores, TaskScores};
 use crate::task::TaskKind;
 
@@ -19,7 +19,35 @@ pub fn distinct(scores: &TaskScores) -> Vec<(&str, &Metric)> {
     };
     let mut metrics = metrics::ordered(&scores.metrics);
     metrics.retain(|(key, metric)| !is_double(key, metric));
+    if main_of(scores).unread_headline {
+        // First what can read the references.
+        metrics.sort_by_key(|(key, _)| !(key.starts_with("rouge") && key.contains("_id")));
+    }
     metrics
+}
+
+/// Of how many answers that were asked for there is one; `None` where it is all.
+pub fn coverage(scores: &TaskScores) -> Option<String> {
+    let fate = if scores.answered_only { "are left out, which flatters the result" } else { "count as wrong" };
+    let [answered, asked] = [scores.answered, scores.asked].map(metrics::count);
+    (scores.missing() > 0)
+        .then(|| format!("{answered} of {asked} answers asked for are there; the missing ones {fate}"))
+}
+
+/// That ROUGE as Google counts it says little of a task's texts; `None` where it can read them.
+pub fn unread_in_words(scores: &TaskScores, name: fn(&str) -> &str) -> Option<String> {
+    let (usual, main) = (main_metric(TaskKind::Text).key, main_of(scores));
+    let rows = scores.metrics.get(usual).map_or(0, |metric| metric.n);
+    main.unread_headline.then(|| {
+        format!(
+            "{} of {} are mostly in letters that {} and its kind drop (all but a–z and 0–9), which makes them too low; {} \
+             reads them and stands for the task",
+            metrics::count(scores.unread),
+            metrics::counted(rows, "reference"),
+            name(usual),
+            name(main.key)
+        )
+    })
 }
 
 /// As [`distinct`], those that say how good answers are rather than what they are like.

@@ -116,7 +116,7 @@ struct HeatCell {
     is_right: bool,
 }
 
-/// The matrix with its finding; the last cell of each row counts invalid and failed answers.
+/// The matrix with its finding; the last cell of each row counts answers that name no label: invalid, empty, failed or missing.
 pub fn heatmap(confusion: &Confusion) -> Heatmap {
     let rows = confusion
         .labels
@@ -160,7 +160,7 @@ fn heat_finding(confusion: &Confusion) -> String {
         );
     }
     if invalid > 0 {
-        finding += &format!(" Invalid or failed: {}.", count(invalid));
+        finding += &format!(" No label: {}.", count(invalid));
     }
     finding
 }
@@ -179,7 +179,7 @@ mod tests {
         let heatmap = heatmap(&confusion(&[&[30, 9, 1], &[4, 56, 0]]));
         assert_eq!(
             heatmap.finding,
-            "86 of 100 answers right. The most frequent confusion is “iklan” answered as “bukan iklan”: 9 of 40 answers. Invalid or failed: 1."
+            "86 of 100 answers right. The most frequent confusion is “iklan” answered as “bukan iklan”: 9 of 40 answers. No label: 1."
         );
         let shares: Vec<_> = heatmap.rows[0].cells.iter().map(|cell| cell.share.as_str()).collect();
         assert_eq!(shares, ["0.75", "0.23", "0.03"]);

@@ -1,6 +1,6 @@
 //! Tables for a paper, with the packages booktabs and, for Indonesian hyphens and quotes, any input in UTF-8.
 
-use super::comparison::{p_value, signed};
+use super::comparison::{notes, p_value, signed};
 use super::labels::{Class, classes};
 use super::methods::methods;
 use super::prose::{Subject, comparison_methods};
@@ -38,7 +38,10 @@ fn scores_table(report: &Report) -> String {
     }
     rows.pop();
     let withheld = intervals::withheld(report.scores, intervals::judging, metrics::name);
-    let notes: Vec<String> = withheld.iter().map(|it| format!("Withheld for {}: {}.", it.which(), it.why)).collect();
+    let coverage = report.scores.tasks.iter();
+    let coverage = coverage.filter_map(|(task, scores)| Some(format!("{task}: {}.", intervals::coverage(scores)?)));
+    let withheld = withheld.iter().map(|it| format!("Withheld for {}: {}.", it.which(), it.why));
+    let notes: Vec<String> = coverage.chain(withheld).collect();
     let caption = format!("Results of {} with 95\\,\\% confidence intervals.", escaped(&report.title));
     table("lrcr", "Metric & Value & 95\\,\\% interval & $n$", &rows, &caption, "tab:reels", &notes)
 }
@@ -100,7 +103,14 @@ fn comparison_table(comparison: &Comparison) -> String {
         "Differences from {}, with 95\\,\\% confidence intervals and $p$ adjusted by Holm's method. In bold: the best, and what no test tells from it.",
         escaped(&comparison.runs[0])
     );
-    table("lrrcr", "Run & Value & Difference & 95\\,\\% interval & $p$", &rows, &caption, "tab:reels-comparison", &[])
+    table(
+        "lrrcr",
+        "Run & Value & Difference & 95\\,\\% interval & $p$",
+        &rows,
+        &caption,
+        "tab:reels-comparison",
+        &notes(comparison),
+    )
 }
 
 fn difference_bounds(difference: &MetricDifference) -> String {

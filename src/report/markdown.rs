@@ -124,9 +124,11 @@ fn scores_table(scores: &Scores) -> String {
         }
     }
     let withheld = intervals::withheld(scores, intervals::distinct, metrics::name);
-    let withheld: Vec<String> =
-        withheld.iter().map(|it| format!("The interval is withheld for {}: {}.", it.which(), it.why)).collect();
-    let parts = [table(&["Task", "Metric", "Value", "95 % interval", "n"], 2, &rows), list(&withheld)];
+    let withheld = withheld.iter().map(|it| format!("The interval is withheld for {}: {}.", it.which(), it.why));
+    let coverage = scores.tasks.iter();
+    let coverage = coverage.filter_map(|(task, scores)| Some(format!("{task}: {}.", intervals::coverage(scores)?)));
+    let notes: Vec<String> = coverage.chain(withheld).collect();
+    let parts = [table(&["Task", "Metric", "Value", "95 % interval", "n"], 2, &rows), list(&notes)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 

@@ -7,7 +7,8 @@ use super::intervals_made::intervals_made;
 use super::metrics::{count, decimal};
 use super::prose::Subject;
 use crate::prediction::Shortened;
-use crate::score::metric::METRICS;
+use crate::score::metric::{METRICS, main_of};
+use crate::scores::TaskScores;
 use crate::task::TaskKind;
 
 /// What the methods section of a paper would say, in English and in Indonesian.
@@ -34,22 +35,40 @@ pub fn methods(subject: Subject) -> [String; 2] {
     let (texts, labels) = (names(TaskKind::Text), names(TaskKind::Label));
     let classes = of_kind(TaskKind::Label).map(|task| task.labels.len().to_string()).collect::<Vec<_>>().join(" / ");
     let baseline = model.starts_with("baseline:");
+    let is_known = manifest.model.is_some();
 
     // Indonesian writes 10.000 where English writes 10,000.
     let angka = |number: &str| number.replace(',', ".");
 
-    let mut english = vec![format!(
-        "We evaluated {model} (SHA-256 {}) with reels {version} on {reels} Reels ({}, SHA-256 {}).",
-        model_hash, data, data_hash
-    )];
-    let mut indonesian = vec![format!(
-        "Kami mengevaluasi {model} (SHA-256 {}) dengan reels {version} pada {} Reels ({}, SHA-256 {}).",
-        model_hash,
-        angka(&reels),
-        data,
-        data_hash
-    )];
-    if !baseline {
+    let (mut english, mut indonesian) = (vec![], vec![]);
+    let reels_angka = angka(&reels);
+    if is_known {
+        english.push(format!(
+            "We evaluated {model} (SHA-256 {model_hash}) with reels {version} on {reels} Reels ({data}, SHA-256 {data_hash})."
+        ));
+        indonesian.push(format!(
+            "Kami mengevaluasi {model} (SHA-256 {model_hash}) dengan reels {version} pada {reels_angka} Reels ({data}, SHA-256 {data_hash})."
+        ));
+    } else {
+        english.push(format!(
+            "We scored answers that were made elsewhere with reels {version} on {reels} Reels ({data}, SHA-256 {data_hash}). Which model, prompts and settings they were made with is not recorded."
+        ));
+        indonesian.push(format!(
+            "Kami menilai jawaban yang dibuat di luar program ini dengan reels {version} pada {reels_angka} Reels ({data}, SHA-256 {data_hash}). Model, prompt, dan pengaturan yang dipakai untuk membuatnya tidak tercatat."
+        ));
+    }
+    for (name, task) in scores.tasks.iter().filter(|(_, task)| task.missing() > 0) {
+        let [asked, answered] = [task.asked, task.answered].map(count);
+        let (fate, nasib) =
+            if task.answered_only { ("are left out", "tidak diikutkan") } else { ("count as wrong", "dihitung salah") };
+        english.push(format!("Of {asked} answers asked for in {name} there are {answered}; the missing ones {fate}."));
+        indonesian.push(format!(
+            "Dari {} jawaban yang diminta untuk {name} tersedia {}; yang tidak ada {nasib}.",
+            angka(&asked),
+            angka(&answered)
+        ));
+    }
+    if is_known && !baseline {
         english.push(format!("The prompts have SHA-256 {}.", prompts_hash));
         indonesian.push(format!("Prompt yang dipakai ber-SHA-256 {}.", prompts_hash));
     }
@@ -66,18 +85,31 @@ pub fn methods(subject: Subject) -> [String; 2] {
         ));
     }
     if !texts.is_empty() {
-        if !baseline {
+        if is_known && !baseline {
             let (how, cara) =
                 if greedy { ("greedily", "secara greedy") } else { ("by nucleus sampling", "dengan nucleus sampling") };
             english.push(format!("Texts ({texts}) were generated {how}."));
             indonesian.push(format!("Teks ({texts}) dihasilkan {cara}."));
         }
         let [by, dengan] = text_scores();
-        english.push(format!("They were scored by {by}, all averaged over answers."));
+        english.push(format!("Texts were scored by {by}, all averaged over answers."));
         indonesian.push(format!("Teks dinilai dengan {dengan}, semuanya dirata-ratakan per jawaban."));
+        let has_means = |task: &TaskScores| task.metrics.keys().any(|key| key.ends_with("_mean"));
+        if scores.tasks.values().any(has_means) {
+            english.push("Where a Reel has several references, the best score over them counts, metric by metric; the mean over them stands beside it.".into());
+            indonesian.push("Bila sebuah Reel memiliki beberapa rujukan, yang dihitung adalah nilai terbaik di antaranya untuk tiap ukuran; reratanya disajikan di sampingnya.".into());
+        }
+        for (name, task) in scores.tasks.iter().filter(|(_, task)| main_of(task).unread_headline) {
+            let unread = count(task.unread);
+            english.push(format!("{unread} references of {name} are mostly in letters that rouge_score drops (all but a–z and 0–9); ROUGE-L over words of any script stands for the task."));
+            indonesian.push(format!("{} rujukan {name} sebagian besar memakai huruf yang dibuang rouge_score (selain a–z dan 0–9); ROUGE-L atas kata dalam aksara apa pun mewakili tugas ini.", angka(&unread)));
+        }
     }
     if !labels.is_empty() {
-        if !baseline && scored {
+        if !is_known {
+            english.push(format!("Labels ({labels}) were matched exactly after trimming and case folding."));
+            indonesian.push(format!("Label ({labels}) dicocokkan persis setelah dirapikan dan disamakan hurufnya."));
+        } else if !baseline && scored {
             english.push(format!("Labels ({labels}) were not generated: the answer is the label whose tokens, with the end of the answer, are most probable."));
             indonesian.push(format!("Label ({labels}) tidak dihasilkan sebagai teks: jawabannya adalah label yang token-tokennya, termasuk akhir jawaban, paling mungkin."));
         } else if !baseline {
@@ -86,9 +118,9 @@ pub fn methods(subject: Subject) -> [String; 2] {
             indonesian.push(format!("Label ({labels}) dihasilkan sebagai teks dan dicocokkan persis setelah dirapikan dan disamakan hurufnya."));
         }
         english.push(format!(
-            "F1 is averaged over all configured labels ({classes}); an invalid or failed answer counts as wrong."
+            "F1 is averaged over all configured labels ({classes}); an invalid, empty or failed answer counts as wrong."
         ));
-        indonesian.push(format!("F1 dirata-ratakan atas semua label yang ditetapkan ({classes}); jawaban yang tidak sah atau gagal dihitung salah."));
+        indonesian.push(format!("F1 dirata-ratakan atas semua label yang ditetapkan ({classes}); jawaban yang tidak sah, kosong, atau gagal dihitung salah."));
         for (name, task) in scores.tasks.iter().filter_map(|(name, task)| Some((name, task.threshold?))) {
             english.push(format!(
                 "The decision threshold of {name}, {}, was chosen for macro F1 on separate data.",

@@ -30,7 +30,7 @@ mod training;
 
 use serde::Serialize;
 
-pub use comparison::comparison;
+pub use comparison::{comparison, left_out};
 pub use comparison_page::comparison_html;
 pub use csv::csv;
 pub use latex::{comparison_latex, latex};

@@ -14,7 +14,7 @@ use super::methods::methods;
 use super::prose::{Subject, limitations, verdict};
 use super::svg::{DataTable, Figure};
 use super::{Report, figures, intervals, metrics};
-use crate::score::metric::{Direction, Headline, direction, headline, prose};
+use crate::score::metric::{Direction, Headline, direction, headline, main_of, prose};
 use crate::scores::{Metric, TaskScores};
 use crate::task::{Task, TaskKind};
 
@@ -56,6 +56,9 @@ struct TaskView<'a> {
     metrics: Vec<MetricView<'a>>,
     checks: Vec<MetricView<'a>>,
     counts: Counts,
+    answered: String,
+    cut_off: String,
+    coverage: Option<String>,
     classes: Option<Classes>,
     confusion: Option<Heatmap>,
     figures: Vec<Figure>,
@@ -144,8 +147,8 @@ fn task_view<'a>(
     ];
     let flips = report.ladder.and_then(|ladder| Some((ladder.runs[0].as_str(), ladder.tasks.get(name)?.flips.last()?)));
     let seed = report.manifest.bootstrap.as_ref().map_or(42, |bootstrap| bootstrap.seed);
-    let looks = task.map_or(Ok(vec![]), |task| looks(report.rows, task, flips, seed))?;
-    let headline = headline(&scores.metrics);
+    let looks = task.map_or(Ok(vec![]), |task| looks(report.rows, task, main_of(scores).key, flips, seed))?;
+    let headline = headline(scores);
     Ok(TaskView {
         name,
         kind: task.map_or_else(String::new, kind),
@@ -157,7 +160,10 @@ fn task_view<'a>(
         instead: headline.and_then(|headline| intervals::instead(&headline, metrics::name)),
         metrics: metric_views(metrics),
         checks: metric_views(checks),
+        answered: counts.answered(),
+        cut_off: counts.cut_off(),
         counts,
+        coverage: intervals::coverage(scores),
         classes: classes(scores, task),
         confusion: scores.confusion.as_ref().map(heatmap),
         figures: charts.into_iter().flatten().collect(),
@@ -205,10 +211,13 @@ fn kind(task: &Task) -> String {
 
 /// What the intervals rest on.
 fn sample(scores: &TaskScores) -> String {
-    let Some(Headline { metric, .. }) = headline(&scores.metrics) else {
+    let Some(Headline { metric, .. }) = headline(scores) else {
         return "No answer has a reference, so nothing is scored".into();
     };
     let mut text = format!("{} scored", metrics::counted(metric.n, "answer"));
+    if let Some(coverage) = intervals::coverage(scores) {
+        text.push_str(&format!(" ({coverage})"));
+    }
     if let Some(threshold) = scores.threshold {
         text.push_str(&format!("; decided at a probability of {}, chosen on other data", metrics::decimal(threshold)));
     }
@@ -250,7 +259,7 @@ mod tests {
             "The transcripts of 3 of 120 Reels were shortened to fit their prompts, by 1,812 tokens at most.",
             "Transkrip 3 dari 120 Reels dipotong agar muat dalam prompt, paling banyak 1.812 token.",
             "<span>3 shortened, by 1,812 tokens at most</span>",
-            "<span>invalid</span>",
+            "<span>no label</span>",
             "makanan &amp; minuman",
             "mode:google-0.1.2",
             "7 of 11 answers right",

@@ -30,7 +30,7 @@ pub fn verdict(subject: Subject) -> Vec<String> {
 }
 
 fn of_task(name: &str, scores: &TaskScores) -> Option<String> {
-    let headline = headline(&scores.metrics)?;
+    let headline = headline(scores)?;
     let metric = headline.metric;
     let mut sentence = format!(
         "{name}: {} is {} ({}) on {}.",
@@ -39,6 +39,7 @@ fn of_task(name: &str, scores: &TaskScores) -> Option<String> {
         in_words(metric),
         counted(metric.n, "answer")
     );
+    sentence.extend(intervals::coverage(scores).map(|coverage| format!(" {coverage}.")));
     match (intervals::instead(&headline, metrics::name), headline.instead.or(metric.withheld.as_deref())) {
         (Some(instead), Some(why)) => sentence.push_str(&format!(" It stands {instead}: {why}.")),
         (_, Some(why)) => sentence.push_str(&format!(" The interval is withheld: {why}.")),
@@ -83,6 +84,9 @@ pub fn limitations(subject: Subject) -> Vec<String> {
                 sampling.unit(),
                 percent(sampling.largest_share)
             ));
+        }
+        if let Some(unread) = intervals::unread_in_words(task, metrics::name) {
+            limits.push(format!("{name}: {unread}."));
         }
         if let Some(absent) = intervals::absent_in_words(task) {
             limits.push(format!("{name}: {absent}. The result says nothing of them."));

@@ -5,9 +5,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use crate::lines::{Lines, Place};
 use crate::prediction::Finish;
-use crate::score::metric::main_metric;
 use crate::scores::{CORRECT, Row, each_row, row_at};
-use crate::task::TaskKind;
 
 /// A `rows.jsonl` of any size.
 #[derive(Debug)]
@@ -26,7 +24,9 @@ pub(super) struct Mark {
     pub reel: u32,
     task: u32,
     pub finish: Finish,
-    pub is_scored: bool,
+    pub has_reference: bool,
+    /// Whether the answer says nothing.
+    pub is_empty: bool,
     /// Main metric of a text, 1 or 0 of a label; NaN without a reference.
     pub value: f32,
     /// Probability of the label that was answered; NaN where there is none.
@@ -34,24 +34,25 @@ pub(super) struct Mark {
 }
 
 impl Rows {
-    /// Reads all rows once.
+    /// Reads all rows once; `main` is the metric that stands for a task's texts.
     ///
     /// # Errors
     /// Names the line that is no row.
-    pub fn read(lines: Lines) -> Result<Rows> {
+    pub fn read(lines: Lines, main: impl Fn(&str) -> &'static str) -> Result<Rows> {
         let (mut marks, mut reels, mut tasks) = (Vec::new(), IndexSet::new(), IndexSet::new());
         each_row(&lines, |row, place| {
             let number = |names: &mut IndexSet<String>, name: &str| {
                 names.get_index_of(name).unwrap_or_else(|| names.insert_full(name.to_owned()).0) as u32
             };
-            let value = row.metrics.get(CORRECT).or_else(|| row.metrics.get(main_metric(TaskKind::Text).key));
+            let value = row.metrics.get(CORRECT).or_else(|| row.metrics.get(main(&row.task)));
             let logprob = row.label_logprobs.as_ref().and_then(|logprobs| logprobs.get(&row.output));
             marks.push(Mark {
                 place,
                 reel: number(&mut reels, &row.reel_id),
                 task: number(&mut tasks, &row.task),
                 finish: row.finish,
-                is_scored: row.reference.is_some(),
+                has_reference: row.references().next().is_some(),
+                is_empty: row.is_empty(),
                 value: value.map_or(f32::NAN, |value| *value as f32),
                 confidence: logprob.map_or(f32::NAN, |logprob| logprob.exp() as f32),
             });
@@ -63,11 +64,6 @@ impl Rows {
     /// The whole of a row.
     pub(super) fn row(&self, mark: &Mark) -> Result<Row> {
         row_at(&self.lines, mark.place)
-    }
-
-    /// In file order.
-    pub(super) fn marks(&self) -> &[Mark] {
-        &self.marks
     }
 
     /// Those of a task, in file order.
@@ -82,10 +78,10 @@ impl Rows {
         self.of_task(task).find(|mark| mark.reel as usize == reel)
     }
 
-    /// By Reel, in file order.
+    /// Those with an answer or a failure, by Reel, in file order.
     pub(super) fn by_reel(&self) -> Vec<Vec<&Mark>> {
         let mut reels: IndexMap<u32, Vec<&Mark>> = IndexMap::new();
-        for mark in &self.marks {
+        for mark in self.marks.iter().filter(|mark| mark.finish != Finish::Missing) {
             reels.entry(mark.reel).or_default().push(mark);
         }
         reels.into_values().collect()

@@ -24,7 +24,7 @@ pub struct Selection<'a> {
 /// Reels are chosen whole: every n-th row would show one task only wherever n is a multiple of the number of tasks.
 pub fn select(rows: &Rows) -> Selection<'_> {
     let reels = rows.by_reel();
-    let all = rows.marks().len();
+    let all = reels.iter().map(Vec::len).sum();
     if all <= MAX_ANSWERS {
         let rule = format!("All {} about {} are shown, in file order.", answers(all), reels_noun(reels.len()));
         return Selection { reels, rule };

@@ -9,7 +9,7 @@ use crate::scores::{Scores, TaskScores};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// Every score with its interval, and below how many answers were invalid, failed or cut off, what the intervals rest on,
+/// Every score with its interval, and below how many answers were invalid, empty, failed or cut off, what the intervals rest on,
 /// and which are withheld.
 ///
 /// Keys are those of `scores.json`, so that a number can be found again; only the print is rounded.
@@ -32,10 +32,12 @@ fn lines(name: &str, task: &TaskScores, withheld: &[Withheld]) -> Vec<String> {
         task.sampling.as_ref().map(|sampling| intervals::sample(sampling, &intervals::judging(task), |key| key));
     // A reason that names them is not said twice.
     let absent = intervals::absent_in_words(task).filter(|absent| withheld.iter().all(|it| it.why != absent));
-    let headline = headline(&task.metrics).and_then(|headline| {
+    let headline = headline(task).and_then(|headline| {
         Some(format!("{} stands for the task {}", headline.key, intervals::instead(&headline, |key| key)?))
     });
-    let lines = [sample, absent, intervals::rare_in_words(task), headline];
+    let rate = task.metrics.get("invalid_rate").and_then(|rate| Some(format!("invalid_rate {}", rate.note.as_ref()?)));
+    let (coverage, unread) = (intervals::coverage(task), intervals::unread_in_words(task, |key| key));
+    let lines = [coverage, sample, absent, intervals::rare_in_words(task), headline, unread, rate];
     lines.into_iter().flatten().map(|line| wrapped(&format!("{name}: {line}"))).collect()
 }
 
@@ -76,10 +78,11 @@ fn metrics_table(scores: &Scores) -> String {
 }
 
 fn counts_table(scores: &Scores, rows: &Rows) -> String {
-    let mut table = empty(&["task", "answers", "invalid", "failed", "cut off", "no reference"], 1);
+    let mut table = empty(&["task", "answers", "invalid", "empty", "failed", "cut off", "no reference"], 1);
     for (task, counts) in counts::by_task(scores, rows) {
-        let numbers = [counts.answers, counts.invalid, counts.failed, counts.cut, counts.unscored];
-        table.add_row([task.to_owned()].into_iter().chain(numbers.map(metrics::count)));
+        let [invalid, empty, failed, unscored] =
+            [counts.invalid, counts.empty, counts.failed, counts.unscored].map(metrics::count);
+        table.add_row([task.to_owned(), counts.answered(), invalid, empty, failed, counts.cut_off(), unscored]);
     }
     table.trim_fmt()
 }

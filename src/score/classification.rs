@@ -26,11 +26,13 @@ pub const METRICS: [(&str, CountMetric); 9] = [
     ("invalid_rate", invalid_rate),
 ];
 
-/// The label an output names, as an index into the task's labels; `None` for an invalid or failed answer.
+/// The label an output is, as an index into the task's labels; `None` for an invalid, failed or missing answer.
 pub fn answer(task: &Task, output: &str, finish: Finish) -> Option<usize> {
     match finish {
-        Finish::Invalid | Finish::Error => None,
-        Finish::Stop | Finish::Length | Finish::Loop => task.labels.iter().position(|label| label == output),
+        Finish::Invalid | Finish::Error | Finish::Missing => None,
+        Finish::Stop | Finish::Length | Finish::Loop | Finish::Unknown => {
+            task.labels.iter().position(|label| label == output)
+        }
     }
 }
 

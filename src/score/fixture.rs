@@ -1,6 +1,6 @@
 //! Records and predictions for the tests of this module.
 
-use crate::prediction::{Finish, Prediction, TokenCounts};
+use crate::prediction::{Answer, Finish, Prediction, TokenCounts};
 use crate::reel::Reel;
 use crate::task::{Task, parse_tasks};
 
@@ -39,4 +39,11 @@ pub fn prediction(reel_id: &str, task: &str, repeat: u32, output: &str) -> Predi
         tokens: TokenCounts::default(),
         seconds: 0.0,
     }
+}
+
+/// The first answer of a model to a task.
+pub fn answer(id: &str, task: &str, output: &str) -> Answer {
+    let Prediction { output, finish, prompt, .. } = prediction(id, task, 0, output);
+    let blank = Answer::missing(id.into(), task.into(), 0);
+    Answer { output: Some(output), finish: Some(finish), prompt: Some(prompt), ..blank }
 }

@@ -3,21 +3,18 @@
 //! Both files may be larger than memory: they are read once to know where each line stands, and then again line by line in
 //! the order of the rows.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail, ensure};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use rayon::prelude::*;
-use serde::Deserialize;
 
-use super::row::{RowScorer, Thresholds};
-use crate::config::MetricSettings;
+use super::row::{RowScorer, Scoring};
 use crate::error::Hint;
 use crate::lines::{Lines, Place};
-use crate::prediction::{Prediction, not_a_prediction};
+use crate::prediction::Answer;
 use crate::publish::publish;
 use crate::reel::{Reel, each_reel, reel_at};
 use crate::task::{Task, check_reference};
@@ -25,16 +22,38 @@ use crate::task::{Task, check_reference};
 /// Rows that are scored between two writes: they are held in memory.
 const CHUNK: usize = 1024;
 
-/// Predictions beside the records they are about.
+/// What was asked, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Records, counted from the first; `None` is all of them.
+    pub reels: Option<usize>,
+    /// The same by task, where it is known of one. Of other tasks those count that have an answer.
+    pub tasks: IndexMap<String, usize>,
+}
+
+/// Answers beside the records they are about.
 #[derive(Debug)]
 pub struct Join<'a> {
-    predictions: &'a Lines,
+    answers: &'a Lines,
     records: &'a Lines,
     tasks: &'a [Task],
     /// Of each record's line.
     places: Vec<Place>,
+    /// Numbers of tasks of which some record has several references.
+    several: BTreeSet<usize>,
     /// In the order of the tasks, then of the data, then of the repeats.
     entries: Vec<Entry>,
+    /// What made the answers, where they say it.
+    pub made_by: MadeBy,
+}
+
+/// Which answers these are, as hashes; `None` where they don't say it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of `Prediction` with these names")]
+pub struct MadeBy {
+    pub model_sha256: Option<String>,
+    pub adapter_sha256: Option<String>,
+    pub settings_sha256: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,50 +63,66 @@ struct Entry {
     repeat: u32,
     /// Stands for the hash of its prompt.
     prompt: u64,
-    /// Of its line.
-    place: Place,
-}
-
-/// What the first reading takes of a prediction: its key, and what all predictions of one run have in common.
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow)]
-    reel_id: Cow<'a, str>,
-    #[serde(borrow)]
-    task: Cow<'a, str>,
-    repeat: u32,
-    #[serde(borrow)]
-    prompt_sha256: Cow<'a, str>,
-    #[serde(borrow)]
-    model_sha256: Cow<'a, str>,
-    #[serde(borrow)]
-    adapter_sha256: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    settings_sha256: Cow<'a, str>,
+    /// Of its line; `None` where it was asked for and isn't there.
+    place: Option<Place>,
 }
 
 impl<'a> Join<'a> {
-    /// Reads both files. Where a prediction stands on several lines, the last one counts.
+    /// Reads both files. Where an answer stands on several lines, the last one counts.
     ///
     /// # Errors
-    /// Names the line that is no record or no prediction, what is unknown (Reel, task, gold label), what is mixed
+    /// Names the line that is no record or no answer, what is unknown (Reel, task, gold label), what is mixed
     /// (settings, model, adapter) and what was answered twice.
-    pub fn new(predictions: &'a Lines, records: &'a Lines, tasks: &'a [Task]) -> Result<Join<'a>> {
+    pub fn new(answers: &'a Lines, records: &'a Lines, tasks: &'a [Task]) -> Result<Join<'a>> {
         let mut reels: HashMap<String, u32> = HashMap::new();
-        let mut places = Vec::new();
+        let (mut places, mut several) = (Vec::new(), BTreeSet::new());
         each_reel(records, |reel, place| {
             check_reference(&reel, tasks, records.name())?;
+            several.extend((0..tasks.len()).filter(|task| reel.alternatives.contains_key(&tasks[*task].name)));
             reels.insert(reel.id, places.len() as u32);
             places.push(place);
             Ok(())
         })?;
-        let entries = entries(predictions, &reels, tasks)?;
-        Ok(Join { predictions, records, tasks, places, entries })
+        let (entries, made_by) = entries(answers, &reels, tasks)?;
+        Ok(Join { answers, records, tasks, places, several, entries, made_by })
     }
 
-    /// How many records there are.
+    /// Leaves out what wasn't asked, and makes room for what was asked and isn't answered, as often as the task's other
+    /// records are. By task, the answers that were left out.
+    pub fn restrict(&mut self, asked: &Asked) -> IndexMap<&'a str, usize> {
+        let all = self.places.len();
+        let mut left_out = IndexMap::new();
+        let mut entries = Vec::with_capacity(self.entries.len());
+        for (number, task) in self.tasks.iter().enumerate() {
+            let own: Vec<Entry> =
+                self.entries.iter().filter(|entry| usize::from(entry.task) == number).copied().collect();
+            let reels = match asked.tasks.get(&task.name) {
+                Some(reels) => (*reels).min(all),
+                None if own.is_empty() => 0,
+                None => asked.reels.unwrap_or(all).min(all),
+            };
+            let mut repeats: BTreeSet<u32> = own.iter().map(|entry| entry.repeat).collect();
+            if repeats.is_empty() {
+                repeats.insert(0);
+            }
+            let before = entries.len();
+            let mut there = own.iter().peekable();
+            for (reel, repeat) in (0..reels as u32).flat_map(|reel| repeats.iter().map(move |repeat| (reel, *repeat))) {
+                let missing = Entry { task: number as u16, reel, repeat, prompt: 0, place: None };
+                entries.push(there.next_if(|entry| entry.key() == missing.key()).copied().unwrap_or(missing));
+            }
+            let kept = entries[before..].iter().filter(|entry| entry.place.is_some()).count();
+            if kept < own.len() {
+                left_out.insert(task.name.as_str(), own.len() - kept);
+            }
+        }
+        self.entries = entries;
+        left_out
+    }
+
+    /// How many records there are a row of.
     pub fn reels(&self) -> usize {
-        self.places.len()
+        self.entries.iter().map(|entry| entry.reel).collect::<BTreeSet<u32>>().len()
     }
 
     /// How many rows there are.
@@ -98,27 +133,22 @@ impl<'a> Join<'a> {
 
     /// Writes a `rows.jsonl`, whole or not at all; `written` hears how many more there are.
     ///
-    /// A row without a reference has no metrics. A failed answer counts as an empty one.
+    /// A row without a reference has no metrics. A failed or missing answer counts as an empty one.
     ///
     /// # Errors
-    /// Names the line that is no prediction, and what can't be written.
-    pub fn write_rows(
-        &self,
-        settings: &MetricSettings,
-        thresholds: &Thresholds,
-        path: &Path,
-        written: &dyn Fn(u64),
-    ) -> Result<()> {
+    /// Names the line that is no answer, and what can't be written.
+    pub fn write_rows(&self, scoring: &Scoring, path: &Path, written: &dyn Fn(u64)) -> Result<()> {
         publish(path, |file| {
             for entries in self.entries.chunks(CHUNK) {
                 let line = |scorer: &mut RowScorer, entry: &Entry| -> Result<Vec<u8>> {
-                    let (prediction, reel) = self.pair(entry)?;
-                    let row = scorer.row(prediction, &self.tasks[entry.task as usize], reel);
+                    let (answer, reel) = self.pair(entry)?;
+                    let task = usize::from(entry.task);
+                    let row = scorer.row(answer, &self.tasks[task], reel, self.several.contains(&task));
                     let mut line = serde_json::to_vec(&row)?;
                     line.push(b'\n');
                     Ok(line)
                 };
-                let scorer = || RowScorer::new(self.tasks, settings, thresholds);
+                let scorer = || RowScorer::new(self.tasks, scoring);
                 let lines: Vec<Vec<u8>> = entries.par_iter().map_init(scorer, line).collect::<Result<_>>()?;
                 for line in lines {
                     file.write_all(&line)?;
@@ -129,54 +159,50 @@ impl<'a> Join<'a> {
         })
     }
 
-    fn pair(&self, entry: &Entry) -> Result<(Prediction, Reel)> {
-        let bytes = self.predictions.at(entry.place)?;
-        let prediction =
-            serde_json::from_slice(&bytes).map_err(|error| not_a_prediction(self.predictions, entry.place, &error))?;
-        Ok((prediction, reel_at(self.records, self.places[entry.reel as usize])?))
+    fn pair(&self, entry: &Entry) -> Result<(Answer, Reel)> {
+        let reel = reel_at(self.records, self.places[entry.reel as usize])?;
+        let answer = match entry.place {
+            Some(place) => Answer::at(place, self.answers)?,
+            None => {
+                let task = &self.tasks[usize::from(entry.task)];
+                Answer::missing(reel.id.clone(), task.name.clone(), entry.repeat)
+            }
+        };
+        Ok((answer, reel))
     }
 }
 
-/// The predictions that count, in the order of the rows.
-fn entries(predictions: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Result<Vec<Entry>> {
+/// The answers that count, in the order of the rows, and what made them.
+fn entries(answers: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Result<(Vec<Entry>, MadeBy)> {
     let mut entries: Vec<Entry> = Vec::new();
-    let [mut settings, mut models, mut adapters] = [const { Vec::<String>::new() }; 3];
+    let [mut settings, mut models, mut adapters] = [const { Vec::<Option<String>>::new() }; 3];
     let (mut unknown_reels, mut unknown_tasks) = (IndexSet::new(), IndexSet::new());
-    predictions.each(|line| {
-        if line.bytes.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        let head: Head = match serde_json::from_slice(line.bytes) {
-            Ok(head) => head,
-            Err(_) if !line.ended => {
-                crate::prediction::warn_of_torn_line(predictions, line.place);
-                return Ok(());
-            }
-            Err(error) => return Err(not_a_prediction(predictions, line.place, &error)),
-        };
-        let adapter = head.adapter_sha256.unwrap_or("none".into());
-        for (seen, value) in
-            [(&mut settings, &head.settings_sha256), (&mut models, &head.model_sha256), (&mut adapters, &adapter)]
-        {
-            if !seen.iter().any(|seen| seen == value) {
-                seen.push(value.clone().into_owned());
+    answers.each(|line| {
+        let Some(answer) = Answer::of_line(&line, answers)? else { return Ok(()) };
+        for (seen, value) in [
+            (&mut settings, answer.settings_sha256),
+            (&mut models, answer.model_sha256),
+            (&mut adapters, answer.adapter_sha256),
+        ] {
+            if !seen.contains(&value) {
+                seen.push(value);
             }
         }
-        let task = tasks.iter().position(|task| task.name == head.task);
-        match (task, reels.get(&*head.reel_id)) {
+        let task = tasks.iter().position(|task| task.name == answer.task);
+        match (task, reels.get(&answer.id)) {
             (Some(task), Some(reel)) => entries.push(Entry {
                 task: task as u16,
                 reel: *reel,
-                repeat: head.repeat,
-                prompt: super::table::hash(&head.prompt_sha256),
-                place: line.place,
+                repeat: answer.repeat,
+                prompt: super::table::hash(answer.prompt_sha256.as_deref().unwrap_or_default()),
+                place: Some(line.place),
             }),
             (task, reel) => {
                 if reel.is_none() {
-                    unknown_reels.insert(head.reel_id.into_owned());
+                    unknown_reels.insert(answer.id);
                 }
                 if task.is_none() {
-                    unknown_tasks.insert(head.task.into_owned());
+                    unknown_tasks.insert(answer.task);
                 }
             }
         }
@@ -184,34 +210,33 @@ fn entries(predictions: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) ->
     })?;
     ensure!(
         !settings.is_empty(),
-        anyhow!("{} holds no predictions", predictions.name()).hint("`reels predict` writes them")
+        anyhow!("{} holds no predictions", answers.name()).hint("`reels predict` writes them")
     );
-    refuse_mixed("settings_sha256", &settings)?;
-    refuse_mixed("model_sha256", &models)?;
-    refuse_mixed("adapter_sha256", &adapters)?;
-    refuse_unknown("Reel", &unknown_reels, "score with the --data file they were made from")?;
-    refuse_unknown("task", &unknown_tasks, "name their prompts with --prompts")?;
+    refuse_mixed("settings_sha256", "unknown", &settings)?;
+    refuse_mixed("model_sha256", "unknown", &models)?;
+    refuse_mixed("adapter_sha256", "none", &adapters)?;
+    let reels_known = || reels.keys().map(String::as_str);
+    refuse_unknown("Reel", &unknown_reels, reels_known(), "score with the --data file they were made from")?;
+    let tasks_known = tasks.iter().map(|task| task.name.as_str());
+    refuse_unknown("task", &unknown_tasks, tasks_known, "name their prompts with --prompts")?;
 
-    last_of_each(entries, predictions)
+    let [model_sha256, adapter_sha256, settings_sha256] =
+        [models, adapters, settings].map(|mut all| all.swap_remove(0));
+    Ok((last_of_each(entries, answers)?, MadeBy { model_sha256, adapter_sha256, settings_sha256 }))
 }
 
 /// Sorted by key, of equal keys the last line alone.
-fn last_of_each(mut entries: Vec<Entry>, predictions: &Lines) -> Result<Vec<Entry>> {
+fn last_of_each(mut entries: Vec<Entry>, answers: &Lines) -> Result<Vec<Entry>> {
     // Stable: of equal keys the last line stays last.
     entries.sort_by_key(Entry::key);
     if let Some(pair) =
         entries.windows(2).find(|pair| pair[0].key() == pair[1].key() && pair[0].prompt != pair[1].prompt)
+        && let Some(place) = pair[1].place
     {
-        let prediction: Prediction = serde_json::from_slice(&predictions.at(pair[1].place)?)
-            .map_err(|error| not_a_prediction(predictions, pair[1].place, &error))?;
+        let Answer { id, task, repeat, .. } = Answer::at(place, answers)?;
         bail!(
-            anyhow!(
-                "id {:?}, task {:?}, repeat {} was answered twice, to different prompts",
-                prediction.reel_id,
-                prediction.task,
-                prediction.repeat
-            )
-            .hint("the template or the data changed in between; predict into a new folder")
+            anyhow!("id {id:?}, task {task:?}, repeat {repeat} was answered twice, to different prompts")
+                .hint("the template or the data changed in between; predict into a new folder")
         );
     }
     entries.reverse();
@@ -226,28 +251,45 @@ impl Entry {
     }
 }
 
-fn refuse_mixed(name: &str, values: &[String]) -> Result<()> {
+fn refuse_mixed(name: &str, none: &str, values: &[Option<String>]) -> Result<()> {
     ensure!(
         values.len() <= 1,
-        anyhow!("the predictions mix {} values of {name}: {}", values.len(), listed(values.iter()))
-            .hint("score one run at a time; give each run its own predictions file")
+        anyhow!(
+            "the predictions mix {} values of {name}: {}",
+            values.len(),
+            listed(values.iter().map(|value| value.as_deref().unwrap_or(none)))
+        )
+        .hint("score one run at a time; give each run its own predictions file")
     );
     Ok(())
 }
 
-fn refuse_unknown(what: &str, unknown: &IndexSet<String>, hint: &str) -> Result<()> {
-    ensure!(
-        unknown.is_empty(),
-        anyhow!("the predictions name {} unknown {what}(s): {}", unknown.len(), listed(unknown.iter())).hint(hint)
+fn refuse_unknown<'a>(
+    what: &str,
+    unknown: &IndexSet<String>,
+    known: impl Iterator<Item = &'a str>,
+    hint: &str,
+) -> Result<()> {
+    let Some(first) = unknown.first() else { return Ok(()) };
+    // Of equally near ones the first by name, whatever the order of the file.
+    let near = known.map(|known| (strsim::osa_distance(&known.to_lowercase(), &first.to_lowercase()), known)).min();
+    let near = near.filter(|(distance, _)| *distance <= first.chars().count().div_ceil(3));
+    let near = near.map_or(String::new(), |(_, near)| format!("the nearest to {first} is {near}; "));
+    bail!(
+        anyhow!(
+            "the predictions name {} unknown {what}(s): {}",
+            unknown.len(),
+            listed(unknown.iter().map(String::as_str))
+        )
+        .hint(format!("{near}{hint}"))
     );
-    Ok(())
 }
 
 /// The first few: a wrong data file makes hundreds.
-fn listed<'a>(values: impl ExactSizeIterator<Item = &'a String>) -> String {
+fn listed<'a>(values: impl ExactSizeIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 5;
     let more = values.len() > SHOWN;
-    let mut parts: Vec<&str> = values.take(SHOWN).map(String::as_str).collect();
+    let mut parts: Vec<&str> = values.take(SHOWN).collect();
     if more {
         parts.push("…");
     }
@@ -258,14 +300,16 @@ fn listed<'a>(values: impl ExactSizeIterator<Item = &'a String>) -> String {
 mod tests {
     use super::*;
     use crate::error::Shown;
-    use crate::prediction::Finish;
+    use crate::prediction::{Finish, Prediction};
     use crate::score::fixture::{prediction, reel, tasks};
     use crate::scores::Row;
 
-    const SETTINGS: MetricSettings = MetricSettings { amounts: false, stems: false };
+    fn rows(predictions: &[Prediction], reels: &[Reel], tasks: &[Task]) -> Result<Vec<Row>> {
+        rows_of(predictions, reels, tasks, None)
+    }
 
     /// Through files, as a command does it.
-    fn rows(predictions: &[Prediction], reels: &[Reel], tasks: &[Task]) -> Result<Vec<Row>> {
+    fn rows_of(predictions: &[Prediction], reels: &[Reel], tasks: &[Task], asked: Option<Asked>) -> Result<Vec<Row>> {
         fn text<T: serde::Serialize>(values: &[T]) -> String {
             values.iter().map(|value| serde_json::to_string(value).unwrap() + "\n").collect()
         }
@@ -275,12 +319,9 @@ mod tests {
         std::fs::write(path("data.jsonl"), text(reels)).unwrap();
         let (predictions, records) =
             (Lines::open(&path("predictions.jsonl"), "").unwrap(), Lines::open(&path("data.jsonl"), "").unwrap());
-        Join::new(&predictions, &records, tasks)?.write_rows(
-            &SETTINGS,
-            &Thresholds::new(),
-            &path("rows.jsonl"),
-            &|_| (),
-        )?;
+        let mut join = Join::new(&predictions, &records, tasks)?;
+        asked.map(|asked| join.restrict(&asked));
+        join.write_rows(&Scoring::default(), &path("rows.jsonl"), &|_| ())?;
         let mut rows = Vec::new();
         crate::scores::each_row(&Lines::open(&path("rows.jsonl"), "").unwrap(), |row, _| {
             rows.push(row);
@@ -328,7 +369,10 @@ mod tests {
         };
         for (second, expected) in [
             (other(|p| p.reel_id = "z".into()), "the predictions name 1 unknown Reel(s): z\nhint: "),
-            (other(|p| p.task = "mood".into()), "the predictions name 1 unknown task(s): mood\nhint: "),
+            (other(|p| p.reel_id = "A".into()), "unknown Reel(s): A\nhint: the nearest to A is a; "),
+            (other(|p| p.task = "mood".into()), "the predictions name 1 unknown task(s): mood\nhint: name "),
+            (other(|p| p.task = "sumary".into()), "unknown task(s): sumary\nhint: the nearest to sumary is summary; "),
+            (other(|p| p.settings_sha256 = String::new()), "mix 2 values of settings_sha256: s, unknown\nhint: "),
             (other(|p| p.settings_sha256 = "t".into()), "mix 2 values of settings_sha256: s, t\nhint: "),
             (other(|p| p.model_sha256 = "n".into()), "mix 2 values of model_sha256: m, n\nhint: "),
             (other(|p| p.adapter_sha256 = Some("x".into())), "mix 2 values of adapter_sha256: none, x\nhint: "),
@@ -342,6 +386,38 @@ mod tests {
             assert!(message.contains(expected), "{message}");
         }
         assert!(rows(&[], &[reel("a", None)], &tasks()).unwrap_err().to_string().contains("holds no predictions"));
+    }
+
+    #[test]
+    fn what_was_asked_and_is_not_answered_is_a_row_of_its_own() {
+        let reels = ["a", "b", "c"].map(|id| reel(id, Some("kopi")));
+        let answers = [
+            prediction("a", "ad", 0, "iklan"),
+            prediction("a", "ad", 1, "iklan"),
+            prediction("c", "ad", 1, "iklan"),
+            prediction("c", "summary", 0, "Kopi."),
+        ];
+        let seen = |reels_asked, tasks_asked: &[(&str, usize)]| -> Vec<String> {
+            let of_tasks = tasks_asked.iter().map(|(task, reels)| ((*task).to_owned(), *reels));
+            let asked = Asked { reels: reels_asked, tasks: of_tasks.collect() };
+            let rows = rows_of(&answers, &reels, &tasks(), Some(asked)).unwrap();
+            rows.iter().map(|row| format!("{} {} {} {:?}", row.task, row.reel_id, row.repeat, row.finish)).collect()
+        };
+        // All records × the tasks that have an answer × the repeats that have one.
+        let all = seen(None, &[]);
+        assert_eq!(all[..3], ["summary a 0 Missing", "summary b 0 Missing", "summary c 0 Stop"]);
+        assert_eq!(
+            all[3..],
+            ["ad a 0 Stop", "ad a 1 Stop", "ad b 0 Missing", "ad b 1 Missing", "ad c 0 Missing", "ad c 1 Stop"]
+        );
+        // The first two records; and of summary the first alone.
+        let some = seen(Some(2), &[("summary", 1)]);
+        assert_eq!(some, ["summary a 0 Missing", "ad a 0 Stop", "ad a 1 Stop", "ad b 0 Missing", "ad b 1 Missing"]);
+        // Asked, and nothing is there.
+        assert_eq!(seen(Some(1), &[("summary", 2)])[..2], ["summary a 0 Missing", "summary b 0 Missing"]);
+        let asked = Asked { reels: None, tasks: [("summary".to_owned(), 3)].into() };
+        let rows = rows_of(&answers[..1], &reels, &tasks(), Some(asked)).unwrap();
+        assert_eq!((rows.len(), rows[0].metrics["rouge1"], rows[4].metrics["correct"]), (6, 0.0, 0.0));
     }
 
     #[test]

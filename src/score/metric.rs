@@ -3,14 +3,12 @@
 //! A new metric is a file of its own that computes it, a row in [`METRICS`], and there, where texts or counts are
 //! computed, its function.
 
-use indexmap::IndexMap;
-
 use super::classification::{self, CountMetric};
 use super::row::TextMetrics;
 use super::{checks, chrf, rouge};
 use crate::config::{IntervalMethod, MetricSettings};
 use crate::indonesian::{STEMMER_NAME, slang_hash};
-use crate::scores::Metric;
+use crate::scores::{Metric, TaskScores};
 use crate::task::TaskKind;
 
 /// What is known of a metric.
@@ -26,6 +24,8 @@ pub struct MetricInfo {
     pub direction: Direction,
     /// Whether it may stand for a task where there is room for one number; of several the first does.
     pub headline: bool,
+    /// Whether it stands for texts that [`Mode::Google`](super::rouge::Mode::Google) can't read.
+    pub unread_headline: bool,
     /// Whether a report shows it beside every answer.
     pub beside_answers: bool,
     #[expect(missing_docs, reason = "the name says it")]
@@ -155,6 +155,23 @@ pub fn main_metric(kind: TaskKind) -> &'static MetricInfo {
     METRICS.iter().find(|info| info.headline && info.kind == kind).expect("a headline for each kind of task")
 }
 
+/// Share of unread references from which on [`main_metric`] says little about texts.
+const UNREAD: f64 = 0.05;
+
+/// As [`main_metric`], of a text task with so many rows, of which so many have a reference that Google's ROUGE can't read: then
+/// it is the one that knows Unicode.
+pub fn main_of_texts(unread: usize, rows: usize) -> &'static MetricInfo {
+    let main = main_metric(TaskKind::Text);
+    let other = METRICS.iter().find(|info| info.unread_headline);
+    other.filter(|_| unread as f64 > UNREAD * rows as f64).unwrap_or(main)
+}
+
+/// The main metric of a task's texts; what labels have is [`main_metric`].
+pub fn main_of(scores: &TaskScores) -> &'static MetricInfo {
+    let rows = scores.metrics.get(main_metric(TaskKind::Text).key).map_or(0, |metric| metric.n);
+    main_of_texts(scores.unread, rows)
+}
+
 /// The metric that stands for a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Headline<'a> {
@@ -166,11 +183,11 @@ pub struct Headline<'a> {
     pub instead: Option<&'a str>,
 }
 
-/// The metric of a task that stands for its kind, or where its interval is withheld, the first of weighted F1 and accuracy
+/// The metric of a task that stands for its kind (of texts, [`main_of`]), or where its interval is withheld, the first of weighted F1 and accuracy
 /// that has one. `None` where nothing is scored.
-pub fn headline(metrics: &IndexMap<String, Metric>) -> Option<Headline<'_>> {
-    let of = |key: &str| metrics.get_key_value(key).map(|(key, metric)| Headline { key, metric, instead: None });
-    let of_kind = METRICS.iter().filter(|info| info.headline).find_map(|info| of(info.key))?;
+pub fn headline(scores: &TaskScores) -> Option<Headline<'_>> {
+    let of = |key: &str| scores.metrics.get_key_value(key).map(|(key, metric)| Headline { key, metric, instead: None });
+    let of_kind = of(main_of(scores).key).or_else(|| of(main_metric(TaskKind::Label).key))?;
     let instead = of_kind.metric.withheld.as_deref();
     let mut others = ["weighted_f1", "accuracy"].into_iter().filter_map(of);
     let other = others.clone().find(|other| other.metric.withheld.is_none()).or_else(|| others.next_back());
@@ -191,7 +208,7 @@ pub static METRICS: &[MetricInfo] = &[
     MetricInfo { key: "rougeLsum", name: "ROUGE-Lsum", ..ROUGE },
     MetricInfo { key: "rouge1_id", name: "ROUGE-1 (id)", ..ROUGE_ID },
     MetricInfo { key: "rouge2_id", name: "ROUGE-2 (id)", ..ROUGE_ID },
-    MetricInfo { key: "rougeL_id", name: "ROUGE-L (id)", beside_answers: true, ..ROUGE_ID },
+    MetricInfo { key: "rougeL_id", name: "ROUGE-L (id)", unread_headline: true, beside_answers: true, ..ROUGE_ID },
     MetricInfo { key: "rougeLsum_id", name: "ROUGE-Lsum (id)", ..ROUGE_ID },
     MetricInfo { key: "rouge1_id_stem", name: "ROUGE-1 (id, stems)", ..ROUGE_ID_STEM },
     MetricInfo { key: "rouge2_id_stem", name: "ROUGE-2 (id, stems)", ..ROUGE_ID_STEM },
@@ -199,6 +216,20 @@ pub static METRICS: &[MetricInfo] = &[
     MetricInfo { key: "rougeLsum_id_stem", name: "ROUGE-Lsum (id, stems)", ..ROUGE_ID_STEM },
     MetricInfo { key: "chrf", name: "chrF", beside_answers: true, ..CHRF },
     MetricInfo { key: "chrf_pp", name: "chrF++", ..CHRF },
+    MetricInfo { key: "rouge1_mean", name: "ROUGE-1, mean of references", ..ROUGE },
+    MetricInfo { key: "rouge2_mean", name: "ROUGE-2, mean of references", ..ROUGE },
+    MetricInfo { key: "rougeL_mean", name: "ROUGE-L, mean of references", ..ROUGE },
+    MetricInfo { key: "rougeLsum_mean", name: "ROUGE-Lsum, mean of references", ..ROUGE },
+    MetricInfo { key: "rouge1_id_mean", name: "ROUGE-1 (id), mean of references", ..ROUGE_ID },
+    MetricInfo { key: "rouge2_id_mean", name: "ROUGE-2 (id), mean of references", ..ROUGE_ID },
+    MetricInfo { key: "rougeL_id_mean", name: "ROUGE-L (id), mean of references", ..ROUGE_ID },
+    MetricInfo { key: "rougeLsum_id_mean", name: "ROUGE-Lsum (id), mean of references", ..ROUGE_ID },
+    MetricInfo { key: "rouge1_id_stem_mean", name: "ROUGE-1 (id, stems), mean of references", ..ROUGE_ID_STEM },
+    MetricInfo { key: "rouge2_id_stem_mean", name: "ROUGE-2 (id, stems), mean of references", ..ROUGE_ID_STEM },
+    MetricInfo { key: "rougeL_id_stem_mean", name: "ROUGE-L (id, stems), mean of references", ..ROUGE_ID_STEM },
+    MetricInfo { key: "rougeLsum_id_stem_mean", name: "ROUGE-Lsum (id, stems), mean of references", ..ROUGE_ID_STEM },
+    MetricInfo { key: "chrf_mean", name: "chrF, mean of references", ..CHRF },
+    MetricInfo { key: "chrf_pp_mean", name: "chrF++, mean of references", ..CHRF },
     MetricInfo { key: "words", range: Range::Open, name: "Words", prose: explained("words of an answer"), ..CHECK },
     MetricInfo {
         key: "compression",
@@ -311,6 +342,7 @@ const TEXT: MetricInfo = MetricInfo {
     kind: TaskKind::Text,
     direction: Direction::Higher,
     headline: false,
+    unread_headline: false,
     beside_answers: false,
     aggregate: Aggregate::Mean,
     range: Range::Unit,
@@ -381,9 +413,9 @@ mod tests {
 
     use super::*;
     use crate::config::ScoreSettings;
-    use crate::prediction::Prediction;
-    use crate::score::fixture::{prediction, reel, tasks};
-    use crate::score::row::{RowScorer, Thresholds};
+    use crate::prediction::Answer;
+    use crate::score::fixture::{answer, reel, tasks};
+    use crate::score::row::{RowScorer, Scoring, Thresholds};
     use crate::score::{Table, score};
     use crate::task::Task;
 
@@ -391,16 +423,17 @@ mod tests {
     fn the_table_has_what_is_scored_and_nothing_else() {
         let mut tasks = tasks();
         tasks[1].positive = Some("iklan".into());
-        let (settings, thresholds) = (MetricSettings { amounts: false, stems: true }, Thresholds::new());
-        let mut scorer = RowScorer::new(&tasks, &settings, &thresholds);
+        let settings = MetricSettings { amounts: false, stems: true };
+        let scoring = Scoring { metrics: settings, ..Scoring::default() };
+        let mut scorer = RowScorer::new(&tasks, &scoring);
         let logprobs = [("iklan".to_owned(), 0.3f64.ln()), ("bukan iklan".to_owned(), 0.7f64.ln())];
         let mut row = |task: &Task| {
-            let prediction =
-                Prediction { label_logprobs: Some(logprobs.clone().into()), ..prediction("a", &task.name, 0, "iklan") };
-            scorer.row(prediction, task, reel("a", Some("kopi")))
+            let answer = Answer { label_logprobs: Some(logprobs.clone().into()), ..answer("a", &task.name, "iklan") };
+            scorer.row(answer, task, reel("a", Some("kopi")), true)
         };
         let table = Table::of(&[row(&tasks[0]), row(&tasks[1])], &tasks).unwrap();
-        let scores = score(&table, &ScoreSettings { bootstrap: 100, seed: 1, interval: None }, &settings, &thresholds);
+        let how = ScoreSettings { bootstrap: 100, seed: 1, interval: None };
+        let scores = score(&table, &how, &settings, &Thresholds::new());
         for task in &tasks {
             let scored: BTreeSet<&str> = scores.tasks[&task.name].metrics.keys().map(String::as_str).collect();
             let known = METRICS.iter().filter(|info| info.kind == task.kind).map(|info| info.key);

@@ -32,15 +32,16 @@ use self::calibration::Judged;
 use self::classes::classes;
 use self::classification::{CountTable, accuracy, macro_f1};
 use self::interval::Interval;
-pub use self::join::Join;
+pub use self::join::{Asked, Join, MadeBy};
 use self::resampled::Resampled;
-pub use self::row::Thresholds;
 use self::row::text_keys;
+pub use self::row::{Scoring, Thresholds};
 use self::signature::How;
 use self::slices::slices;
 use self::spread::Spread;
 use self::statistic::Statistic;
 use self::support::Support;
+use self::table::Silent;
 pub use self::table::{Clusters, Table, TaskTable};
 use crate::config::{MetricSettings, ScoreSettings};
 use crate::scores::{Metric, Sampling, Scores, TaskScores, ValidOnly};
@@ -81,12 +82,19 @@ pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, 
             let accuracy = Metric { note, ..metrics_of_task["accuracy"].clone() };
             metrics_of_task.insert("micro_f1".into(), accuracy);
         }
+        if let Some(metric) = metrics_of_task.get_mut("invalid_rate") {
+            metric.note = in_invalid_rate(rows.silent);
+        }
         let keys: Vec<&str> = statistics.iter().flat_map(|statistic| &statistic.keys).map(String::as_str).collect();
         let threshold = thresholds.get(&task.name).copied();
         let judged: Vec<(u32, Judged)> =
             cluster_of.iter().zip(rows.labels()).filter_map(|(at, answer)| Some((*at, answer.judged?))).collect();
         let classes = summed.as_ref().map(|counts| classes(rows, cluster_of, counts, &support));
         let scores_of_task = TaskScores {
+            asked: rows.asked,
+            answered: rows.answered,
+            answered_only: rows.answered_only,
+            unread: rows.unread,
             metrics: metrics_of_task,
             classes: classes.unwrap_or_default(),
             valid_only: counts.and_then(valid_only),
@@ -96,11 +104,19 @@ pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, 
             threshold,
             slices: slices(table, index, &clusters),
             sampling: (!rows.is_empty()).then_some(sampling),
-            signature: how.signature(task, &keys, threshold, &support),
+            signature: how.signature(rows, &keys, threshold, &support),
         };
         scores.tasks.insert(task.name.clone(), scores_of_task);
     }
     scores
+}
+
+/// What the rate counts besides invalid answers: all that name no label are wrong.
+fn in_invalid_rate(Silent { empty, failed, missing }: Silent) -> Option<String> {
+    let kinds =
+        [(empty, "empty"), (failed, "failed"), (missing, "missing")].into_iter().filter(|(count, _)| *count > 0);
+    let kinds: Vec<String> = kinds.map(|(count, kind)| format!("{count} {kind}")).collect();
+    (!kinds.is_empty()).then(|| format!("counts answers that name no label, also {}", kinds.join(", ")))
 }
 
 fn valid_only(counts: &CountTable) -> Option<ValidOnly> {
@@ -177,6 +193,7 @@ mod tests {
                 repeat: 0,
                 prompt: String::new(),
                 reference: Some(label.into()),
+                alternatives: vec![],
                 output: label.into(),
                 label_logprobs: None,
                 finish: if right { Finish::Stop } else { Finish::Error },
@@ -250,8 +267,37 @@ mod tests {
             assert_eq!((metric.withheld.as_deref(), metric.method.as_str()), (Some(why.as_str()), "none"));
         }
         let ad = &scores.tasks["ad"];
-        assert_eq!(metric::headline(&ad.metrics).map(|headline| headline.key), Some("accuracy"));
+        assert_eq!(metric::headline(ad).map(|headline| headline.key), Some("accuracy"));
         assert_eq!(ad.classes["iklan"].intervals, crate::scores::ClassIntervals::default());
+    }
+
+    #[test]
+    fn one_account_has_no_interval_by_any_method() {
+        let mut rows = example();
+        for row in &mut rows {
+            (row.account, row.finish) = (Some("a".into()), Finish::Stop);
+            row.slices = [("parity".to_owned(), row.reel_id.clone())].into();
+        }
+        for method in
+            [IntervalMethod::Bca, IntervalMethod::Percentile, IntervalMethod::BootstrapT, IntervalMethod::Jackknife]
+        {
+            let scores = score(&rows, &tasks(), &ScoreSettings { interval: Some(method), ..SETTINGS });
+            for metric in scores.tasks.values().flat_map(|task| task.metrics.values()) {
+                let why = Some("the rows are of 1 account; an interval takes at least 2");
+                assert_eq!((metric.low.is_nan(), metric.withheld.as_deref()), (true, why), "{method:?}");
+            }
+            // All right, in one cluster each.
+            let slices = scores.tasks["ad"].slices.as_ref().unwrap();
+            assert!(slices.by["parity"].values().all(|group| group.low.is_nan() && group.value == 1.0));
+        }
+    }
+
+    #[test]
+    fn a_blank_account_is_unknown() {
+        let mut rows = example();
+        rows.iter_mut().for_each(|row| row.account = Some("  ".into()));
+        let sampling = score(&rows, &tasks(), &SETTINGS).tasks["ad"].sampling.clone().unwrap();
+        assert_eq!((sampling.unit.as_str(), sampling.clusters), ("reel", 120));
     }
 
     #[test]
@@ -265,7 +311,7 @@ mod tests {
         assert_eq!(metrics["macro_f1"].withheld.as_deref(), Some("1 of 2 labels don’t occur: bukan iklan"));
         assert_eq!(metrics["macro_f1_present"].value, 2.0 * metrics["macro_f1"].value);
         assert!(metrics["macro_f1_present"].low > 0.0);
-        let headline = metric::headline(metrics).unwrap();
+        let headline = metric::headline(&scores.tasks["ad"]).unwrap();
         assert_eq!((headline.key, headline.instead), ("weighted_f1", metrics["macro_f1"].withheld.as_deref()));
         // Six accounts are all about one label, six about the other, and a third is somebody's aside.
         tasks[1].labels.push("cerita".into());

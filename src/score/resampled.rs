@@ -82,7 +82,11 @@ impl Resampled {
             info,
         };
         if let Some(method) = method {
-            return (evidence.interval(method), None);
+            let interval = match support.one_cluster() {
+                Some(why) => Interval::withheld(value, why),
+                None => evidence.interval(method),
+            };
+            return (interval, None);
         }
         let interval = |method| match support.withheld(info) {
             Some(why) => Interval::withheld(value, why),

@@ -168,6 +168,13 @@ fn google(text: &str, ids: &mut HashMap<String, u32>) -> Text {
     Text { tokens, line_ends }
 }
 
+/// Whether more of a text's letters and digits are dropped by [`Mode::Google`] than kept, as those of Thai, Arabic, Chinese or
+/// Javanese script.
+pub fn is_unread(text: &str) -> bool {
+    let letters = || text.chars().flat_map(char::to_lowercase).filter(|char| char.is_alphanumeric());
+    2 * letters().filter(char::is_ascii).count() < letters().count()
+}
+
 /// Size of the multiset intersection: each n-gram as often as both sides hold it.
 pub(super) fn overlap<T: Ord>(mut a: Vec<T>, mut b: Vec<T>) -> usize {
     a.sort_unstable();
@@ -240,6 +247,21 @@ mod tests {
             assert_eq!(f(text, same)[0], 1.0, "{text}");
         }
         assert_eq!(f("\u{ff41}\u{ff42}", "\u{ff41}\u{ff42}"), [0.0; 4]);
+    }
+
+    #[test]
+    fn texts_of_other_scripts_are_unread() {
+        for (text, unread) in [
+            ("แมวสีส้มหายไป 2 วัน", true),
+            ("鸡汤面一碗十块钱", true),
+            ("ꦏꦥꦶ", true),
+            ("Кафе di Jakarta", false),
+            ("Café à côté", false),
+            ("🔥 !!", false),
+            ("", false),
+        ] {
+            assert_eq!(is_unread(text), unread, "{text}");
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@ use indexmap::IndexSet;
 use super::interval::CONFIDENCE;
 use super::metric::{find, main_metric};
 use super::support::Support;
+use super::table::TaskTable;
 use crate::config::{IntervalMethod, MetricSettings, ScoreSettings};
-use crate::task::{Task, TaskKind};
+use crate::task::TaskKind;
 
 /// What all tasks of a run have in common.
 pub(super) struct How<'a> {
@@ -28,11 +29,19 @@ pub(super) fn method_name(method: IntervalMethod) -> &'static str {
 
 impl How<'_> {
     /// Parts `key:value` joined by `|`, behind the keys of the task's metrics.
-    pub fn signature(&self, task: &Task, keys: &[&str], threshold: Option<f64>, support: &Support) -> String {
+    pub fn signature(&self, rows: &TaskTable, keys: &[&str], threshold: Option<f64>, support: &Support) -> String {
+        let task = &rows.task;
         let mut parts = vec![keys.join(",")];
         if task.kind == TaskKind::Label {
             parts.extend([format!("labels:{}", task.labels.len()), "invalid:wrong".into()]);
             parts.extend(threshold.map(|threshold| format!("threshold:{threshold}")));
+        }
+        if rows.answered < rows.asked {
+            let missing = if rows.answered_only { "left-out" } else { "wrong" };
+            parts.push(format!("answered:{}/{}|missing:{missing}", rows.answered, rows.asked));
+        }
+        if keys.iter().any(|key| key.ends_with("_mean")) {
+            parts.push("references:best,mean".into());
         }
         // Where nothing is scored, that of what would stand for the task.
         let main = [main_metric(task.kind).key];

@@ -22,7 +22,10 @@ const UNKNOWN: &str = "unknown";
 /// The groups a Reel is in: its gold labels, how long it takes, how often it was seen, how much is said.
 pub(super) fn groups(reel: &Reel, tasks: &[Task]) -> IndexMap<String, String> {
     let labels = tasks.iter().filter(|task| task.kind == TaskKind::Label);
-    let labels = labels.filter_map(|task| Some((task.name.clone(), reel.reference.get(&task.name)?.clone())));
+    let labels = labels.filter_map(|task| {
+        let label = reel.reference.get(&task.name).filter(|label| !label.trim().is_empty())?;
+        Some((task.name.clone(), label.clone()))
+    });
     let bucket = |names: &[&str], value: Option<f64>, bounds: &[f64]| {
         let index = value.map_or(names.len() - 1, |value| bounds.iter().filter(|bound| value >= **bound).count());
         names[index].to_owned()

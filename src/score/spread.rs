@@ -61,6 +61,9 @@ impl Spread {
     }
 
     fn interval_with(&self, info: Option<&MetricInfo>, degrees: f64) -> Interval {
+        if self.clusters() < 2 {
+            return Interval::withheld(self.mean, "there is nothing but one cluster");
+        }
         let is_rate = info.is_some_and(|info| matches!(info.aggregate, Aggregate::Rate(_)));
         if is_rate && (self.mean == 0.0 || self.mean == 1.0) {
             return wilson(self.mean, self.clusters() as f64);

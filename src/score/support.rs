@@ -121,12 +121,21 @@ impl<'a> Support<'a> {
         self.labels[label] > 0.0 && self.labels[label] < OWN * self.theme
     }
 
+    /// Why there is no interval by any method: one cluster doesn't tell how clusters differ.
+    pub fn one_cluster(&self) -> Option<String> {
+        (self.sizes.len() < 2).then(|| self.too_few(2))
+    }
+
+    fn too_few(&self, least: usize) -> String {
+        let clusters = self.sizes.len();
+        let s = if clusters == 1 { "" } else { "s" };
+        format!("the rows are of {clusters} {}{s}; an interval takes at least {least}", self.unit)
+    }
+
     /// Why no interval of the metric holds.
     pub fn withheld(&self, info: &MetricInfo) -> Option<String> {
         if !self.has_clusters() {
-            let (clusters, least) = (self.sizes.len(), self.least());
-            let s = if clusters == 1 { "" } else { "s" };
-            return Some(format!("the rows are of {clusters} {}{s}; an interval takes at least {least}", self.unit));
+            return Some(self.too_few(self.least()));
         }
         let all = self.labels.len();
         let names = |of: &dyn Fn(usize) -> bool| -> Vec<&str> {

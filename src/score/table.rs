@@ -7,9 +7,11 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::calibration::Judged;
 use super::classification;
-use super::metric::main_metric;
+use super::metric::{MetricInfo, main_of_texts};
+use super::rouge;
 use crate::error::Hint;
 use crate::lines::Lines;
+use crate::prediction::Finish;
 use crate::scores::{Row, each_row};
 use crate::task::{Task, TaskKind};
 
@@ -27,9 +29,35 @@ pub struct Table {
 pub struct TaskTable {
     #[expect(missing_docs, reason = "the name says it")]
     pub task: Task,
+    /// Answers that were asked for, with a reference or not.
+    pub asked: usize,
+    /// Of those, the ones that there are.
+    pub answered: usize,
+    /// Whether missing answers are left out.
+    pub answered_only: bool,
+    /// How scored answers ended that name no label.
+    pub(super) silent: Silent,
+    /// Scored texts whose reference Google's ROUGE can't read.
+    pub(super) unread: usize,
     pub(super) origins: Vec<Origin>,
     pub(super) answers: Answers,
     pub(super) groupings: IndexMap<String, Grouping>,
+}
+
+/// Answers that say nothing, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Silent {
+    pub empty: usize,
+    pub failed: usize,
+    pub missing: usize,
+}
+
+impl Silent {
+    fn add(&mut self, row: &Row) {
+        self.empty += usize::from(row.is_empty());
+        self.failed += usize::from(row.finish == Finish::Error);
+        self.missing += usize::from(row.finish == Finish::Missing);
+    }
 }
 
 /// What a row is about.
@@ -80,6 +108,11 @@ impl Table {
     pub fn new(tasks: &[Task]) -> Table {
         let of_task = |task: &Task| TaskTable {
             task: task.clone(),
+            asked: 0,
+            answered: 0,
+            answered_only: false,
+            silent: Silent::default(),
+            unread: 0,
             origins: vec![],
             answers: match task.kind {
                 TaskKind::Text => Answers::Text { keys: vec![], values: vec![] },
@@ -110,13 +143,21 @@ impl Table {
         Ok(table)
     }
 
-    /// Takes in a row; one without a reference or of another task is passed over.
+    /// Takes in a row; one without a reference or of another task is passed over, as is a missing one that has no metrics.
     ///
     /// # Errors
     /// Names the row whose metrics or labels are not those of its task.
     pub fn add(&mut self, row: &Row) -> Result<()> {
-        let Some(reference) = &row.reference else { return Ok(()) };
         let Some(table) = self.tasks.iter_mut().find(|table| table.task.name == row.task) else { return Ok(()) };
+        let is_missing = row.finish == Finish::Missing;
+        table.asked += 1;
+        table.answered += usize::from(!is_missing);
+        let Some(reference) = row.references().next() else { return Ok(()) };
+        if is_missing && row.metrics.is_empty() {
+            table.answered_only = true;
+            return Ok(());
+        }
+        table.silent.add(row);
         match &mut table.answers {
             Answers::Text { keys, values } => {
                 if keys.is_empty() {
@@ -128,13 +169,14 @@ impl Table {
                         .hint("the rows are of different versions; run `reels score` again")
                 );
                 values.extend(row.metrics.values());
+                table.unread += usize::from(row.references().all(rouge::is_unread));
             }
             Answers::Labels(answers) => {
                 let index = table
                     .task
                     .labels
                     .iter()
-                    .position(|label| label == reference)
+                    .position(|label| *label == reference)
                     .with_context(|| {
                         format!(
                             "Reel {:?}: reference {reference:?} is not among the labels of task {:?}",
@@ -158,9 +200,9 @@ impl Table {
         }
         table.origins.push(Origin {
             reel: number(&mut self.reels, &row.reel_id),
-            account: row.account.as_ref().map(|account| number(&mut self.accounts, account)),
+            account: account(row).map(|account| number(&mut self.accounts, account)),
             repeat: row.repeat,
-            reference: hash(reference),
+            reference: hash(&row.references().collect::<Vec<_>>().join("\n")),
         });
         Ok(())
     }
@@ -263,11 +305,16 @@ impl TaskTable {
         }
     }
 
+    /// The metric that stands for the task's texts.
+    pub(super) fn main_of_texts(&self) -> &'static MetricInfo {
+        main_of_texts(self.unread, self.len())
+    }
+
     /// The mean that groups of rows are compared by: its key, and its value in each row.
     pub(super) fn simple(&self) -> (&'static str, Vec<f64>) {
         match &self.answers {
             Answers::Text { keys, values } => {
-                let main = main_metric(TaskKind::Text).key;
+                let main = self.main_of_texts().key;
                 let column = keys.iter().position(|key| key == main);
                 let of_column = |column| values.iter().skip(column).step_by(keys.len()).copied().collect();
                 (main, column.map_or(vec![], of_column))
@@ -294,6 +341,11 @@ impl Clusters {
     pub fn unit(&self) -> &'static str {
         if self.by_account { "account" } else { "reel" }
     }
+}
+
+/// A blank one is unknown: spreadsheets write it for every row that has none.
+fn account(row: &Row) -> Option<&str> {
+    row.account.as_deref().filter(|account| !account.trim().is_empty())
 }
 
 /// The place of each name among all in order.

@@ -1,5 +1,5 @@
 """Writes the expected values of tests/score_reference.rs: rouge.json, chrf.json, classification.json, tfidf.json,
-bootstrap.json, probabilities.json, bca.json, intervals.json, significance.json.
+bootstrap.json, probabilities.json, bca.json, intervals.json, significance.json; and of src/score/row.rs: multi.json.
 
 Made with Python 3.11.7, rouge-score 0.1.2, sacrebleu 2.6.0, scikit-learn 1.9.1, scipy 1.17.1, statsmodels 0.15.0,
 numpy 2.4.6 (the files record what they were made with).
@@ -136,6 +136,27 @@ def chrf():
         "versions": VERSIONS,
         "pairs": [[r, h, *(s.sentence_score(h, [r]).score / 100 for s in scorers)] for r, h in made],
     }
+
+
+def multi():
+    """Of several references: F-measures of score_multi, and sacrebleu's chrF and chrF++ of a sentence in 0..1."""
+    rng = random.Random(31)
+    scorer = rouge_scorer.RougeScorer(TYPES, use_stemmer=False)
+    chrfs = {"chrf": CHRF(word_order=0), "chrf_pp": CHRF(word_order=2)}
+    cases = []
+    for count, length in [(60, 12), (40, 40)]:
+        for _ in range(count):
+            first = words(rng, rng.randint(length // 2, length))
+            others = [variation(rng, first) for _ in range(rng.randint(1, 3))]
+            references = [text for tokens in [first, *others] if (text := broken(rng, tokens)).strip()]
+            hypothesis = broken(rng, variation(rng, rng.choice([first, *others])))
+            scores = scorer.score_multi(references, hypothesis)
+            best = {t: float(scores[t].fmeasure) for t in TYPES}
+            each = [scorer.score(reference, hypothesis) for reference in references]
+            mean = {f"{t}_mean": sum(float(score[t].fmeasure) for score in each) / len(each) for t in TYPES}
+            chrf = {key: s.sentence_score(hypothesis, references).score / 100 for key, s in chrfs.items()}
+            cases.append({"references": references, "hypothesis": hypothesis, "rouge": best | mean, "chrf": chrf})
+    return {"versions": VERSIONS, "cases": cases}
 
 
 def tfidf():
@@ -367,7 +388,7 @@ def intervals():
     return {"versions": VERSIONS, "cases": cases, "means": means, "takahashi": takahashi, "flips": flips}
 
 
-for make in (rouge, chrf, classification, tfidf, bootstrap, probabilities, bca, intervals, significance):
+for make in (rouge, chrf, multi, classification, tfidf, bootstrap, probabilities, bca, intervals, significance):
     name = make.__name__
     if len(sys.argv) > 1 and name not in sys.argv[1:]:
         continue

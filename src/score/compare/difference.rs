@@ -68,6 +68,7 @@ fn unjudged(compared: &Compared, run: usize, test: &Test) -> MetricDifference {
         p: tested.map(|(_, p, _)| p),
         smallest_p: tested.map(|(.., smallest)| smallest),
         p_adjusted: None,
+        differing,
         verdict: Verdict::NotTested,
         smallest_shown: smallest_difference(
             jackknife_error(&left_out, &support.left_out),
@@ -80,6 +81,9 @@ fn unjudged(compared: &Compared, run: usize, test: &Test) -> MetricDifference {
 fn interval(compared: &Compared, run: usize, value: f64, left_out: &[f64]) -> Interval {
     let Compared { at, runs, support, .. } = *compared;
     let replicates = || minus(&runs[run].replicates(at), &runs[0].replicates(at));
+    if let Some(why) = support.one_cluster().filter(|_| compared.method.is_some()) {
+        return Interval::withheld(value, why);
+    }
     match compared.method {
         Some(IntervalMethod::Bca) => bca(value, replicates(), left_out),
         Some(IntervalMethod::Percentile) => percentile(value, replicates()),

@@ -40,6 +40,7 @@ pub fn run(name: &str, right: impl Fn(usize) -> bool) -> Rows {
             repeat: 0,
             prompt: String::new(),
             reference: Some(reference.into()),
+            alternatives: vec![],
             output: output.into(),
             label_logprobs: None,
             finish: Finish::Stop,

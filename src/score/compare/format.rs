@@ -25,6 +25,12 @@ pub struct Comparison {
 pub struct TaskComparison {
     /// Rows in every run.
     pub n: usize,
+    /// Answers that were asked for, with a reference or not.
+    pub asked: usize,
+    /// By run, those that there are.
+    pub answered: Vec<usize>,
+    /// Whether missing answers are left out; else they count as wrong.
+    pub answered_only: bool,
     #[expect(missing_docs, reason = "the name says it")]
     pub sampling: Sampling,
     /// The metric that the verdict is about.
@@ -86,6 +92,8 @@ pub struct MetricDifference {
     pub p: Option<f64>,
     /// The smallest p that the test can give: with few accounts that differ it may be too large to show anything.
     pub smallest_p: Option<f64>,
+    /// Accounts (or Reels) in which the runs differ.
+    pub differing: usize,
     /// Holm's, over the runs.
     pub p_adjusted: Option<f64>,
     #[expect(missing_docs, reason = "the name says it")]

@@ -28,7 +28,7 @@ use super::resampled::Resampled;
 use super::signature::method_name;
 use super::statistic::Statistic;
 use super::support::Support;
-use super::{Clusters, Table, sampling};
+use super::{Clusters, Table, TaskTable, sampling};
 use crate::config::{IntervalMethod, ScoreSettings};
 use crate::error::Hint;
 use crate::task::TaskKind;
@@ -134,9 +134,12 @@ impl Paired<'_> {
         }
         let all = tables.iter().flat_map(|table| keys(table, index));
         let left_out: IndexSet<String> = all.filter(|key| !common[index].contains(key)).collect();
-        let (main, main_instead) = main(rows.task.kind, support);
+        let (main, main_instead) = main(rows, support);
         TaskComparison {
             n: rows.len(),
+            asked: rows.asked,
+            answered_only: rows.answered_only,
+            answered: tables.iter().map(|table| table.tasks[index].answered).collect(),
             sampling,
             main: main.to_owned(),
             main_instead,
@@ -147,12 +150,17 @@ impl Paired<'_> {
     }
 }
 
-/// The metric that the verdict is about: that of the task's kind, or where no interval of it holds, weighted F1; and why.
-fn main(kind: TaskKind, support: &Support) -> (&'static str, Option<String>) {
-    let main = main_metric(kind);
-    match (kind, support.withheld(main)) {
-        (TaskKind::Label, Some(why)) => ("weighted_f1", Some(why)),
-        _ => (main.key, None),
+/// The metric that the verdict is about: that of the task's kind, or where no interval of it holds, weighted F1, or of texts that
+/// it can't read, the one that can; and why.
+fn main(rows: &TaskTable, support: &Support) -> (&'static str, Option<String>) {
+    let main = main_metric(rows.task.kind);
+    match rows.task.kind {
+        TaskKind::Label => support.withheld(main).map_or((main.key, None), |why| ("weighted_f1", Some(why))),
+        TaskKind::Text => {
+            let other = rows.main_of_texts().key;
+            let why = || format!("{} of {} references are in letters that it drops", rows.unread, rows.len());
+            (other, (other != main.key).then(why))
+        }
     }
 }
 
