@@ -170,7 +170,7 @@ fn a_broken_template_is_named_with_its_line_before_weights_are_loaded() {
     let text = std::fs::read_to_string(&path).unwrap();
     let args = ["eval", "--model", model().to_str().unwrap().to_owned().leak(), "--prompts", "p"];
     for (broken, expected) in [
-        (text.replace("Tugas:", "{{ reel.judul }}"), "p: summary.jinja:3: undefined value"),
+        (text.replace("Tugas:", "{{ reel.judul }}"), "p: summary.jinja:3: reel.judul is not known"),
         (text.replace("Tugas:", "{% if %}"), "p: summary.jinja:3: syntax error"),
         (text.replace("base.jinja", "bass.jinja"), "bass.jinja"),
     ] {
