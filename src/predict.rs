@@ -29,6 +29,8 @@ pub struct Pending {
     pub shortened: Shortened,
     /// Predictions that were done before.
     pub done_before: usize,
+    /// Ids of Reels that were answered before, to other prompts.
+    pub changed: Vec<String>,
     /// Its size, for planning memory.
     pub bounds: Bounds,
 }
@@ -66,8 +68,12 @@ pub fn prepare(
         shortest: None,
         shortened: Shortened::default(),
         done_before: 0,
+        changed: vec![],
         bounds,
     };
+    let answered = earlier.iter().filter(|prediction| prediction.finish != Finish::Error);
+    let prompts: HashMap<(&str, &str), &str> =
+        answered.map(|prediction| ((&*prediction.reel_id, &*prediction.task), &*prediction.prompt_sha256)).collect();
     for (index, reel) in reels.iter().enumerate() {
         if let Some(reason) = &reel.unusable {
             pending.unusable.push((index, reason.clone()));
@@ -86,6 +92,11 @@ pub fn prepare(
         pending.shortened.add(questions.iter().map(|question| question.asked.truncated_tokens).max().unwrap_or(0));
         let asked = questions.len();
         let key = |question: &Question| question.asked.key(reel, asker.task(&question.asked), identity);
+        let other = |question: &Question| {
+            let Key { reel_id, task, prompt_sha256, .. } = key(question);
+            prompts.get(&(&*reel_id, &*task)).is_some_and(|earlier| *earlier != prompt_sha256)
+        };
+        pending.changed.extend(questions.iter().any(other).then(|| reel.id.clone()));
         let left: Vec<Question> = questions.into_iter().filter(|question| !is_done(&key(question))).collect();
         pending.done_before += asked - left.len();
         if !left.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -95,6 +96,22 @@ pub fn read_manifest(folder: &Path) -> Result<Option<serde_json::Value>> {
     manifest.map(Some).with_context(|| format!("{}: not JSON", path.display())).hint("name another directory")
 }
 
+/// What tells that a file isn't what it was: size, time of the last change in nanoseconds, inode.
+pub type Stamp = (u64, i128, u64);
+
+/// The stamps of some files.
+///
+/// # Errors
+/// Names the file that can't be looked at.
+pub fn stamps(paths: &[impl AsRef<Path>]) -> Result<Vec<Stamp>> {
+    let stamp = |path: &Path| -> Result<Stamp> {
+        let found = path.metadata().with_context(|| format!("cannot look at {}", path.display()))?;
+        let modified = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
+        Ok((found.len(), modified, found.ino()))
+    };
+    paths.iter().map(|path| stamp(path.as_ref())).collect()
+}
+
 /// A file of JSON lines that only grows: each line is written before the next piece of work starts.
 #[derive(Debug)]
 pub struct Log {
@@ -125,6 +142,23 @@ impl Log {
         };
         let file = open().map_err(|error| environment(format!("cannot append to {name}: {error}")))?;
         Ok(Log { file, name })
+    }
+
+    /// Its size in bytes.
+    ///
+    /// # Errors
+    /// Of the environment, and names the file.
+    pub fn bytes(&self) -> Result<u64> {
+        let found = self.file.metadata();
+        Ok(found.map_err(|error| environment(format!("cannot look at {}: {error}", self.name)))?.len())
+    }
+
+    /// Takes back what was appended since it had this size.
+    ///
+    /// # Errors
+    /// Of the environment, and names the file.
+    pub fn cut(&mut self, bytes: u64) -> Result<()> {
+        self.file.set_len(bytes).map_err(|error| environment(format!("cannot shorten {}: {error}", self.name)))
     }
 
     /// Appends one line in a single write.

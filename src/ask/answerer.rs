@@ -1,6 +1,6 @@
 //! What answers: a model file or a baseline, before it is loaded.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result, anyhow, bail, ensure};
 use serde_json::Value;
@@ -173,6 +173,14 @@ impl Answerer {
         };
         let adapter_sha256 = settings.adapter.as_deref().map(sha256_file).transpose()?;
         Ok(Identity { model_sha256, adapter_sha256, settings_sha256: settings_sha256(settings, tasks, budget) })
+    }
+
+    /// The files that it reads while it answers.
+    pub fn files(&self, settings: &PredictSettings) -> Vec<PathBuf> {
+        match self {
+            Answerer::Llama(model) => model.gguf().parts.iter().chain(&settings.adapter).cloned().collect(),
+            Answerer::Baseline(_) => vec![],
+        }
     }
 
     /// For people and for the manifest, without its hash.

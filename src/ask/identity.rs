@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use crate::config::PredictSettings;
+use crate::config::{Fit, PredictSettings};
 use crate::run::sha256;
 use crate::task::Task;
 
@@ -24,6 +24,11 @@ pub(super) fn settings_sha256(settings: &PredictSettings, tasks: &[Task], budget
 /// What `settings_sha256` is over, for a manifest.
 pub(super) fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) -> Value {
     let sampling = settings.sampling;
+    // Then prompts depend on what else is asked.
+    let fit = (settings.fit == Fit::Asked && !settings.tasks.is_empty()).then(|| {
+        let asked = tasks.iter().map(|task| &task.name).filter(|name| settings.tasks.contains(name));
+        asked.collect::<Vec<_>>()
+    });
     let greedy = sampling.temperature == 0.0;
     let tasks: IndexMap<&str, _> = tasks
         .iter()
@@ -43,6 +48,7 @@ pub(super) fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: 
         "loop_stop": sampling.loop_stop,
         "kv_type": settings.engine.kv_type,
         "max_prompt_tokens": budget,
+        "fit": fit,
         "reproducible": settings.engine.reproducible,
         "tasks": tasks,
     })

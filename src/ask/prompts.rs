@@ -51,9 +51,10 @@ impl Prompts {
         Prompts { set, trained_sha256: None, trained_budget: None }
     }
 
-    /// Warns of what was found when they were rendered, and where the model was trained with others.
-    pub fn warn(&self) {
-        self.set.warnings().iter().for_each(|warning| errln!("{warning}"));
+    /// Warns of what was found when they were rendered, all of them or a part of the set, and where the model was trained with
+    /// others.
+    pub fn warn(&self, rendered: &PromptSet) {
+        rendered.warnings().iter().for_each(|warning| errln!("{warning}"));
         if self.trained_sha256.as_ref().is_some_and(|trained| *trained != self.set.sha256()) {
             errln!(
                 "warning: the model was trained with other prompts than those in {}\nhint: leave out --prompts to use its own",

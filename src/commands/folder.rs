@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::ask::{Inputs, Manifest};
+use crate::data::overlap::listed;
 use crate::error::{Hint, environment};
 use crate::publish::Draft;
 use crate::run::{read_manifest, timestamp};
@@ -30,7 +31,8 @@ pub(super) fn choose(inputs: &Inputs) -> Result<PathBuf> {
     Ok(unfinished.unwrap_or_else(|| Path::new(RUNS).join(format!("{time}-{key}"))))
 }
 
-/// Makes the directory, and refuses it when it holds results of other inputs.
+/// Makes the directory, and refuses it when it holds results of other inputs. Other records are no reason: those that were
+/// answered may be among them.
 pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| {
         environment(format!("cannot make the result directory {}: {error}", folder.display()))
@@ -47,7 +49,8 @@ pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
         return Ok(());
     };
     let earlier = |key: &str| manifest.inputs.get(key).cloned().flatten();
-    if let Some((key, value)) = inputs.iter().find(|(key, value)| earlier(key) != **value) {
+    let differs = |(key, value): &(&String, &Option<String>)| *key != "data_sha256" && earlier(key) != **value;
+    if let Some((key, value)) = inputs.iter().find(differs) {
         bail!(
             anyhow!(
                 "{} holds results of another {}: {} there, {} now",
@@ -57,6 +60,19 @@ pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
                 short(value.clone())
             )
             .hint("name another --output, or delete the directory")
+        );
+    }
+    Ok(())
+}
+
+/// Refuses to go on where records were answered that have changed since, or aren't among these any more.
+pub(super) fn check_answered(folder: &Path, gone: &[String], changed: &[String], data: &str) -> Result<()> {
+    const SHOWN: usize = 5;
+    for (ids, what) in [(gone, format!("aren't in {data}")), (changed, format!("have changed in {data} since"))] {
+        ensure!(
+            ids.is_empty(),
+            anyhow!("{} holds answers about {} records that {what}: {}", folder.display(), ids.len(), listed(ids, SHOWN))
+                .hint("name another --output; records may be added and change places, not go or change")
         );
     }
     Ok(())

@@ -1,19 +1,21 @@
 //! `reels predict`: records × tasks → predictions.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use indexmap::IndexSet;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder, leaks};
 use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSetup, Speed, inputs};
-use crate::config::{LabelMode, PredictSettings};
-use crate::error::Hint;
+use crate::config::{Fit, LabelMode, PredictSettings};
+use crate::error::{Hint, environment};
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
 use crate::prediction::{Prediction, Shortened, read_predictions};
 use crate::prompt::PromptSet;
 use crate::publish::write_json;
-use crate::run::{Log, timestamp};
+use crate::run::{Log, stamps, timestamp};
 use crate::stop::Stop;
 
 /// What a finished or interrupted prediction leaves.
@@ -62,15 +64,25 @@ pub(super) fn predict(
         answerer.check_labels(tasks.iter().map(|&task| &prompts.tasks[task]))?;
     }
     let budget = answerer.budget(settings, &found)?;
+    let files = answerer.files(settings);
+    let as_hashed = stamps(&files)?;
     let identity = answerer.identity(settings, &prompts.tasks, budget)?;
     let inputs = inputs(&identity, &records, prompts);
     let folder = folder.map_or_else(|| folder::choose(&inputs), Ok)?;
     folder::open(&folder, &inputs)?;
     let mut log = Log::append_to(&predictions_path(&folder))?;
+    let kept = log.bytes()?;
     let earlier = read_predictions(&predictions_path(&folder))?;
 
-    let asker = Asker::new(prompts, &tasks, answerer.format(budget), settings.label_mode, settings.sampling)?;
+    let narrowed = (settings.fit == Fit::Asked).then(|| prompts.only(&tasks)).transpose()?;
+    let fitted = narrowed.as_ref().unwrap_or(prompts);
+    let asked: Vec<usize> = if narrowed.is_some() { (0..tasks.len()).collect() } else { tasks.clone() };
+    let asker = Asker::new(fitted, &asked, answerer.format(budget), settings.label_mode, settings.sampling)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
+    let ids: HashSet<&str> = reels.iter().map(|reel| reel.id.as_str()).collect();
+    let gone = earlier.iter().map(|prediction| &prediction.reel_id).filter(|id| settings.limit.is_none() && !ids.contains(id.as_str()));
+    let gone: IndexSet<String> = gone.cloned().collect();
+    folder::check_answered(&folder, &gone.into_iter().collect::<Vec<_>>(), &pending.changed, records.lines.name())?;
     if let Some(shortest) = pending.none_fits() {
         bail!(answerer.none_fits(shortest, budget, &prompts.tasks));
     }
@@ -83,13 +95,20 @@ pub(super) fn predict(
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;
     announce(settings, &answerer, prompts, &tasks, &pending);
-    found.warn();
+    found.warn(fitted);
     errln!("data     {}, {} Reels", records.lines.name(), reels.len());
     let Shortened { reels: shortened, of, most_tokens } = pending.shortened;
     if shortened > 0 {
         errln!(
             "fitting  {shortened} of {of} Reels shortened to fit prompts of {budget} tokens (--max-prompt-tokens), by {most_tokens} at most"
         );
+        if fitted.tasks.len() > tasks.len() {
+            errln!(
+                "         so that the prompts of all {} tasks of the set fit, asked for or not\nhint: --fit asked cuts only what \
+                 the tasks asked for need, with answers that depend on which these are",
+                fitted.tasks.len()
+            );
+        }
     }
 
     let (done_before, all) = (pending.done_before, pending.done_before + pending.left());
@@ -99,6 +118,13 @@ pub(super) fn predict(
     let mut driver = Driver { reels: &reels, asker: &asker, identity: &identity, log: &mut log, seen: &mut seen, stop };
     let summary = driver.run(pending, &mut *generator);
     bar.finish_and_clear();
+    if stamps(&files).ok() != Some(as_hashed) {
+        log.cut(kept)?;
+        bail!(
+            environment(format!("{} was changed while it answered: this run's answers are dropped", settings.model))
+                .hint("the same command answers again; give a new model a file of its own")
+        );
+    }
     let summary = summary?;
     let failed =
         read_predictions(&predictions_path(&folder))?.iter().filter(|prediction| prediction.error.is_some()).count();

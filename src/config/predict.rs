@@ -1,5 +1,6 @@
 //! Settings of `reels predict`, and what they share with `reels eval`.
 
+use std::fmt::{Display, Formatter};
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail, ensure};
@@ -46,6 +47,9 @@ pub struct PredictOverrides {
     /// Prompt budget in tokens; a longer transcript loses its middle [default: 3072, or what the model's context allows]
     #[arg(long, env = "REELS_MAX_PROMPT_TOKENS", value_name = "N", help_heading = "Answers")]
     pub max_prompt_tokens: Option<usize>,
+    /// Cut a transcript so that the prompts of all tasks of the set fit, or of those asked for [default: all]
+    #[arg(long, env = "REELS_FIT", help_heading = "Answers")]
+    pub fit: Option<Fit>,
     /// Sampling temperature of generated text; 0 takes the likeliest token [default: 0]
     #[arg(long, env = "REELS_TEMPERATURE", value_name = "T", help_heading = "Answers")]
     pub temperature: Option<f32>,
@@ -85,6 +89,16 @@ pub enum LabelMode {
     Generate,
 }
 
+/// Whose prompts have to fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// All tasks' of the set, as in training: an answer doesn't depend on what else is asked
+    All,
+    /// Those of the tasks asked for
+    Asked,
+}
+
 /// Number format of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "snake_case")]
@@ -105,6 +119,15 @@ pub enum ModelName {
     Gguf(PathBuf),
     /// A baseline, by the name behind `baseline:`.
     Baseline(String),
+}
+
+impl Display for ModelName {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ModelName::Gguf(path) => write!(formatter, "{}", path.display()),
+            ModelName::Baseline(name) => write!(formatter, "baseline:{name}"),
+        }
+    }
 }
 
 /// Settings of `reels predict`.
@@ -132,6 +155,8 @@ pub struct PredictSettings {
     pub label_mode: LabelMode,
     /// Prompt budget; `None` is as much as fits, up to [`PredictSettings::DEFAULT_MAX_PROMPT_TOKENS`].
     pub max_prompt_tokens: Option<usize>,
+    /// Whose prompts have to fit the budget.
+    pub fit: Fit,
     /// How text is generated.
     pub sampling: Sampling,
     /// How the engine runs.
@@ -216,6 +241,7 @@ impl PredictOverrides {
             strict: self.strict.unwrap_or(false),
             label_mode: self.label_mode.unwrap_or(LabelMode::Score),
             max_prompt_tokens: self.max_prompt_tokens,
+            fit: self.fit.unwrap_or(Fit::All),
             sampling: Sampling {
                 temperature,
                 top_p,

@@ -181,6 +181,17 @@ impl PromptSet {
         Ok(PromptSet { source, tasks, files, environment, instructions, unknowns })
     }
 
+    /// The same files with some of the tasks alone, in this order.
+    ///
+    /// # Errors
+    /// As for the whole set.
+    pub fn only(&self, tasks: &[usize]) -> Result<PromptSet> {
+        let mut set = PromptSet::new(self.source.clone(), self.files.clone())?;
+        set.instructions = tasks.iter().map(|task| set.instructions[*task].clone()).collect();
+        set.tasks = tasks.iter().map(|task| set.tasks[*task].clone()).collect();
+        Ok(set)
+    }
+
     /// The messages of one task about one Reel: system and user.
     ///
     /// # Errors
