@@ -91,7 +91,9 @@ impl Mender<'_> {
                 let near = names::nearest(label, task.labels.iter().map(String::as_str));
                 let meant =
                     near.map_or_else(|| format!("one of {}", task.labels.join(", ")), |near| format!("{near}?"));
-                Note::new("no label of the task", &format!("reference.{}", task.name), label).meant(Some(meant))
+                Note::new("no label of the task", &format!("reference.{}", task.name), label)
+                    .meant(Some(meant))
+                    .by_value()
             }
         };
         Err(Unusable { note, error })
