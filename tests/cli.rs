@@ -120,7 +120,7 @@ fn broken_data_is_named_before_a_model_is_opened() {
     let folder = Folder::new();
     // Not a model: a data error must come first.
     folder.write("m.gguf", "no model");
-    let cases: [(&str, &[u8], &str); 9] = [
+    let cases: [(&str, &[u8], &str); 8] = [
         ("empty.jsonl", b"", "empty.jsonl has no records\nhint: "),
         ("array.jsonl", b"[1]\n", "array.jsonl:1: expected a JSON object"),
         ("csv.jsonl", b"id,transcript\n1,halo\n", "csv.jsonl:1: expected a JSON object, found \"id,transcript\""),
@@ -129,11 +129,6 @@ fn broken_data_is_named_before_a_model_is_opened() {
             "type.jsonl",
             b"{\"id\":\"a\",\"transcript\":\"x\",\"likes\":\"many\"}\n",
             "type.jsonl:1: likes is \"many\", expected a count",
-        ),
-        (
-            "twice.jsonl",
-            b"{\"id\":\"a\"}\n{\"id\":\"a\",\"transcript\":\"y\"}\n",
-            "twice.jsonl:2: id \"a\" was already used on line 1",
         ),
         ("latin.jsonl", b"{\"id\":\"a\",\"transcript\":\"caf\xe9\"}\n", "latin.jsonl:1: not UTF-8 at byte 28"),
         ("nothing.jsonl", b"{\"id\":\"a\"}\n", "nothing.jsonl:1: id \"a\" has neither transcript nor caption"),

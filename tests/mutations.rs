@@ -1,5 +1,5 @@
-//! Damaged files: 10,000 mutations each of headers, adapter files, base directories and adapter directories through every
-//! loader, and what passes through llama.cpp. Each must give an error with a reason or a usable result, without a crash and
+//! Damaged files: 10,000 mutations each of headers, adapter files, base directories, adapter directories, records, predictions
+//! and settings through every loader, and what passes through llama.cpp. Each must give an error with a reason or a usable result, without a crash and
 //! without a large allocation. The variable `MUTATIONS` takes more; `fuzz/` looks for them guided by coverage.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -11,12 +11,16 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use reels::ask::Records;
+use reels::config::{EvalOverrides, SettingsFile, TrainOverrides};
 use reels::gguf;
+use reels::lines::Lines;
 use reels::prompt::{HubTokenizer, PromptSet, chat_problems};
 use reels::qlora::adapter::AdapterWeights;
 use reels::qlora::checkpoint::Checkpoint;
 use reels::qlora::config::Config;
 use reels::reel::Reel;
+use reels::score::Join;
 
 /// Remembers the largest allocation.
 struct Watched;
@@ -206,6 +210,55 @@ fn damaged_files_give_errors() {
         });
         assert!(failed > 0 && beyond <= FIXED, "{name}: {failed} {beyond}");
     }
+    damaged_data(scratch.path(), many);
+}
+
+/// Part of the test above, as only one may look at the allocator at a time.
+fn damaged_data(folder: &Path, many: u64) {
+    const DATA: &str = concat!(
+        "{\"id\":\"a\",\"account\":\"x\",\"posted_at\":\"2025-01-09T23:31:15Z\",\"duration_s\":\"0:41\",\"likes\":\"1,2 rb\",\"plays\":NaN,",
+        "\"caption\":\"kaf\\u00e9 \\ud83d\",\"hashtags\":\"#a #b\",\"transcript\":\"Soto enak. Datang ya.\",\"reference\":{\"summary\":[\"Soto.\",\"Enak.\"],\"ad\":\"iklan\"}}\n",
+        "{\"id\":\"b\",\"likes\":-1,\"transcript\":\"[Musik]\",\"soft\":{\"ad\":{\"iklan\":0.5,\"bukan iklan\":0.5}},\"source\":{\"b\":[1,{}],\"a\":null},\"like\":2}\n",
+    );
+    let prompts = PromptSet::embedded().unwrap();
+    let data = folder.join("data.jsonl");
+    std::fs::write(&data, DATA).unwrap();
+    let (failed, beyond) = errors(&data, (1 << 20, many), || {
+        let records = Records::open_for(Some(&data), &prompts.tasks)?;
+        records.reels()?;
+        records.problems.refuse(true)
+    });
+    assert!(failed > many / 2 && beyond <= FIXED, "{failed} {beyond}");
+
+    let records = Records::open_for(Some(&data), &prompts.tasks).unwrap();
+    let predictions = folder.join("predictions.jsonl");
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("reels"));
+    command
+        .args(["predict", "--model", "baseline:lead-1", "--data"])
+        .arg(&data)
+        .arg("--output")
+        .arg(folder.join("out"));
+    assert!(command.output().unwrap().status.success());
+    std::fs::copy(folder.join("out/predictions.jsonl"), &predictions).unwrap();
+    let (failed, beyond) = errors(&predictions, (1 << 20, many), || {
+        reels::prediction::read_predictions(&predictions)?;
+        let lines = Lines::open(&predictions, "predictions")?;
+        Join::new(&lines, &records.lines, &prompts.tasks).map(|_| ())
+    });
+    assert!(failed > many / 4 && beyond <= FIXED, "{failed} {beyond}");
+
+    let settings = folder.join("reels.toml");
+    std::fs::write(
+        &settings,
+        "[eval]\nwidth = 4\nfail_under = [\"ad.macro_f1=0.8\"]\ntop_p = 0.5\n\n[train]\nlr = 1e-4\nsteps = 2\n",
+    )
+    .unwrap();
+    let (failed, beyond) = errors(&settings, (1 << 20, many), || {
+        let file = SettingsFile::read(Some(&settings))?;
+        file.add("eval", EvalOverrides::default())?.resolve()?;
+        file.add("train", TrainOverrides::default())?.filled().map(|_| ())
+    });
+    assert!(failed > many / 4 && beyond <= FIXED, "{failed} {beyond}");
 }
 
 /// What templates and `tasks.toml` are made of, put where it doesn't belong.

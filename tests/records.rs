@@ -39,7 +39,7 @@ fn records_that_cannot_be_used_fail_and_the_rest_goes_on() {
     assert_eq!(code, 3, "{said}");
     for expected in [
         "2 predictions failed",
-        "d.jsonl: of 4 records, 2 can't be used, 1 fields are unknown and not read, 1 values were mended",
+        "d.jsonl: of 4 records, 2 can't be used, 1 field is unknown and not read, 1 value was mended",
         "broken JSON",
         "line 3  \"Otomotif\" → otomotif?",
         "likes?",

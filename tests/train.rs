@@ -249,6 +249,49 @@ fn a_run_goes_on_only_as_what_it_is() {
 }
 
 #[test]
+fn records_that_cannot_be_used_are_refused_before_training() {
+    let folder = Folder::new();
+    let write = |text: String| std::fs::write(folder.path().join("brought.jsonl"), text).unwrap();
+    let good = folder.text("train.jsonl");
+    write(good.replacen("bukan iklan", "Bukan Iklan", 2).replacen("isi 7", "", 1));
+    let refused = folder.train("--data brought.jsonl -o run", 2);
+    for expected in [
+        "error: brought.jsonl:2: id \"r1\": reference.ad is \"Bukan Iklan\"",
+        "brought.jsonl: of 24 records, 2 can't be used, 1 value was mended",
+        "2  no label of the task  reference.ad       lines 2, 3  \"Bukan Iklan\" → bukan iklan?",
+        "hint: correct the record",
+    ] {
+        assert!(refused.contains(expected), "{expected}: {refused}");
+    }
+    assert!(!folder.path().join("run").exists());
+    write(good.replacen("\"isi 7\"", "\"\"", 1));
+    let refused = folder.train("--data brought.jsonl --strict -o run", 2);
+    assert!(refused.contains("--strict: brought.jsonl") && refused.contains("blank gold answer"), "{refused}");
+    let said = folder.train("--data brought.jsonl --steps 1 -o run", 0);
+    assert!(said.contains("blank gold answer") && said.contains("line 8  no reference"), "{said}");
+}
+
+#[test]
+fn conversations_of_other_formats_are_learned() {
+    let folder = Folder::new();
+    let write = |text: &str| std::fs::write(folder.path().join("talk.jsonl"), text).unwrap();
+    for text in [
+        "{\"conversations\": [{\"from\": \"human\", \"value\": \"hai\"}, {\"from\": \"gpt\", \"value\": \"ya\"}]}",
+        "[\n {\"instruction\": \"Ringkas.\",\n  \"input\": \"hai\", \"output\": \"ya\"}\n]",
+    ] {
+        write(text);
+        folder.train("--data talk.jsonl --steps 1 -o run", 0);
+        std::fs::remove_dir_all(folder.path().join("run")).unwrap();
+    }
+    write("{\"text\": \"<|im_start|>user\"}\n");
+    let refused = folder.train("--data talk.jsonl -o run", 2);
+    assert!(
+        refused.contains("talk.jsonl:1: text holds prompt and answer")
+            && refused.contains("hint: each line is {\"messages\"")
+    );
+}
+
+#[test]
 fn the_example_settings_are_the_defaults() {
     let folder = Folder::new();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/reels.example.toml");

@@ -57,9 +57,7 @@ impl Records {
     pub fn open_for(path: Option<&Path>, tasks: &[Task]) -> Result<Records> {
         let snapshot = match path {
             None => Snapshot::of(SAMPLE_NAME, &mut SAMPLE.as_bytes())?,
-            Some(path) => {
-                Snapshot::open(path, "data file").hint("records are JSONL, one object a line, see eval/sample.jsonl")?
-            }
+            Some(path) => Snapshot::open(path, "data file")?,
         };
         Records::of(snapshot, tasks)
     }
@@ -157,9 +155,10 @@ impl Reader<'_> {
     /// What stands for a record that can't be used.
     fn stand_in(&mut self, id: Option<String>, unusable: Unusable, number: u32) -> Reel {
         let Unusable { note, error } = unusable;
-        let reason = Shown::of(&error).to_string();
+        let shown = Shown::of(&error);
+        let reason = shown.to_string();
         self.problems.add(Kind::Unusable, number, note);
-        self.problems.first_unusable.get_or_insert_with(|| reason.clone());
+        self.problems.first_unusable.get_or_insert(shown);
         let is_free = |id: &String| !self.line_of_id.contains_key(id);
         let mut id = id.filter(is_free).unwrap_or_else(|| format!("line:{number}"));
         while !is_free(&id) {

@@ -29,7 +29,7 @@ fn values_are_mended_and_counted() {
         let records = read(&json!({"id": "a", "transcript": "x", "likes": value}).to_string());
         assert_eq!(records.read().unwrap()[0].likes, expected, "{value}");
         let table = records.problems.to_string();
-        assert!(table.contains("1 values were mended") && table.contains("likes"), "{table}");
+        assert!(table.contains("1 value was mended") && table.contains("likes"), "{table}");
         assert!(records.problems.refuse(false).is_ok() && records.problems.refuse(true).is_err());
     }
     for value in [json!(1.25), json!("1.25"), json!("many"), json!(true), json!([1]), json!(1e300)] {
@@ -94,7 +94,7 @@ fn a_record_that_cannot_be_used_leaves_the_rest() {
     assert_eq!((records.problems.records, records.problems.unusable), (11, 9));
     let table = records.problems.to_string();
     for expected in [
-        "a.jsonl: of 11 records, 9 can't be used, 1 fields are unknown and not read",
+        "a.jsonl: of 11 records, 9 can't be used, 1 field is unknown and not read",
         "broken JSON",
         "\"Kuliner\" → kuliner?",
         "transkrip           line 5   transcript?",

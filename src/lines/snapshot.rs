@@ -53,7 +53,9 @@ impl Snapshot {
             return Snapshot::of("standard input", &mut io::stdin().lock());
         }
         let name = path.display().to_string();
-        let mut file = File::open(path).with_context(|| format!("cannot read {what} {name}"))?;
+        let mut file = File::open(path)
+            .with_context(|| format!("cannot read {what} {name}"))
+            .hint("records are JSONL, one object a line, see eval/sample.jsonl")?;
         ensure!(!file.metadata()?.is_dir(), "cannot read {what} {name}: it is a directory");
         Snapshot::of(&name, &mut file)
     }
@@ -235,7 +237,8 @@ fn objects(name: &str, mut text: Box<dyn BufRead + '_>) -> Result<Lines> {
             taken_apart |= pieces.len() > 1;
         }
         if splitter.is_none() && pieces.is_empty() {
-            let line = line.strip_suffix(b",").inspect(|_| taken_apart = true).unwrap_or(line);
+            let whole = line.strip_suffix(b",").filter(|line| line.trim_ascii_end().ends_with(b"}"));
+            let line = whole.inspect(|_| taken_apart = true).unwrap_or(line);
             if !line.is_empty() {
                 spool.push(line, number)?;
             }
@@ -259,11 +262,14 @@ fn objects(name: &str, mut text: Box<dyn BufRead + '_>) -> Result<Lines> {
 
 /// A first line that is no JSON but the head of a table.
 fn refuse_table(name: &str, line: &[u8], number: u32) -> Result<()> {
-    let text = String::from_utf8_lossy(line);
+    const COLUMNS: [&str; 6] = ["id", "transcript", "caption", "transkrip", "text", "url"];
+    let text = String::from_utf8_lossy(line).to_lowercase();
     let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or("");
-    let separated = [',', ';', '\t'].iter().any(|separator| text.split(*separator).count() > 1);
+    let is_column = |cell: &str| COLUMNS.contains(&cell.trim().trim_matches('"'));
+    let is_head =
+        [',', ';', '\t'].iter().any(|separator| text.contains(*separator) && text.split(*separator).any(is_column));
     ensure!(
-        !(separated && !text.contains('{')) && !matches!(extension, "csv" | "tsv"),
+        !is_head && !matches!(extension, "csv" | "tsv"),
         anyhow!("{name}:{number}: expected a JSON object, found {:?}", text.chars().take(40).collect::<String>())
             .hint(CSV)
     );
@@ -371,5 +377,7 @@ mod tests {
             let message = read(bytes).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
+        // A line before the records is one that can't be used.
+        assert_eq!(read(b"made in May, by us\n{\"id\":\"a\"}\n").unwrap().len(), 2);
     }
 }

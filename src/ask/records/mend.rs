@@ -15,6 +15,9 @@ use crate::error::Hint;
 use crate::reel::Reel;
 use crate::task::{Task, TaskKind, check_reference};
 
+/// Probabilities by task and label.
+type Shares = BTreeMap<String, BTreeMap<String, f64>>;
+
 /// Mends one record.
 pub struct Mender<'a> {
     pub(super) tasks: &'a [Task],
@@ -91,7 +94,9 @@ impl Mender<'_> {
                 let near = names::nearest(label, task.labels.iter().map(String::as_str));
                 let meant =
                     near.map_or_else(|| format!("one of {}", task.labels.join(", ")), |near| format!("{near}?"));
-                Note::new("no label of the task", &format!("reference.{}", task.name), label).meant(Some(meant))
+                Note::new("no label of the task", &format!("reference.{}", task.name), label)
+                    .meant(Some(meant))
+                    .by_value()
             }
         };
         Err(Unusable { note, error })
@@ -394,7 +399,7 @@ impl Mender<'_> {
         Ok(vec![text])
     }
 
-    fn soft(&mut self, value: Value) -> Result<Option<BTreeMap<String, BTreeMap<String, f64>>>, Unusable> {
+    fn soft(&mut self, value: Value) -> Result<Option<Shares>, Unusable> {
         const EXPECTED: &str = "probabilities by label, e.g. {\"category\": {\"kuliner\": 0.8, \"hiburan\": 0.2}}";
         let Value::Object(tasks) = value else {
             return if value.is_null() { Ok(None) } else { self.wrong("soft", &value, EXPECTED) };

@@ -33,6 +33,13 @@ const CREDITS: [&str; 5] = ["subtitle by", "subtitles by", "subtitle oleh", "tra
 /// Whether a transcript has nothing but what recognisers make of music: notes, remarks in brackets, known phrases, or one
 /// phrase again and again.
 pub fn heard_only_music(transcript: &str) -> bool {
+    // Long ones are speech, unless they begin with a remark or their first word comes again and again.
+    const LONG: usize = 200;
+    let first = transcript.split_whitespace().next().unwrap_or("");
+    if transcript.len() > LONG && first.starts_with(char::is_alphanumeric) && transcript.matches(first).nth(4).is_none()
+    {
+        return false;
+    }
     let mut bracketed = 0usize;
     let mut letters = String::new();
     for char in transcript.chars() {
@@ -98,6 +105,8 @@ mod tests {
             "*tepuk tangan*",
             "oh sayang oh sayang oh sayang oh sayang oh sayang oh",
             "...",
+            &"Terima kasih telah menonton! ".repeat(40),
+            &"[Musik] ".repeat(40),
         ] {
             assert!(heard_only_music(text), "{text}");
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::{Result, anyhow, ensure};
 use indexmap::IndexMap;
 
-use crate::error::Hint;
+use crate::error::{Hint, Shown};
 
 /// Kinds that are told apart; more are counted together.
 const KINDS: usize = 1000;
@@ -35,17 +35,24 @@ pub struct Note {
     value: String,
     /// What to take for it, or what was taken.
     meant: Option<String>,
+    /// Whether each value is a row of its own.
+    by_value: bool,
 }
 
 impl Note {
     /// `value` is what stands there, as far as it is worth showing.
     pub fn new(what: &'static str, field: &str, value: &str) -> Note {
-        Note { what, field: short(field), value: short(value), meant: None }
+        Note { what, field: short(field), value: short(value), meant: None, by_value: false }
     }
 
     /// The same with what to take for it.
     pub fn meant(self, meant: Option<String>) -> Note {
         Note { meant, ..self }
+    }
+
+    /// The same, as a row of its own for each value.
+    pub fn by_value(self) -> Note {
+        Note { by_value: true, ..self }
     }
 }
 
@@ -75,8 +82,9 @@ pub struct Problems {
     /// Of those, that can't be used.
     pub unusable: usize,
     /// Why the first of them can't be used.
-    pub(super) first_unusable: Option<String>,
-    found: IndexMap<(Kind, &'static str, String), Found>,
+    pub(super) first_unusable: Option<Shown>,
+    /// By kind, what it is, field, and value where each is a row of its own.
+    found: IndexMap<(Kind, &'static str, String, String), Found>,
     /// Findings of kinds beyond [`KINDS`].
     others: usize,
 }
@@ -91,8 +99,9 @@ impl Problems {
     /// Counts one more.
     pub(super) fn add(&mut self, kind: Kind, number: u32, note: Note) {
         self.unusable += usize::from(kind == Kind::Unusable);
-        let Note { what, field, value, meant } = note;
-        let found = self.row(kind, what, field, number);
+        let Note { what, field, value, meant, by_value } = note;
+        let own = if by_value { value.clone() } else { String::new() };
+        let found = self.row((kind, what, field, own), number);
         if let Some(found) = found.filter(|found| found.count == 1) {
             (found.value, found.meant) = (value, meant);
         }
@@ -100,14 +109,13 @@ impl Problems {
 
     /// Counts one more field that a record doesn't have; what is meant is only looked for once.
     pub(super) fn unknown(&mut self, number: u32, field: &str, meant: impl FnOnce() -> Option<String>) {
-        let found = self.row(Kind::Unknown, "unknown field", short(field), number);
+        let found = self.row((Kind::Unknown, "unknown field", short(field), String::new()), number);
         if let Some(found) = found.filter(|found| found.count == 1) {
             found.meant = meant();
         }
     }
 
-    fn row(&mut self, kind: Kind, what: &'static str, field: String, number: u32) -> Option<&mut Found> {
-        let key = (kind, what, field);
+    fn row(&mut self, key: (Kind, &'static str, String, String), number: u32) -> Option<&mut Found> {
         if self.found.len() >= KINDS && !self.found.contains_key(&key) {
             self.others += 1;
             return None;
@@ -142,9 +150,10 @@ impl Problems {
     /// # Errors
     /// With the reason of the first one, and the table where there are more.
     pub fn refuse_unusable(&self) -> Result<()> {
-        let Some(first) = &self.first_unusable else { return Ok(()) };
-        ensure!(self.unusable > 1 || self.found.len() > 1, anyhow!("{first}"));
-        Err(anyhow!("{first}\n{self}"))
+        let Some(Shown { message, hints }) = &self.first_unusable else { return Ok(()) };
+        let alone = self.unusable == 1 && self.found.len() == 1;
+        let error = if alone { anyhow!("{message}") } else { anyhow!("{message}\n{self}") };
+        Err(hints.iter().fold(error, |error, hint| error.hint(hint)))
     }
 
     /// Shows the table, where there is anything in it.
@@ -162,13 +171,14 @@ impl Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = [
-            (self.unusable, "can't be used"),
-            (self.count(Kind::Unknown), "fields are unknown and not read"),
-            (self.count(Kind::Mended), "values were mended"),
-            (self.count(Kind::Odd), "values are odd and used as they are"),
+            (self.unusable, "can't be used", "can't be used"),
+            (self.count(Kind::Unknown), "field is unknown and not read", "fields are unknown and not read"),
+            (self.count(Kind::Mended), "value was mended", "values were mended"),
+            (self.count(Kind::Odd), "value is odd and used as it is", "values are odd and used as they are"),
         ];
+        let counted = counted.iter().filter(|(count, ..)| *count > 0);
         let counted: Vec<String> =
-            counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+            counted.map(|(count, one, more)| format!("{count} {}", if *count == 1 { one } else { more })).collect();
         write!(formatter, "{}: of {} records, {}", self.name, self.records, counted.join(", "))?;
         let mut rows: Vec<_> = self.found.iter().collect();
         rows.sort_by_key(|((kind, ..), found)| (*kind, found.meant.is_none(), std::cmp::Reverse(found.count)));
@@ -176,7 +186,7 @@ impl fmt::Display for Problems {
         rows.truncate(ROWS);
         let cells: Vec<[String; 4]> = rows
             .iter()
-            .map(|((_, what, field), found)| {
+            .map(|((_, what, field, _), found)| {
                 let lines: Vec<String> = found.lines.iter().map(u32::to_string).collect();
                 let rest = if found.count > lines.len() { " …" } else { "" };
                 let plural = if lines.len() > 1 { "s" } else { "" };

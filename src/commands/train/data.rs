@@ -8,7 +8,6 @@ use serde_json::json;
 use super::base::Base;
 use crate::ask::Records;
 use crate::config::TrainSettings;
-use crate::error::Hint;
 use crate::lines::Snapshot;
 use crate::prompt::PromptSet;
 use crate::publish::write_bytes;
@@ -31,8 +30,7 @@ pub struct Data {
 
 impl Data {
     pub fn read(path: &Path, settings: &TrainSettings, prompts: &PromptSet, base: &Base) -> Result<Data> {
-        let opened =
-            Snapshot::open(path, "data file").hint("records are JSONL, one object a line, see eval/sample.jsonl")?;
+        let opened = Snapshot::open(path, "data file")?;
         let (name, mut sha256) = (opened.lines.name().to_owned(), opened.sha256.clone());
         let max_tokens = settings.max_seq_tokens;
         let (examples, budget) = if conversations::are_conversations(&opened.lines)? {

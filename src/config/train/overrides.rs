@@ -14,7 +14,7 @@ pub struct TrainOverrides {
     /// Model to start from: a Hugging Face directory of a Qwen2 or Qwen2.5 model
     #[arg(long, env = "REELS_BASE", value_name = "DIR")]
     pub base: Option<PathBuf>,
-    /// Records with references, or conversations ({"messages": […]}), one JSON object a line
+    /// Records with references, or conversations ({"messages": […]}, ShareGPT, Alpaca), one JSON object a line
     #[arg(long, env = "REELS_DATA", value_name = "F.jsonl")]
     pub data: Option<PathBuf>,
     /// Records to measure the loss on meanwhile; what is best there is kept

@@ -1,0 +1,30 @@
+//! Any bytes as a file of predictions: rows that are scored, or an error with a reason.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use reels::ask::Records;
+use reels::config::MetricSettings;
+use reels::lines::Lines;
+use reels::prediction::read_predictions;
+use reels::prompt::PromptSet;
+use reels::score::{Join, Table, Thresholds};
+
+static PROMPTS: LazyLock<PromptSet> = LazyLock::new(|| PromptSet::embedded().unwrap());
+static RECORDS: LazyLock<Records> = LazyLock::new(|| Records::open_for(None, &PROMPTS.tasks).unwrap());
+
+fuzz_target!(|bytes: &[u8]| {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("predictions.jsonl");
+    std::fs::write(&path, bytes).unwrap();
+    let _ = read_predictions(&path);
+    let lines = Lines::open(&path, "predictions").unwrap();
+    let Ok(join) = Join::new(&lines, &RECORDS.lines, &PROMPTS.tasks) else { return };
+    let rows = folder.path().join("rows.jsonl");
+    let settings = MetricSettings { amounts: true, stems: false };
+    if join.write_rows(&settings, &Thresholds::new(), &rows, &|_| ()).is_ok() {
+        let _ = Table::read(&Lines::open(&rows, "rows").unwrap(), &PROMPTS.tasks);
+    }
+});
