@@ -41,7 +41,8 @@ pub enum Command {
     Predict(PredictOverrides),
     /// Score predictions against the records' references; needs no model
     #[command(
-        after_help = "Example:\n  reels score --predictions out/a/predictions.jsonl --data my.jsonl --output out/scored"
+        after_help = "Examples:\n  reels score --predictions out/a/predictions.jsonl --data my.jsonl --output out/scored\n  \
+                      reels score --predictions elsewhere.csv --data my.jsonl --output out/elsewhere"
     )]
     Score(ScoreOverrides),
     /// Tell which of several results is better; the first one is the baseline

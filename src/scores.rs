@@ -210,6 +210,9 @@ pub struct Slices {
 pub struct Sampling {
     /// `account` or `reel`.
     pub unit: String,
+    /// Rows without an account, where others have one: that is why Reels are drawn.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown_accounts: usize,
     /// How many have a scored row of the task.
     pub clusters: usize,
     /// Of the task's rows, those of the largest one.

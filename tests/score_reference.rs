@@ -212,7 +212,7 @@ fn bca_of_own_resamples_equals_scipy_within_monte_carlo_error() {
     for BcaMean { data, expected } in file.means {
         let row = |(index, value): (usize, &f64)| Row {
             metrics: [("rougeL".to_owned(), *value)].into(),
-            ..row("t", index, String::new(), String::new())
+            ..row("t", index, "text".into(), String::new())
         };
         let rows: Vec<Row> = data.iter().enumerate().map(row).collect();
         let settings = ScoreSettings { bootstrap: 50_000, seed: 42, interval: Some(IntervalMethod::Bca) };
@@ -464,7 +464,7 @@ fn sign_flips_of_few_accounts_are_all_there_are() {
             let of = |(index, value): (usize, &f64)| Row {
                 account: Some(format!("a{}", index / 2)),
                 metrics: [("rougeL".to_owned(), *value)].into(),
-                ..row("t", index, String::new(), String::new())
+                ..row("t", index, "text".into(), String::new())
             };
             let rows: Vec<Row> = values.iter().enumerate().map(of).collect();
             Run { name: name.into(), table: Table::of(&rows, &tasks).unwrap() }

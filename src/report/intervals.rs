@@ -123,6 +123,10 @@ pub fn sample(sampling: &Sampling, metrics: &[(&str, &Metric)], name: fn(&str) -
         1 => format!("all rows are of {units}"),
         _ => format!("{units}, the largest with {} of the rows", metrics::percent(sampling.largest_share)),
     };
+    if sampling.unknown_accounts > 0 {
+        let rows = metrics::counted(sampling.unknown_accounts, "row");
+        text.push_str(&format!(" (not by account, as that of {rows} is unknown)"));
+    }
     if let Some(effect) = sampling.design_effect {
         text.push_str(&format!(", design effect {effect:.2}"));
     }

@@ -218,8 +218,13 @@ mod tests {
     fn scores(method: &str) -> Scores {
         let mut scores = fixture::scores();
         for task in scores.tasks.values_mut() {
-            task.sampling =
-                Some(Sampling { unit: "account".into(), clusters: 42, largest_share: 0.1, design_effect: None });
+            task.sampling = Some(Sampling {
+                unit: "account".into(),
+                unknown_accounts: 0,
+                clusters: 42,
+                largest_share: 0.1,
+                design_effect: None,
+            });
             task.metrics.values_mut().for_each(|metric| metric.method = method.into());
         }
         scores

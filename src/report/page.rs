@@ -151,7 +151,7 @@ fn task_view<'a>(
     let headline = headline(scores);
     Ok(TaskView {
         name,
-        kind: task.map_or_else(String::new, kind),
+        kind: task.map_or_else(String::new, |task| kind(task, report.manifest.model.is_some())),
         sample: sample(scores),
         headline: headline.map(|headline| {
             let why = headline.instead.or(headline.metric.withheld.as_deref());
@@ -202,8 +202,10 @@ fn metric_view<'a>(key: &'a str, metric: &'a Metric) -> MetricView<'a> {
     }
 }
 
-fn kind(task: &Task) -> String {
+/// What an answer is. Whether one from elsewhere had to keep to `max_tokens` isn't known.
+fn kind(task: &Task, is_ours: bool) -> String {
     match task.kind {
+        TaskKind::Text if !is_ours => "Free text".into(),
         TaskKind::Text => format!("Free text of at most {}", metrics::counted(task.max_tokens, "token")),
         TaskKind::Label => format!("One of {}", metrics::counted(task.labels.len(), "label")),
     }

@@ -115,7 +115,13 @@ mod tests {
         let mut scores = fixture::scores();
         fixture::withhold(&mut scores);
         let category = &mut scores.tasks["category"];
-        let accounts = Sampling { unit: "account".into(), clusters: 42, largest_share: 0.1, design_effect: Some(1.25) };
+        let accounts = Sampling {
+            unit: "account".into(),
+            unknown_accounts: 0,
+            clusters: 42,
+            largest_share: 0.1,
+            design_effect: Some(1.25),
+        };
         category.sampling = Some(accounts);
         category.metrics["accuracy"].method = "jackknife".into();
         category.metrics["invalid_rate"].method = "wilson".into();

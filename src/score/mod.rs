@@ -152,8 +152,10 @@ fn sampling(rows: &TaskTable, cluster_of: &[u32], unit: &str) -> Sampling {
     let largest = sizes.values().max().copied().unwrap_or(0);
     let (_, values) = rows.simple();
     let spread: Vec<(u32, f64)> = cluster_of.iter().copied().zip(values).collect();
+    let unknown = rows.origins.iter().filter(|origin| origin.account.is_none()).count();
     Sampling {
         unit: unit.to_owned(),
+        unknown_accounts: if unknown < rows.len() { unknown } else { 0 },
         clusters: sizes.len(),
         largest_share: if rows.is_empty() { 0.0 } else { largest as f64 / rows.len() as f64 },
         design_effect: Spread::of(&spread).design_effect(),
@@ -246,6 +248,8 @@ mod tests {
         let settings = ScoreSettings { interval: Some(IntervalMethod::Jackknife), ..SETTINGS };
         let (by_account, by_reel) = (score(&rows, &tasks(), &settings), score(&unknown, &tasks(), &settings));
         assert!(by_reel.tasks["ad"].signature.contains("|cluster:reel|"));
+        let unknown = |task: &str| by_reel.tasks[task].sampling.as_ref().unwrap().unknown_accounts;
+        assert_eq!(["summary", "ad"].map(unknown), [1, 0]);
         for (task, metric) in [("summary", "rougeL"), ("ad", "balanced_accuracy"), ("ad", "accuracy")] {
             let (wide, narrow) = (&by_account.tasks[task].metrics[metric], &by_reel.tasks[task].metrics[metric]);
             assert_eq!((wide.clusters, narrow.clusters), (12, 120));
@@ -297,7 +301,7 @@ mod tests {
         let mut rows = example();
         rows.iter_mut().for_each(|row| row.account = Some("  ".into()));
         let sampling = score(&rows, &tasks(), &SETTINGS).tasks["ad"].sampling.clone().unwrap();
-        assert_eq!((sampling.unit.as_str(), sampling.clusters), ("reel", 120));
+        assert_eq!((sampling.unit.as_str(), sampling.clusters, sampling.unknown_accounts), ("reel", 120, 0));
     }
 
     #[test]

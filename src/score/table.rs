@@ -64,7 +64,7 @@ impl Silent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
     reel: u32,
-    account: Option<u32>,
+    pub account: Option<u32>,
     repeat: u32,
     /// Hash of the reference text: enough to tell whether two runs have the same.
     reference: u64,
