@@ -7,13 +7,16 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use reels::ask::Records;
 use reels::config::MetricSettings;
-use reels::lines::Lines;
+use reels::lines::{Lines, Snapshot};
 use reels::prediction::read_predictions;
 use reels::prompt::PromptSet;
 use reels::score::{Join, Table, Thresholds};
 
 static PROMPTS: LazyLock<PromptSet> = LazyLock::new(|| PromptSet::embedded().unwrap());
-static RECORDS: LazyLock<Records> = LazyLock::new(|| Records::open_for(None, &PROMPTS.tasks).unwrap());
+static RECORDS: LazyLock<Records> = LazyLock::new(|| {
+    let text = include_str!("../../eval/sample.jsonl").lines().next().unwrap();
+    Records::of(Snapshot::of("a.jsonl", &mut text.as_bytes()).unwrap(), &PROMPTS.tasks).unwrap()
+});
 
 fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().unwrap();

@@ -15,7 +15,6 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(snapshot) = Snapshot::of("a.jsonl", &mut &bytes[..]) else { return };
     let Ok(records) = Records::of(snapshot, &PROMPTS.tasks) else { return };
     let reels = records.reels().unwrap();
-    assert_eq!(reels.len(), records.record_hashes().len());
     assert_eq!(reels.iter().filter(|reel| reel.unusable.is_some()).count(), records.problems.unusable);
     assert!(records.problems.to_string().lines().count() < 50);
     let _ = (records.problems.refuse(true), records.read());

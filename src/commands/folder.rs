@@ -71,8 +71,13 @@ pub(super) fn check_answered(folder: &Path, gone: &[String], changed: &[String],
     for (ids, what) in [(gone, format!("aren't in {data}")), (changed, format!("have changed in {data} since"))] {
         ensure!(
             ids.is_empty(),
-            anyhow!("{} holds answers about {} records that {what}: {}", folder.display(), ids.len(), listed(ids, SHOWN))
-                .hint("name another --output; records may be added and change places, not go or change")
+            anyhow!(
+                "{} holds answers about {} records that {what}: {}",
+                folder.display(),
+                ids.len(),
+                listed(ids, SHOWN)
+            )
+            .hint("name another --output; records may be added and change places, not go or change")
         );
     }
     Ok(())

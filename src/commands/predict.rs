@@ -12,7 +12,7 @@ use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSet
 use crate::config::{Fit, LabelMode, PredictSettings};
 use crate::error::{Hint, environment};
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
-use crate::prediction::{Prediction, Shortened, read_predictions};
+use crate::prediction::{Finish, Prediction, Shortened, read_predictions};
 use crate::prompt::PromptSet;
 use crate::publish::write_json;
 use crate::run::{Log, stamps, timestamp};
@@ -80,7 +80,11 @@ pub(super) fn predict(
     let asker = Asker::new(fitted, &asked, answerer.format(budget), settings.label_mode, settings.sampling)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
     let ids: HashSet<&str> = reels.iter().map(|reel| reel.id.as_str()).collect();
-    let gone = earlier.iter().map(|prediction| &prediction.reel_id).filter(|id| settings.limit.is_none() && !ids.contains(id.as_str()));
+    let gone = earlier
+        .iter()
+        .filter(|prediction| prediction.finish != Finish::Error)
+        .map(|prediction| &prediction.reel_id)
+        .filter(|id| settings.limit.is_none() && !ids.contains(id.as_str()));
     let gone: IndexSet<String> = gone.cloned().collect();
     folder::check_answered(&folder, &gone.into_iter().collect::<Vec<_>>(), &pending.changed, records.lines.name())?;
     if let Some(shortest) = pending.none_fits() {

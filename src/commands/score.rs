@@ -36,7 +36,7 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     let mut join = Join::new(&answers, &records.lines, &prompts.tasks)?;
     let found = manifest_of(beside, &join.made_by)?;
     if found.is_none() {
-        eprintln!("model    unknown: no manifest.json beside the answers says what made them");
+        errln!("model    unknown: no manifest.json beside the answers says what made them");
     }
     let of_data = |manifest: &&Manifest| manifest.data.as_ref().is_some_and(|data| data.sha256 == records.sha256);
     let asked = found.as_ref().filter(of_data).map(asked).unwrap_or_default();

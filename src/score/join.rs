@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::row::{RowScorer, Scoring};
 use crate::error::Hint;
 use crate::lines::{Lines, Place};
-use crate::prediction::Answer;
+use crate::prediction::{Answer, Finish};
 use crate::publish::publish;
 use crate::reel::{Reel, each_reel, reel_at};
 use crate::task::{Task, check_reference};
@@ -63,6 +63,8 @@ struct Entry {
     repeat: u32,
     /// Stands for the hash of its prompt.
     prompt: u64,
+    /// There is no answer.
+    failed: bool,
     /// Of its line; `None` where it was asked for and isn't there.
     place: Option<Place>,
 }
@@ -108,7 +110,7 @@ impl<'a> Join<'a> {
             let before = entries.len();
             let mut there = own.iter().peekable();
             for (reel, repeat) in (0..reels as u32).flat_map(|reel| repeats.iter().map(move |repeat| (reel, *repeat))) {
-                let missing = Entry { task: number as u16, reel, repeat, prompt: 0, place: None };
+                let missing = Entry { task: number as u16, reel, repeat, prompt: 0, failed: true, place: None };
                 entries.push(there.next_if(|entry| entry.key() == missing.key()).copied().unwrap_or(missing));
             }
             let kept = entries[before..].iter().filter(|entry| entry.place.is_some()).count();
@@ -189,12 +191,16 @@ fn entries(answers: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Res
             }
         }
         let task = tasks.iter().position(|task| task.name == answer.task);
+        let failed = answer.finish == Some(Finish::Error);
         match (task, reels.get(&answer.id)) {
+            // Of a record that couldn't be used, and has been mended since.
+            (_, None) if failed => {}
             (Some(task), Some(reel)) => entries.push(Entry {
                 task: task as u16,
                 reel: *reel,
                 repeat: answer.repeat,
                 prompt: super::table::hash(answer.prompt_sha256.as_deref().unwrap_or_default()),
+                failed,
                 place: Some(line.place),
             }),
             (task, reel) => {
@@ -229,9 +235,10 @@ fn entries(answers: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Res
 fn last_of_each(mut entries: Vec<Entry>, answers: &Lines) -> Result<Vec<Entry>> {
     // Stable: of equal keys the last line stays last.
     entries.sort_by_key(Entry::key);
-    if let Some(pair) =
-        entries.windows(2).find(|pair| pair[0].key() == pair[1].key() && pair[0].prompt != pair[1].prompt)
-        && let Some(place) = pair[1].place
+    if let Some(pair) = entries.windows(2).find(|pair| {
+        let answered = !pair[0].failed && !pair[1].failed;
+        answered && pair[0].key() == pair[1].key() && pair[0].prompt != pair[1].prompt
+    }) && let Some(place) = pair[1].place
     {
         let Answer { id, task, repeat, .. } = Answer::at(place, answers)?;
         bail!(

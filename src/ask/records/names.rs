@@ -23,7 +23,7 @@ pub const FIELDS: [&str; 16] = [
 ];
 
 /// Names without case and separators, with the field that they mean.
-const SYNONYMS: [(&str, &str); 58] = [
+const SYNONYMS: [(&str, &str); 56] = [
     ("reelid", "id"),
     ("videoid", "id"),
     ("akun", "account"),
@@ -80,13 +80,10 @@ const SYNONYMS: [(&str, &str); 58] = [
     ("iklan", "ad"),
     ("isad", "ad"),
     ("advertisement", "ad"),
-    ("sponsored", "ad"),
-    ("issponsored", "ad"),
 ];
 
 /// Names that collectors write, as they write them.
-const COLLECTORS: [(&str, &str, &str); 32] = [
-    ("shortCode", "id", "Apify"),
+const COLLECTORS: [(&str, &str, &str); 30] = [
     ("likesCount", "likes", "Apify"),
     ("commentsCount", "comments", "Apify"),
     ("videoViewCount", "views", "Apify"),
@@ -109,7 +106,6 @@ const COLLECTORS: [(&str, &str, &str); 32] = [
     ("channel", "account", "yt-dlp"),
     ("upload_date", "posted_at", "yt-dlp"),
     ("duration_string", "duration_s", "yt-dlp"),
-    ("shortcode", "id", "instaloader"),
     ("taken_at_timestamp", "posted_at", "instaloader"),
     ("video_view_count", "views", "instaloader"),
     ("video_play_count", "plays", "instaloader"),

@@ -11,6 +11,8 @@ use crate::error::{Hint, Shown};
 const KINDS: usize = 1000;
 /// Rows of the table.
 const ROWS: usize = 40;
+/// Fields named that nothing is known to be meant by.
+const NAMES: usize = 12;
 /// Lines named in a row.
 const LINES: usize = 3;
 
@@ -151,7 +153,7 @@ impl Problems {
     /// With the reason of the first one, and the table where there are more.
     pub fn refuse_unusable(&self) -> Result<()> {
         let Some(Shown { message, hints }) = &self.first_unusable else { return Ok(()) };
-        let alone = self.unusable == 1 && self.found.len() == 1;
+        let alone = self.unusable == 1 && self.found.len() == 1 && self.found[0].meant.is_none();
         let error = if alone { anyhow!("{message}") } else { anyhow!("{message}\n{self}") };
         Err(hints.iter().fold(error, |error, hint| error.hint(hint)))
     }
@@ -180,7 +182,8 @@ impl fmt::Display for Problems {
         let counted: Vec<String> =
             counted.map(|(count, one, more)| format!("{count} {}", if *count == 1 { one } else { more })).collect();
         write!(formatter, "{}: of {} records, {}", self.name, self.records, counted.join(", "))?;
-        let mut rows: Vec<_> = self.found.iter().collect();
+        let (nameless, mut rows): (Vec<_>, Vec<_>) =
+            self.found.iter().partition(|((kind, ..), found)| *kind == Kind::Unknown && found.meant.is_none());
         rows.sort_by_key(|((kind, ..), found)| (*kind, found.meant.is_none(), std::cmp::Reverse(found.count)));
         let more = rows.len().saturating_sub(ROWS) + self.others;
         rows.truncate(ROWS);
@@ -213,6 +216,19 @@ impl fmt::Display for Problems {
                 widths[3]
             );
             write!(formatter, "\n{}", line.trim_end())?;
+        }
+        if !nameless.is_empty() {
+            let count: usize = nameless.iter().map(|(_, found)| found.count).sum();
+            let mut names: Vec<&str> =
+                nameless.iter().take(NAMES).map(|((_, _, field, _), _)| field.as_str()).collect();
+            names.extend((nameless.len() > NAMES).then_some("…"));
+            write!(
+                formatter,
+                "\n{count:>0$}  other fields, {1}: {2}",
+                widths[0] + 2,
+                nameless.len(),
+                names.join(", ")
+            )?;
         }
         if more > 0 {
             write!(formatter, "\n  … and {more} more")?;
