@@ -44,6 +44,7 @@ fn main() {
             repeat: 0,
             prompt: String::new(),
             reference: Some(labels[truth].clone()),
+            alternatives: vec![],
             output: labels[answer].clone(),
             label_logprobs: Some(labels.iter().map(|label| (label.clone(), -(LABELS as f64).ln())).collect()),
             finish: Finish::Stop,
