@@ -261,6 +261,7 @@ fn answers_from_elsewhere_are_scored_and_nothing_is_claimed_of_them() {
         assert!(run.err.contains("model    unknown: no manifest.json beside the answers"), "{}", run.err);
         let page = folder.read("o/report.html");
         assert!(page.contains("We scored answers that were made elsewhere with reels "), "{page}");
+        assert!(!page.contains("ad: no answer has a reference"), "nobody asked for it");
         for claim in [
             "(SHA-256 ?)",
             "We evaluated ?",
@@ -278,6 +279,30 @@ fn answers_from_elsewhere_are_scored_and_nothing_is_claimed_of_them() {
         // What it wrote can be scored again.
         folder.succeeds("score --predictions o/predictions.jsonl --data d.jsonl -o again");
         assert_eq!(folder.json("o/scores.json"), folder.json("again/scores.json"));
+    }
+}
+
+#[test]
+fn what_answers_from_elsewhere_get_wrong_is_named_with_its_line() {
+    let folder = Folder::new();
+    folder.write("d.jsonl", records(4, of_each));
+    for (name, text, expected) in [
+        (
+            "a.csv",
+            "id;task;output\nr0;summary;\"dua\nbaris\"\nR1;summary;x\n",
+            "a.csv:4: the predictions name 1 unknown Reel(s): R1\nhint: the nearest to R1 is r1; ",
+        ),
+        (
+            "a.jsonl",
+            "{\"id\":\"r0\",\"task\":\"sumary\",\"output\":\"x\"}\n",
+            "a.jsonl:1: the predictions name 1 unknown task(s): sumary\nhint: the nearest to sumary is summary; ",
+        ),
+        ("b.jsonl", "{\"id\":\"r0\",\"task\":\"ad\"}\n", "b.jsonl:1: \"output\" is missing; there is id, task\nhint: "),
+    ] {
+        folder.write(name, text);
+        let run = folder.run(&format!("score --predictions {name} --data d.jsonl -o o"));
+        assert!(run.code == 2 && run.err.contains(expected), "{}", run.err);
+        assert!(!folder.path().join("o").exists(), "nothing is written");
     }
 }
 

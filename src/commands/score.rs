@@ -62,10 +62,15 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     if !in_place {
         std::fs::create_dir_all(&run.output)
             .map_err(|error| environment(format!("cannot make {}: {error}", run.output.display())))?;
-        // A table becomes lines.
+        // A table becomes lines, blank ones where its header and the line breaks in its cells were.
         publish::publish(&target, |file| {
             answers.each(|line| {
-                Ok(file.write_all(line.bytes).and_then(|()| file.write_all(&b"\n"[..usize::from(line.ended)]))?)
+                let is_blank = line.bytes.trim_ascii().is_empty();
+                if !is_blank {
+                    file.write_all(line.bytes)?;
+                    file.write_all(&b"\n"[..usize::from(line.ended)])?;
+                }
+                Ok(())
             })
         })?;
         prompts.write_to(&run.output.join("prompts"))?;

@@ -170,7 +170,7 @@ pub fn open_answers(path: &Path) -> Result<Lines> {
     }
 }
 
-/// A table of answers as JSON lines.
+/// A table of answers as JSON lines, each on the line that it has in the table.
 fn from_table(bytes: &[u8], name: &str) -> Result<String> {
     let head = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let often = |separator: u8| head.iter().filter(|byte| **byte == separator).count();
@@ -197,7 +197,7 @@ fn from_table(bytes: &[u8], name: &str) -> Result<String> {
     for needed in NEEDED {
         ensure!(columns.contains_key(needed), lacking(&format!("{name}:1"), needed, header.iter()));
     }
-    let mut lines = String::new();
+    let (mut lines, mut at) = (String::new(), 1);
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(wrong)? {
         let line = record.position().map_or(0, csv::Position::line);
@@ -213,8 +213,10 @@ fn from_table(bytes: &[u8], name: &str) -> Result<String> {
             };
             answer.insert(column.to_owned(), value);
         }
+        lines.extend(std::iter::repeat_n('\n', line.saturating_sub(at) as usize));
         lines.push_str(&Value::Object(answer).to_string());
         lines.push('\n');
+        at = line + 1;
     }
     Ok(lines)
 }

@@ -75,6 +75,9 @@ pub fn limitations(subject: Subject) -> Vec<String> {
     }
     for (name, task) in &scores.tasks {
         let Some(sampling) = &task.sampling else {
+            if task.asked == 0 && scores.tasks.values().any(|task| task.asked > 0) {
+                continue;
+            }
             limits.push(format!("{name}: no answer has a reference, so nothing is scored."));
             continue;
         };

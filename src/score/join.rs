@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail, ensure};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use rayon::prelude::*;
 
 use super::row::{RowScorer, Scoring};
@@ -178,7 +178,7 @@ impl<'a> Join<'a> {
 fn entries(answers: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Result<(Vec<Entry>, MadeBy)> {
     let mut entries: Vec<Entry> = Vec::new();
     let [mut settings, mut models, mut adapters] = [const { Vec::<Option<String>>::new() }; 3];
-    let (mut unknown_reels, mut unknown_tasks) = (IndexSet::new(), IndexSet::new());
+    let (mut unknown_reels, mut unknown_tasks) = (IndexMap::new(), IndexMap::new());
     answers.each(|line| {
         let Some(answer) = Answer::of_line(&line, answers)? else { return Ok(()) };
         for (seen, value) in [
@@ -205,10 +205,10 @@ fn entries(answers: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Res
             }),
             (task, reel) => {
                 if reel.is_none() {
-                    unknown_reels.insert(answer.id);
+                    unknown_reels.entry(answer.id).or_insert(line.place.number);
                 }
                 if task.is_none() {
-                    unknown_tasks.insert(answer.task);
+                    unknown_tasks.entry(answer.task).or_insert(line.place.number);
                 }
             }
         }
@@ -222,9 +222,15 @@ fn entries(answers: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Res
     refuse_mixed("model_sha256", "unknown", &models)?;
     refuse_mixed("adapter_sha256", "none", &adapters)?;
     let reels_known = || reels.keys().map(String::as_str);
-    refuse_unknown("Reel", &unknown_reels, reels_known(), "score with the --data file they were made from")?;
+    refuse_unknown(
+        answers.name(),
+        "Reel",
+        &unknown_reels,
+        reels_known(),
+        "score with the --data file they were made from",
+    )?;
     let tasks_known = tasks.iter().map(|task| task.name.as_str());
-    refuse_unknown("task", &unknown_tasks, tasks_known, "name their prompts with --prompts")?;
+    refuse_unknown(answers.name(), "task", &unknown_tasks, tasks_known, "name their prompts with --prompts")?;
 
     let [model_sha256, adapter_sha256, settings_sha256] =
         [models, adapters, settings].map(|mut all| all.swap_remove(0));
@@ -271,22 +277,24 @@ fn refuse_mixed(name: &str, none: &str, values: &[Option<String>]) -> Result<()>
     Ok(())
 }
 
+/// `unknown` is by name the first line that has it.
 fn refuse_unknown<'a>(
+    name: &str,
     what: &str,
-    unknown: &IndexSet<String>,
+    unknown: &IndexMap<String, u32>,
     known: impl Iterator<Item = &'a str>,
     hint: &str,
 ) -> Result<()> {
-    let Some(first) = unknown.first() else { return Ok(()) };
+    let Some((first, line)) = unknown.first() else { return Ok(()) };
     // Of equally near ones the first by name, whatever the order of the file.
     let near = known.map(|known| (strsim::osa_distance(&known.to_lowercase(), &first.to_lowercase()), known)).min();
     let near = near.filter(|(distance, _)| *distance <= first.chars().count().div_ceil(3));
     let near = near.map_or(String::new(), |(_, near)| format!("the nearest to {first} is {near}; "));
     bail!(
         anyhow!(
-            "the predictions name {} unknown {what}(s): {}",
+            "{name}:{line}: the predictions name {} unknown {what}(s): {}",
             unknown.len(),
-            listed(unknown.iter().map(String::as_str))
+            listed(unknown.keys().map(String::as_str))
         )
         .hint(format!("{near}{hint}"))
     );
