@@ -299,9 +299,15 @@ impl<'a> Lint<'a> {
         scope.known.extend(self.environment.globals().map(|(name, _)| name));
         for outline in reached.iter().map(|file| self.outline(file)) {
             scope.assigned.extend(outline.assigned.iter().map(String::as_str));
-            let given = outline.assigned.iter().chain(&outline.optional).chain(outline.modules.keys());
+            let given = outline
+                .assigned
+                .iter()
+                .chain(&outline.optional)
+                .chain(outline.modules.keys())
+                .chain(outline.aliases.keys());
             scope.known.extend(given.map(String::as_str));
             scope.modules.extend(outline.modules.iter().map(|(name, file)| (name.as_str(), file.as_str())));
+            scope.aliases.extend(outline.aliases.iter().map(|(name, of)| (name.as_str(), of.as_str())));
             scope.blocks.extend(outline.blocks.iter().map(|block| block.name.as_str()));
         }
         for file in reached {
@@ -374,6 +380,7 @@ impl<'a> Lint<'a> {
             let there = outline.exported.contains(name);
             return if there { Ok(()) } else { Err((name, outline.exported.iter().map(String::as_str).collect())) };
         }
+        let root = scope.aliases.get(root).copied().unwrap_or(root);
         let fields: &[&str] = match root {
             "reel" => &REEL,
             "task" => &TASK,
@@ -406,6 +413,8 @@ struct Scope<'a> {
     assigned: BTreeSet<&'a str>,
     /// Templates by the name under which they are imported.
     modules: BTreeMap<&'a str, &'a str>,
+    /// `reel` or `task` by another name.
+    aliases: BTreeMap<&'a str, &'a str>,
     blocks: BTreeSet<&'a str>,
 }
 
@@ -515,6 +524,8 @@ mod tests {
             ("{{ reel[\"transkrip\"] }}", "reel.transkrip is not known"),
             ("{{ reel.transkrip is defined }}", "reel.transkrip is not known"),
             ("{{ task.lables }}", "task.lables is not known\nhint: did you mean labels?"),
+            ("{% set r = reel %}{{ r.transkrip }}", "r.transkrip is not known\nhint: did you mean transcript?"),
+            ("{% with t = task %}{{ t.lables }}{% endwith %}", "t.lables is not known\nhint: did you mean labels?"),
             ("{{ reel.caption.upper() }}", "reel.caption.upper is not known\nhint: filters stand behind |"),
             ("{% include \"shots.jinja\" %}", "there is no template \"shots.jinja\"\nhint: templates stand beside"),
             (

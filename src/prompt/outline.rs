@@ -19,6 +19,8 @@ pub(super) struct Outline {
     pub exported: BTreeSet<String>,
     /// Templates imported as a whole, by the name they get.
     pub modules: BTreeMap<String, String>,
+    /// Other names of `reel` and `task`.
+    pub aliases: BTreeMap<String, String>,
     /// Line of the first output outside all blocks.
     pub outside: Option<usize>,
 }
@@ -120,9 +122,25 @@ impl Walk {
 
     fn assign_name(&mut self, name: &str) {
         self.outline.assigned.insert(name.to_owned());
+        self.export(name);
+    }
+
+    fn export(&mut self, name: &str) {
         if self.blocks.is_empty() && !self.captured {
             self.outline.exported.insert(name.to_owned());
         }
+    }
+
+    /// `{% set post = reel %}` makes a name for the Reel, anything else a name for something unknown.
+    fn set(&mut self, target: &ast::Expr, value: &ast::Expr) {
+        match (target, value) {
+            (ast::Expr::Var(name), ast::Expr::Var(of)) if ["reel", "task"].contains(&of.id) => {
+                self.outline.aliases.insert(name.id.to_owned(), of.id.to_owned());
+                self.export(name.id);
+            }
+            _ => self.assign(target),
+        }
+        self.expression(value);
     }
 
     fn body(&mut self, statements: &[ast::Stmt]) {
@@ -165,15 +183,11 @@ impl Walk {
             }
             ast::Stmt::WithBlock(with) => {
                 for (target, value) in &with.assignments {
-                    self.assign(target);
-                    self.expression(value);
+                    self.set(target, value);
                 }
                 self.body(&with.body);
             }
-            ast::Stmt::Set(set) => {
-                self.assign(&set.target);
-                self.expression(&set.expr);
-            }
+            ast::Stmt::Set(set) => self.set(&set.target, &set.expr),
             ast::Stmt::SetBlock(set) => {
                 self.assign(&set.target);
                 set.filter.iter().for_each(|filter| self.expression(filter));
