@@ -252,6 +252,7 @@ mod tests {
         let engine = &predict.engine;
         let answering = [
             ("label-mode", name(predict.label_mode)),
+            ("fit", name(predict.fit)),
             ("max-prompt-tokens", crate::config::PredictSettings::DEFAULT_MAX_PROMPT_TOKENS.to_string()),
             ("temperature", predict.sampling.temperature.to_string()),
             ("top-p", predict.sampling.top_p.to_string()),

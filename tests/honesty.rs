@@ -64,7 +64,7 @@ fn variants_are_counted_by_data_whatever_their_order() {
     let many = "variants of model, prompts and settings have been judged by data.jsonl (eval/ledger.jsonl)";
     for (output, variants) in [("a", 1), ("b", 2), ("c", 3)] {
         let ad = folder.text("p/ad.jinja");
-        folder.write("p/ad.jinja", &(ad + " Jawab jujur."));
+        folder.write("p/ad.jinja", &ad.replace("{% endblock %}", "Jawab jujur. {% endblock %}"));
         let (said, found) = eval(output);
         assert_eq!((found, said.contains(many)), (Some(variants), variants > 2), "{said}");
     }

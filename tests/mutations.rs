@@ -126,6 +126,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn the_fuzzing_corpus_is_judged_without_a_crash() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/gguf_header");
     for (name, wrong) in
         [("seed-model", false), ("seed-adapter", false), ("seed-truncated", true), ("seed-huge-count", true)]

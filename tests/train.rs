@@ -100,6 +100,15 @@ fn a_run_leaves_all_that_later_stages_read() {
 }
 
 #[test]
+fn a_loss_that_rises_is_told() {
+    let folder = Folder::new();
+    let said =
+        folder.train("--data train.jsonl --steps 6 --lr 2 --warmup 0 --method full --max-grad-norm 100 -o run", 0);
+    assert!(said.contains("warning: the loss rose from ") && said.contains("hint: train with a lower --lr"), "{said}");
+    assert!(!folder.train("--data train.jsonl --steps 2 -o calm", 0).contains("the loss rose"));
+}
+
+#[test]
 fn what_is_held_out_is_not_learned_from() {
     let folder = Folder::new();
     let record = |id: &str, transcript: &str| {

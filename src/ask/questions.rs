@@ -249,3 +249,32 @@ fn log_softmax(scores: &[f64]) -> Vec<f64> {
     let log_sum = max + scores.iter().map(|score| (score - max).exp()).sum::<f64>().ln();
     scores.iter().map(|score| score - log_sum).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generator::Text;
+
+    #[test]
+    fn answers_in_the_wording_are_stored_as_labels() {
+        let text = "[task.ad]\nkind = \"label\"\ntemplate = \"a.jinja\"\nmax_tokens = 8\n\
+            labels = [\"promosi\", \"cerita\"]\nlabel_alias = { promosi = \"iklan\" }\n";
+        let task = crate::task::parse_tasks(text, "tasks.toml").unwrap().remove(0);
+        let identity = Identity { model_sha256: String::new(), adapter_sha256: None, settings_sha256: String::new() };
+        let answered = |outcome| {
+            let prediction = Asked::nothing(0).answered(&Reel::default(), &task, &identity, outcome, Cost::default());
+            (prediction.output, prediction.finish, prediction.label_logprobs)
+        };
+        let generated = |text: &str| {
+            let (output, finish, _) = answered(Outcome::Text(Text { text: text.into(), ..Text::default() }));
+            (output, finish)
+        };
+        assert_eq!(generated(" \"Promosi\"."), ("iklan".into(), Finish::Stop));
+        assert_eq!(generated("cerita"), ("cerita".into(), Finish::Stop));
+        assert_eq!(generated("iklan"), ("iklan".into(), Finish::Stop), "what the references call it is no other label");
+        assert_eq!(generated("lain"), ("lain".into(), Finish::Invalid));
+        let (output, _, logprobs) = answered(Outcome::LabelScores(vec![-1.0, -2.0]));
+        assert_eq!(output, "iklan");
+        assert_eq!(logprobs.unwrap().keys().collect::<Vec<_>>(), ["iklan", "cerita"]);
+    }
+}

@@ -7,7 +7,8 @@ mod music;
 mod names;
 mod problems;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
@@ -73,6 +74,8 @@ impl Records {
             name,
             spool: Spool::new(name),
             line_of_id: HashMap::new(),
+            ids: HashSet::new(),
+            texts: HashSet::new(),
             problems: Problems::new(name),
             hashes: vec![],
         };
@@ -118,6 +121,9 @@ struct Reader<'a> {
     name: &'a str,
     spool: Spool,
     line_of_id: HashMap<String, u32>,
+    /// Hashes of ids without case, and of texts.
+    ids: HashSet<u64>,
+    texts: HashSet<u64>,
     problems: Problems,
     /// Of each record's JSON after mending, with keys in a fixed order; of its line where it can't be used.
     hashes: Vec<[u8; 32]>,
@@ -133,6 +139,9 @@ impl Reader<'_> {
         let mut mender = Mender { tasks: self.tasks, place, problems: &mut self.problems, id: None };
         let reel = json::object(line.bytes, &mut mender).and_then(|fields| mender.reel(fields));
         let id = mender.id.take();
+        if let Ok(reel) = &reel {
+            self.note_alike(reel, number);
+        }
         let reel = reel.and_then(|reel| match self.line_of_id.get(&reel.id) {
             None => Ok(reel),
             Some(first) => Err(place.unusable(
@@ -152,6 +161,25 @@ impl Reader<'_> {
         self.spool.push(&written, number)
     }
 
+    /// Notes ids and texts that are nearly those of another record: they are used, and may be the same Reel.
+    fn note_alike(&mut self, reel: &Reel, number: u32) {
+        let id = reel.id.trim().to_lowercase();
+        if self.line_of_id.contains_key(&reel.id) {
+            return;
+        }
+        if !self.ids.insert(hash(&id)) {
+            self.problems.add(
+                Kind::Odd,
+                number,
+                Note::new("id of another record but for case or spaces", "id", &reel.id),
+            );
+        }
+        let text = reel.transcript.as_deref().unwrap_or_default();
+        if !self.texts.insert(hash(&(text, reel.caption.as_deref()))) && !text.is_empty() {
+            self.problems.add(Kind::Odd, number, Note::new("texts of another record", "transcript", text));
+        }
+    }
+
     /// What stands for a record that can't be used.
     fn stand_in(&mut self, id: Option<String>, unusable: Unusable, number: u32) -> Reel {
         let Unusable { note, error } = unusable;
@@ -166,6 +194,12 @@ impl Reader<'_> {
         }
         Reel { id, unusable: Some(reason), ..Reel::default() }
     }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Where a record stands.

@@ -149,6 +149,17 @@ fn a_record_is_known_by_what_is_read_of_it() {
 }
 
 #[test]
+fn records_that_are_nearly_another_are_listed() {
+    let lines =
+        ["r1", "r1 ", "R1", "r2"].map(|id| format!("{{\"id\":\"{id}\",\"transcript\":\"halo {}\"}}\n", id.len()));
+    let records = read(&lines.concat());
+    let table = records.problems.to_string();
+    assert!(table.contains("2  id of another record but for case or spaces"), "{table}");
+    assert!(table.contains("2  texts of another record"), "{table}");
+    assert!(records.problems.refuse(true).is_ok() && records.problems.unusable == 0);
+}
+
+#[test]
 fn music_is_flagged_and_used() {
     let records = read("{\"id\":\"a\",\"transcript\":\"Terima kasih sudah menonton!\"}");
     assert!(records.problems.to_string().contains("heard only music?"), "{}", records.problems);
@@ -175,5 +186,5 @@ fn a_file_that_is_changed_meanwhile_changes_nothing() {
     let before = records.read().unwrap();
     std::fs::write(&path, "{\"id\":\"a\",\"transcript\":\"lain\"}\n{}").unwrap();
     assert_eq!(records.read().unwrap(), before);
-    assert_eq!(records.sha256, crate::run::sha256(b"{\"id\":\"a\",\"transcript\":\"halo\"}\n"));
+    assert_eq!(records.file_sha256, crate::run::sha256(b"{\"id\":\"a\",\"transcript\":\"halo\"}\n"));
 }

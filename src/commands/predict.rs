@@ -130,8 +130,14 @@ pub(super) fn predict(
         );
     }
     let summary = summary?;
-    let failed =
-        read_predictions(&predictions_path(&folder))?.iter().filter(|prediction| prediction.error.is_some()).count();
+    let predictions = read_predictions(&predictions_path(&folder))?;
+    let of = |prediction: &Prediction| (prediction.reel_id.clone(), prediction.task.clone());
+    let answered: HashSet<_> = predictions.iter().filter(|prediction| prediction.error.is_none()).map(of).collect();
+    // Not those of records that have been corrected since.
+    let still_failed = |prediction: &&Prediction| {
+        prediction.error.is_some() && ids.contains(&*prediction.reel_id) && !answered.contains(&of(prediction))
+    };
+    let failed = predictions.iter().filter(still_failed).count();
     if summary.made > 0 {
         manifest.speed = Some(speed(&summary, tasks.len()));
         write_json(&folder.join("manifest.json"), &manifest)?;
@@ -144,7 +150,11 @@ pub(super) fn predict(
         Code::Interrupted
     } else if failed > 0 {
         errln!("{failed} predictions failed; their lines in {} say why", predictions_path(&folder).display());
-        errln!("hint: the same command tries them again");
+        let unusable = records.problems.unusable > 0;
+        errln!(
+            "hint: the same command tries them again{}",
+            if unusable { ", once the records that can't be used are corrected" } else { "" }
+        );
         Code::SomeFailed
     } else {
         Code::Done

@@ -16,7 +16,13 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 pub fn table(scores: &Scores, rows: &Rows) -> String {
     let mut parts = vec![metrics_table(scores), counts_table(scores, rows)];
     let withheld = intervals::withheld(scores, intervals::judging, |key| key);
-    let lines: Vec<String> = scores.tasks.iter().flat_map(|(name, task)| lines(name, task, &withheld)).collect();
+    let mut lines: Vec<String> = scores.tasks.iter().flat_map(|(name, task)| lines(name, task, &withheld)).collect();
+    let counts = counts::by_task(scores, rows);
+    let looped = counts.iter().filter(|(_, counts)| counts.looped > 0);
+    lines.extend(looped.map(|(name, counts)| {
+        let looped = metrics::counted(counts.looped, "answer");
+        wrapped(&format!("{name}: {looped} repeated themselves again and again, and were ended there"))
+    }));
     parts.push(lines.join("\n"));
     if !withheld.is_empty() {
         let lines = withheld.iter().map(|it| wrapped(&format!("- {}: {}", it.which(), it.why)));

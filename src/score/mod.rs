@@ -33,6 +33,7 @@ use self::classes::classes;
 use self::classification::{CountTable, accuracy, macro_f1};
 use self::interval::Interval;
 pub use self::join::{Asked, Join, MadeBy};
+use self::metric::Range;
 use self::resampled::Resampled;
 use self::row::text_keys;
 pub use self::row::{Scoring, Thresholds};
@@ -68,6 +69,8 @@ pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, 
                 if statistic.n > 0 {
                     let (interval, bootstrap) = resampled.intervals(key, at, settings.interval, &support);
                     let Interval { value, low, high, method, withheld } = interval;
+                    // Metrics without an upper end have a lower one.
+                    let low = if low < 0.0 && is_open(key) { 0.0 } else { low };
                     let undefined = || value.is_nan().then(|| metric::prose(key).undefined.to_owned());
                     let note = summed.as_ref().and_then(|counts| counts.note(key)).or_else(undefined);
                     let (n, clusters) = (statistic.n, sampling.clusters);
@@ -117,6 +120,10 @@ fn in_invalid_rate(Silent { empty, failed, missing }: Silent) -> Option<String> 
         [(empty, "empty"), (failed, "failed"), (missing, "missing")].into_iter().filter(|(count, _)| *count > 0);
     let kinds: Vec<String> = kinds.map(|(count, kind)| format!("{count} {kind}")).collect();
     (!kinds.is_empty()).then(|| format!("counts answers that name no label, also {}", kinds.join(", ")))
+}
+
+fn is_open(key: &str) -> bool {
+    metric::find(key).is_some_and(|info| info.range == Range::Open)
 }
 
 fn valid_only(counts: &CountTable) -> Option<ValidOnly> {

@@ -92,8 +92,11 @@ impl Mender<'_> {
             Some(task) => {
                 let label = &reel.reference[&task.name];
                 let near = names::nearest(label, task.labels.iter().map(String::as_str));
-                let meant =
-                    near.map_or_else(|| format!("one of {}", task.labels.join(", ")), |near| format!("{near}?"));
+                let meant = match (task.wordings.iter().position(|wording| wording == label), near) {
+                    (Some(index), _) => format!("{}, which the model reads so", task.labels[index]),
+                    (None, Some(near)) => format!("{near}?"),
+                    (None, None) => format!("one of {}", task.labels.join(", ")),
+                };
                 Note::new("no label of the task", &format!("reference.{}", task.name), label)
                     .meant(Some(meant))
                     .by_value()

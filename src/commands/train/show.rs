@@ -1,6 +1,9 @@
 //! What is seen while a run goes on.
 
+use std::path::Path;
+
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
 use crate::config::TrainSettings;
 use crate::run::size;
@@ -41,9 +44,25 @@ pub fn finished(settings: &TrainSettings, state: &State, ending: Ending, peak_by
         state.tokens as f64 / state.seconds.max(1e-9),
         size(peak_bytes)
     );
+    if let Some([first, last]) = risen(&settings.output) {
+        errln!(
+            "warning: the loss rose from {first:.3} to {last:.3}: the model answers worse than before\nhint: train with a lower --lr, or more --warmup"
+        );
+    }
     match state.best {
         Some(best) => errln!("kept: step {}, dev loss {:.4}", best.step, best.dev_loss),
         None => errln!("kept: step {}", state.step),
     }
     errln!("run: {}; `reels report {}` shows its curves", settings.output.display(), settings.output.display());
+}
+
+/// The mean losses of the first and last tenth of the steps, where the last is half as much again.
+fn risen(run: &Path) -> Option<[f64; 2]> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).ok()?;
+    let losses = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()?["loss"].as_f64());
+    let losses: Vec<f64> = losses.collect();
+    let tenth = losses.len().div_ceil(10);
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let [first, last] = [&losses[..tenth], &losses[losses.len() - tenth..]].map(mean);
+    (last > 1.5 * first).then_some([first, last])
 }
