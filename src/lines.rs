@@ -19,7 +19,7 @@ const BUFFER: usize = 1 << 18;
 /// What a spool holds in memory; more goes to a temporary file without a name.
 const IN_MEMORY: usize = 64 << 20;
 
-/// A file, or a text that is part of the program.
+/// A file, or a text in memory.
 #[derive(Debug)]
 pub struct Lines {
     name: String,
@@ -32,7 +32,6 @@ pub struct Lines {
 enum Source {
     File(File),
     Memory(Vec<u8>),
-    Embedded(&'static str),
 }
 
 /// Where a line stands.
@@ -67,9 +66,10 @@ impl Lines {
         Ok(Lines { name, source: Source::File(file), numbers: vec![] })
     }
 
-    /// A text that is part of the program.
-    pub fn embedded(name: &str, text: &'static str) -> Lines {
-        Lines { name: name.to_owned(), source: Source::Embedded(text), numbers: vec![] }
+    /// A text of a test.
+    #[cfg(test)]
+    pub fn of(name: &str, text: &str) -> Lines {
+        Lines { name: name.to_owned(), source: Source::Memory(text.into()), numbers: vec![] }
     }
 
     /// For messages.
@@ -86,7 +86,6 @@ impl Lines {
             // From the start, wherever the file was read last.
             Source::File(file) => self.each_of(BufReader::with_capacity(BUFFER, From { file, offset: 0 }), each),
             Source::Memory(bytes) => self.each_of(&bytes[..], each),
-            Source::Embedded(text) => self.each_of(text.as_bytes(), each),
         }
     }
 
@@ -124,7 +123,6 @@ impl Lines {
                 .read_exact_at(&mut bytes, start)
                 .with_context(|| format!("{}:{}: cannot be read again", self.name, place.number))?,
             Source::Memory(all) => bytes.copy_from_slice(&all[start as usize..][..length]),
-            Source::Embedded(text) => bytes.copy_from_slice(&text.as_bytes()[start as usize..][..length]),
         }
         Ok(bytes)
     }
@@ -197,7 +195,7 @@ mod tests {
         let path = folder.path().join("a.txt");
         const TEXT: &str = "eins\n\nzwei\r\ndrei";
         std::fs::write(&path, TEXT).unwrap();
-        for lines in [Lines::open(&path, "text").unwrap(), Lines::embedded("a.txt", TEXT)] {
+        for lines in [Lines::open(&path, "text").unwrap(), Lines::of("a.txt", TEXT)] {
             let mut seen = Vec::new();
             lines
                 .each(|line| {

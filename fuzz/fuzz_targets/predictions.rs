@@ -8,9 +8,9 @@ use libfuzzer_sys::fuzz_target;
 use reels::ask::Records;
 use reels::config::MetricSettings;
 use reels::lines::{Lines, Snapshot};
-use reels::prediction::read_predictions;
+use reels::prediction::{open_answers, read_predictions};
 use reels::prompt::PromptSet;
-use reels::score::{Join, Table, Thresholds};
+use reels::score::{Join, Scoring, Table, Thresholds};
 
 static PROMPTS: LazyLock<PromptSet> = LazyLock::new(|| PromptSet::embedded().unwrap());
 static RECORDS: LazyLock<Records> = LazyLock::new(|| {
@@ -23,11 +23,12 @@ fuzz_target!(|bytes: &[u8]| {
     let path = folder.path().join("predictions.jsonl");
     std::fs::write(&path, bytes).unwrap();
     let _ = read_predictions(&path);
-    let lines = Lines::open(&path, "predictions").unwrap();
-    let Ok(join) = Join::new(&lines, &RECORDS.lines, &PROMPTS.tasks) else { return };
+    let Ok(answers) = open_answers(&path) else { return };
+    let Ok(join) = Join::new(&answers, &RECORDS.lines, &PROMPTS.tasks) else { return };
     let rows = folder.path().join("rows.jsonl");
-    let settings = MetricSettings { amounts: true, stems: false };
-    if join.write_rows(&settings, &Thresholds::new(), &rows, &|_| ()).is_ok() {
+    let metrics = MetricSettings { amounts: true, stems: false };
+    let scoring = Scoring { metrics, thresholds: Thresholds::new(), answered_only: false };
+    if join.write_rows(&scoring, &rows, &|_| ()).is_ok() {
         let _ = Table::read(&Lines::open(&rows, "rows").unwrap(), &PROMPTS.tasks);
     }
 });

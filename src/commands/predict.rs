@@ -80,13 +80,9 @@ pub(super) fn predict(
     let asker = Asker::new(fitted, &asked, answerer.format(budget), settings.label_mode, settings.sampling)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
     let ids: HashSet<&str> = reels.iter().map(|reel| reel.id.as_str()).collect();
-    let gone = earlier
-        .iter()
-        .filter(|prediction| prediction.finish != Finish::Error)
-        .map(|prediction| &prediction.reel_id)
-        .filter(|id| settings.limit.is_none() && !ids.contains(id.as_str()));
-    let gone: IndexSet<String> = gone.cloned().collect();
-    folder::check_answered(&folder, &gone.into_iter().collect::<Vec<_>>(), &pending.changed, records.lines.name())?;
+    // With a limit, others may be asked about another time.
+    let gone = if settings.limit.is_none() { answered_and_gone(&earlier, &ids) } else { vec![] };
+    folder::check_answered(&folder, &gone, &pending.changed, records.lines.name())?;
     if let Some(shortest) = pending.none_fits() {
         bail!(answerer.none_fits(shortest, budget, &prompts.tasks));
     }
@@ -130,14 +126,7 @@ pub(super) fn predict(
         );
     }
     let summary = summary?;
-    let predictions = read_predictions(&predictions_path(&folder))?;
-    let of = |prediction: &Prediction| (prediction.reel_id.clone(), prediction.task.clone());
-    let answered: HashSet<_> = predictions.iter().filter(|prediction| prediction.error.is_none()).map(of).collect();
-    // Not those of records that have been corrected since.
-    let still_failed = |prediction: &&Prediction| {
-        prediction.error.is_some() && ids.contains(&*prediction.reel_id) && !answered.contains(&of(prediction))
-    };
-    let failed = predictions.iter().filter(still_failed).count();
+    let failed = failures(&read_predictions(&predictions_path(&folder))?, &ids);
     if summary.made > 0 {
         manifest.speed = Some(speed(&summary, tasks.len()));
         write_json(&folder.join("manifest.json"), &manifest)?;
@@ -160,6 +149,25 @@ pub(super) fn predict(
         Code::Done
     };
     Ok(Predicted { folder, records, prompts: found.set, manifest, code })
+}
+
+/// Ids of Reels that were answered before and aren't among these any more.
+fn answered_and_gone(earlier: &[Prediction], ids: &HashSet<&str>) -> Vec<String> {
+    let answered = earlier.iter().filter(|prediction| prediction.finish != Finish::Error);
+    let gone = answered.map(|prediction| &prediction.reel_id).filter(|id| !ids.contains(id.as_str()));
+    gone.cloned().collect::<IndexSet<String>>().into_iter().collect()
+}
+
+/// How many answers about these Reels failed and weren't made since, as those about records that have been corrected.
+fn failures(predictions: &[Prediction], ids: &HashSet<&str>) -> usize {
+    let of = |prediction: &Prediction| (prediction.reel_id.clone(), prediction.task.clone());
+    let (failed, made): (Vec<&Prediction>, Vec<&Prediction>) =
+        predictions.iter().partition(|prediction| prediction.error.is_some());
+    let made: HashSet<_> = made.into_iter().map(of).collect();
+    failed
+        .into_iter()
+        .filter(|prediction| ids.contains(&*prediction.reel_id) && !made.contains(&of(prediction)))
+        .count()
 }
 
 fn progress(done: usize, all: usize) -> ProgressBar {

@@ -62,15 +62,11 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     if !in_place {
         std::fs::create_dir_all(&run.output)
             .map_err(|error| environment(format!("cannot make {}: {error}", run.output.display())))?;
-        // A table becomes lines, blank ones where its header and the line breaks in its cells were.
+        // A table becomes lines.
         publish::publish(&target, |file| {
             answers.each(|line| {
-                let is_blank = line.bytes.trim_ascii().is_empty();
-                if !is_blank {
-                    file.write_all(line.bytes)?;
-                    file.write_all(&b"\n"[..usize::from(line.ended)])?;
-                }
-                Ok(())
+                file.write_all(line.bytes)?;
+                Ok(file.write_all(&b"\n"[..usize::from(line.ended)])?)
             })
         })?;
         prompts.write_to(&run.output.join("prompts"))?;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::Finish;
 use crate::error::Hint;
-use crate::lines::{Line, Lines, Place};
+use crate::lines::{Line, Lines, Place, Spool};
 
 /// What an answer can't do without.
 const NEEDED: [&str; 3] = ["id", "task", "output"];
@@ -164,14 +164,13 @@ pub fn open_answers(path: &Path) -> Result<Lines> {
         Some(b'[') => bail!(anyhow!("{}: a JSON array", lines.name()).hint("one object a line: jq -c '.[]' F.json")),
         Some(_) => {
             let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", lines.name()))?;
-            // It is read until the program ends.
-            Ok(Lines::embedded(lines.name(), from_table(text(&bytes), lines.name())?.leak()))
+            from_table(text(&bytes), lines.name())
         }
     }
 }
 
 /// A table of answers as JSON lines, each on the line that it has in the table.
-fn from_table(bytes: &[u8], name: &str) -> Result<String> {
+fn from_table(bytes: &[u8], name: &str) -> Result<Lines> {
     let head = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let often = |separator: u8| head.iter().filter(|byte| **byte == separator).count();
     // Excel writes what the country takes for a list separator.
@@ -197,7 +196,7 @@ fn from_table(bytes: &[u8], name: &str) -> Result<String> {
     for needed in NEEDED {
         ensure!(columns.contains_key(needed), lacking(&format!("{name}:1"), needed, header.iter()));
     }
-    let (mut lines, mut at) = (String::new(), 1);
+    let mut lines = Spool::new(name);
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(wrong)? {
         let line = record.position().map_or(0, csv::Position::line);
@@ -213,12 +212,9 @@ fn from_table(bytes: &[u8], name: &str) -> Result<String> {
             };
             answer.insert(column.to_owned(), value);
         }
-        lines.extend(std::iter::repeat_n('\n', line.saturating_sub(at) as usize));
-        lines.push_str(&Value::Object(answer).to_string());
-        lines.push('\n');
-        at = line + 1;
+        lines.push(Value::Object(answer).to_string().as_bytes(), line as u32)?;
     }
-    Ok(lines)
+    lines.finish()
 }
 
 #[cfg(test)]

@@ -278,7 +278,7 @@ mod tests {
 
     fn read(text: &'static str) -> Result<Examples> {
         let chat = ChatFormat::new(CHATML, vec!["<|im_end|>".into()]).unwrap();
-        let lines = Lines::embedded("a.jsonl", text);
+        let lines = Lines::of("a.jsonl", text);
         assert!(are_conversations(&lines).unwrap() || text.contains("message\""));
         examples(&lines, &chat, &Bytes, 1000)
     }
