@@ -40,7 +40,10 @@ impl Task {
     /// The label that an answer is, worded as the model reads it or as the references have it, leaving out case and whatever
     /// isn't a letter or digit at its ends; `None` where it is none of them, or could be two.
     pub fn label_said(&self, answer: &str) -> Option<&str> {
-        let index = match_label(answer, &self.wordings).or_else(|| match_label(answer, &self.labels));
+        // What could be two wordings is none of the labels either.
+        let is_wording = self.wordings.iter().any(|wording| fold(wording) == fold(answer) && !fold(answer).is_empty());
+        let of_labels = || match_label(answer, &self.labels).filter(|_| !is_wording);
+        let index = match_label(answer, &self.wordings).or_else(of_labels);
         index.map(|index| self.labels[index].as_str())
     }
 }
@@ -179,12 +182,14 @@ fn references(wordings: &[String], alias: &BTreeMap<String, String>) -> Result<V
     Ok(labels)
 }
 
+/// Without case and whatever isn't a letter or digit at its ends.
+fn fold(text: &str) -> String {
+    let composed: String = text.nfc().collect();
+    composed.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase()
+}
+
 /// Index of the label that a text is.
 fn match_label(text: &str, labels: &[String]) -> Option<usize> {
-    let fold = |text: &str| -> String {
-        let composed: String = text.nfc().collect();
-        composed.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase()
-    };
     let exact = labels.iter().position(|label| label == text.trim());
     let folded = fold(text);
     let mut alike = (0..labels.len()).filter(|index| !folded.is_empty() && fold(&labels[*index]) == folded);
@@ -334,6 +339,15 @@ mod tests {
             assert_eq!(match_label(text, &ad).map(|index| &*ad[index]), expected, "{text:?}");
         }
         // What is left of these without their signs is the same, or nothing.
+        let alike = Task {
+            labels: labels(&["iklan", "bukan iklan"]),
+            wordings: labels(&["iklan", "IKLAN"]),
+            ..parse_tasks(AD, "tasks.toml").unwrap().remove(0)
+        };
+        assert_eq!(
+            ["iklan", "IKLAN", "Iklan", "bukan iklan"].map(|text| alike.label_said(text)),
+            [Some("iklan"), Some("bukan iklan"), None, Some("bukan iklan")]
+        );
         let odd = labels(&["C", "C++", "👍", "👎", "café"]);
         for (text, expected) in
             [("C++", Some("C++")), ("c", None), (" 👎", Some("👎")), ("🙂", None), ("Cafe\u{301}", Some("café"))]

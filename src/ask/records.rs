@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, ensure};
 use sha2::{Digest, Sha256};
 
-use self::mend::Mender;
+use self::mend::{Golds, Mender};
 pub use self::problems::Problems;
 use self::problems::{Kind, Note};
 use crate::error::{Hint, Shown};
@@ -30,7 +30,8 @@ const SAMPLE_NAME: &str = "eval/sample.jsonl";
 ///
 /// One that can't be used (no JSON, no id, nothing to read, a value that can't be mended, a label that isn't the task's, an
 /// id that is taken) stands in its place as a Reel with [`Reel::unusable`]. Its id is its own; where it has none or that is
-/// taken, it is `line:17`. So it is asked and failed: a prediction with an error for every task, and no reference to score.
+/// taken, it is `line:17`. So it is asked and failed: a prediction with an error for every task, which is wrong where its
+/// gold answer can be read.
 pub struct Records {
     /// For reading them one by one.
     pub lines: Lines,
@@ -136,9 +137,11 @@ impl Reader<'_> {
         }
         let number = line.place.number;
         let place = Place { name: self.name, number };
-        let mut mender = Mender { tasks: self.tasks, place, problems: &mut self.problems, id: None };
+        let mut mender =
+            Mender { tasks: self.tasks, place, problems: &mut self.problems, id: None, golds: Golds::default() };
         let reel = json::object(line.bytes, &mut mender).and_then(|fields| mender.reel(fields));
-        let id = mender.id.take();
+        let (id, golds) = (mender.id.take(), std::mem::take(&mut mender.golds));
+        let golds = if reel.is_err() { golds } else { Golds::default() };
         if let Ok(reel) = &reel {
             self.note_alike(reel, number);
         }
@@ -152,7 +155,7 @@ impl Reader<'_> {
         });
         let (reel, hashed) = match reel {
             Ok(reel) => (reel, None),
-            Err(unusable) => (self.stand_in(id, unusable, number), Some(line.bytes.trim_ascii())),
+            Err(unusable) => (self.stand_in(id, golds, unusable, number), Some(line.bytes.trim_ascii())),
         };
         let written = serde_json::to_vec(&reel)?;
         self.hashes.push(Sha256::digest(hashed.unwrap_or(&written)).into());
@@ -181,7 +184,7 @@ impl Reader<'_> {
     }
 
     /// What stands for a record that can't be used.
-    fn stand_in(&mut self, id: Option<String>, unusable: Unusable, number: u32) -> Reel {
+    fn stand_in(&mut self, id: Option<String>, golds: Golds, unusable: Unusable, number: u32) -> Reel {
         let Unusable { note, error } = unusable;
         let shown = Shown::of(&error);
         let reason = shown.to_string();
@@ -192,7 +195,11 @@ impl Reader<'_> {
         while !is_free(&id) {
             id.push('+');
         }
-        Reel { id, unusable: Some(reason), ..Reel::default() }
+        let (mut reference, alternatives) = golds;
+        let of = |name: &str| self.tasks.iter().find(|task| task.name == name);
+        reference
+            .retain(|name, label| of(name).is_none_or(|task| task.labels.is_empty() || task.labels.contains(label)));
+        Reel { id, reference, alternatives, unusable: Some(reason), ..Reel::default() }
     }
 }
 

@@ -188,3 +188,24 @@ fn a_file_that_is_changed_meanwhile_changes_nothing() {
     assert_eq!(records.read().unwrap(), before);
     assert_eq!(records.file_sha256, crate::run::sha256(b"{\"id\":\"a\",\"transcript\":\"halo\"}\n"));
 }
+
+#[test]
+fn moments_with_a_fraction_are_moments() {
+    for moment in ["1700000000", "1700000000.25", "\"1700000000.0\"", "1700000000123"] {
+        let records = read(&format!("{{\"id\":\"a\",\"transcript\":\"halo\",\"posted_at\":{moment}}}"));
+        assert_eq!(records.read().unwrap()[0].posted_at.as_deref(), Some("2023-11-14T22:13:20Z"), "{moment}");
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_used_keeps_the_gold_answers_that_can() {
+    let golds = "\"reference\":{\"summary\":\"isi\",\"ad\":\"iklan\",\"category\":\"apa\"}";
+    let records =
+        read(&format!("{{\"id\":\"a\",\"transcript\":\"halo\",\"likes\":\"1,5\",{golds}}}\n{{\"id\":\"b\"}}"));
+    let reels = records.reels().unwrap();
+    let kept: Vec<(&str, &str)> = reels[0].reference.iter().map(|(task, gold)| (&**task, &**gold)).collect();
+    assert_eq!(kept, [("ad", "iklan"), ("summary", "isi")]);
+    assert!(reels.iter().all(|reel| reel.unusable.is_some()) && reels[1].reference.is_empty());
+    let joined = "{\"id\":\"a\",\"transcript\":\"halo\"}\n\u{feff}{\"id\":\"b\",\"transcript\":\"dua\"}";
+    assert_eq!(read(joined).read().unwrap().len(), 2);
+}

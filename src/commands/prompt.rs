@@ -48,7 +48,7 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
     let prompts = &found.set;
     let tasks = select_tasks(&prompts.tasks, &settings.tasks)?;
     let records = Records::open(settings.data.as_deref())?;
-    let reels = records.read()?;
+    let reels = records.reels()?;
     let reel = match &args.id {
         None => &reels[0],
         Some(id) => reels
@@ -57,6 +57,9 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
             .with_context(|| format!("{} has no record {id:?}", records.lines.name()))
             .with_hint(|| format!("ids look like {:?}", reels[0].id))?,
     };
+    if let Some(reason) = &reel.unusable {
+        bail!("{reason}");
+    }
     if !of_model {
         for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
             for message in prompts.render(reel, task)? {

@@ -39,6 +39,12 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
         errln!("model    unknown: no manifest.json beside the answers says what made them");
     }
     let of_data = |manifest: &&Manifest| manifest.data.as_ref().is_some_and(|data| data.sha256 == records.sha256);
+    if found.as_ref().is_some_and(|manifest| manifest.data.is_some() && !of_data(&manifest)) {
+        errln!(
+            "warning: {} is not the data that was asked about: records or references differ\nhint: --data names the file that was predicted on",
+            records.lines.name()
+        );
+    }
     let asked = found.as_ref().filter(of_data).map(asked).unwrap_or_default();
     restrict(&mut join, &asked);
 

@@ -12,12 +12,22 @@ pub struct Splitter {
     piece: Vec<u8>,
     /// Line on which it begins.
     number: u32,
+    /// White space in front of the first object of an array that stands on a line of its own.
+    indent: Option<usize>,
 }
 
 impl Splitter {
     /// Of objects one after another, or of an array of them.
     pub fn new(array: bool) -> Splitter {
-        Splitter { around: usize::from(array), depth: 0, in_string: false, escaped: false, piece: vec![], number: 0 }
+        Splitter {
+            around: usize::from(array),
+            depth: 0,
+            in_string: false,
+            escaped: false,
+            piece: vec![],
+            number: 0,
+            indent: None,
+        }
     }
 
     /// Whether a line is one whole object, or several.
@@ -34,6 +44,15 @@ impl Splitter {
         if self.around == 0 && line.first() == Some(&b'{') && self.depth > 0 {
             self.end(each);
             self.depth = 0;
+        }
+        // So does one in an array, where the next begins as far to the left as the first.
+        let indent = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if self.around == 1 && indent > 0 && line.get(indent) == Some(&b'{') {
+            let is_next = *self.indent.get_or_insert(indent) >= indent;
+            if is_next && self.depth > self.around {
+                self.end(each);
+                self.depth = self.around;
+            }
         }
         for &byte in line {
             if self.in_string {
@@ -141,5 +160,12 @@ mod tests {
         ] {
             assert_eq!(pieces(array, text), owned(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn an_object_that_is_broken_in_an_array_ends_where_the_next_begins() {
+        let text = "[\n  {\n    \"a\": [\n      {\n        \"b\": 1\n      }\n    ]\n  },\n  {\n    \"a\": 2\n  ,\n  {\n    \"a\": 3\n  }\n]";
+        let found: Vec<String> = pieces(true, text).into_iter().map(|(piece, _)| piece).collect();
+        assert_eq!(found, ["{ \"a\": [ { \"b\": 1 } ] }", "{ \"a\": 2 ,", "{ \"a\": 3 }"]);
     }
 }

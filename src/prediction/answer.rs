@@ -17,7 +17,7 @@ use crate::lines::{Line, Lines, Place, Spool};
 /// What an answer can't do without.
 const NEEDED: [&str; 3] = ["id", "task", "output"];
 /// What a table can say besides.
-const OPTIONAL: [&str; 3] = ["repeat", "finish", "prompt"];
+const OPTIONAL: [&str; 4] = ["repeat", "finish", "error", "prompt"];
 const EXAMPLE: &str = "an answer is {\"id\": …, \"task\": …, \"output\": …}, or a line of a table with such a header";
 
 /// An answer to one task about one Reel. What isn't known is `None`.
@@ -40,6 +40,9 @@ pub struct Answer {
     #[expect(missing_docs, reason = "as of a prediction")]
     #[serde(default)]
     pub finish: Option<Finish>,
+    #[expect(missing_docs, reason = "as of a prediction")]
+    #[serde(default, deserialize_with = "empty_as_none")]
+    pub error: Option<String>,
     #[expect(missing_docs, reason = "as of a prediction")]
     #[serde(default)]
     pub prompt: Option<String>,
@@ -67,6 +70,7 @@ impl Answer {
             output: None,
             label_logprobs: None,
             finish: None,
+            error: None,
             prompt: None,
             prompt_sha256: None,
             model_sha256: None,
@@ -102,7 +106,11 @@ impl Answer {
 
     fn parse(bytes: &[u8], place: Place, file: &Lines) -> Result<Answer> {
         let bytes = text(bytes);
-        serde_json::from_slice(bytes).map_err(|error| {
+        let parsed = serde_json::from_slice(bytes).map(|answer: Answer| match answer.error {
+            Some(_) => Answer { finish: Some(Finish::Error), ..answer },
+            None => answer,
+        });
+        parsed.map_err(|error| {
             let (name, number) = (file.name(), place.number);
             let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else {
                 return anyhow!("{name}:{number}: not an answer: {error}").hint(EXAMPLE);
@@ -169,8 +177,37 @@ pub fn open_answers(path: &Path) -> Result<Lines> {
     }
 }
 
+/// Refuses a table in which a quote is not closed, or text follows one that is: rows behind it would be lost in one cell.
+fn check_quotes(bytes: &[u8], name: &str) -> Result<()> {
+    let (mut line, mut opened) = (1, None);
+    let mut rest = bytes.iter().copied().peekable();
+    let mut begins = true;
+    while let Some(byte) = rest.next() {
+        line += usize::from(byte == b'\n');
+        match (opened, byte) {
+            (None, b'"') if begins => opened = Some(line),
+            (None, _) => begins = matches!(byte, b',' | b';' | b'\t' | b'\n'),
+            (Some(_), b'"') if rest.peek() == Some(&b'"') => drop(rest.next()),
+            (Some(at), b'"') => {
+                let ends = rest.peek().is_none_or(|next| matches!(next, b',' | b';' | b'\t' | b'\r' | b'\n'));
+                ensure!(ends, unclosed(name, at));
+                (opened, begins) = (None, false);
+            }
+            (Some(_), _) => {}
+        }
+    }
+    ensure!(opened.is_none(), unclosed(name, opened.unwrap_or_default()));
+    Ok(())
+}
+
+fn unclosed(name: &str, line: usize) -> anyhow::Error {
+    anyhow!("{name}:{line}: the quote of a cell isn't closed where the cell ends")
+        .hint("write quotes within a cell twice, and one at its end")
+}
+
 /// A table of answers as JSON lines, each on the line that it has in the table.
 fn from_table(bytes: &[u8], name: &str) -> Result<Lines> {
+    check_quotes(bytes, name)?;
     let head = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let often = |separator: u8| head.iter().filter(|byte| **byte == separator).count();
     // Excel writes what the country takes for a list separator.
@@ -188,6 +225,11 @@ fn from_table(bytes: &[u8], name: &str) -> Result<Lines> {
         anyhow!("{name}:{line}: {what}").hint("save it as CSV in UTF-8, cells with separators or line breaks in quotes")
     };
     let header: Vec<String> = reader.headers().map_err(wrong)?.iter().map(str::to_lowercase).collect();
+    if let Some(twice) =
+        header.iter().enumerate().find_map(|(at, column)| header[..at].contains(column).then_some(column))
+    {
+        bail!(anyhow!("{name}:1: the column {twice:?} stands twice").hint("remove one of the two"));
+    }
     let columns: HashMap<&str, usize> = header
         .iter()
         .enumerate()
@@ -291,5 +333,27 @@ mod tests {
         assert!(message.contains("a.csv:2: not UTF-8\nhint: "), "{message}");
         // The writer was killed.
         assert_eq!(read("a.jsonl", "{\"id\":\"a\",\"task\":\"ad\",\"output\":\"x\"}\n{\"id\":\"b").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_table_that_would_lose_rows_is_refused() {
+        for (text, expected) in [
+            ("id,task,output\na,ad,\"iklan\nb,ad,iklan\n", "t.csv:2: the quote of a cell isn't closed"),
+            ("id,task,output\na,ad,\"x\" y\nb,ad,iklan\n", "t.csv:2: the quote of a cell isn't closed"),
+            ("id,task,output,output\na,ad,x,y\n", "t.csv:1: the column \"output\" stands twice"),
+        ] {
+            let message = Shown::of(&read("t.csv", text).unwrap_err()).to_string();
+            assert!(message.contains(expected) && message.contains("\nhint: "), "{message}");
+        }
+        let held = read("t.csv", "id;task;output\na;ad;\"kata \"\"enak\"\";\nya\"\nb;ad;5\" layar\n").unwrap();
+        let outputs: Vec<_> = held.iter().map(|answer| answer.output.as_deref().unwrap()).collect();
+        assert_eq!(outputs, ["kata \"enak\";\nya", "5\" layar"]);
+    }
+
+    #[test]
+    fn an_answer_with_an_error_failed() {
+        let line = "{\"id\":\"a\",\"task\":\"ad\",\"output\":\"\",\"error\":\"timeout\"}\n";
+        assert_eq!(read("a.jsonl", line).unwrap()[0].finish, Some(Finish::Error));
+        assert_eq!(read("a.jsonl", line.replace("timeout", "")).unwrap()[0].finish, None);
     }
 }

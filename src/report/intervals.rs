@@ -125,7 +125,7 @@ pub fn sample(sampling: &Sampling, metrics: &[(&str, &Metric)], name: fn(&str) -
     };
     if sampling.unknown_accounts > 0 {
         let rows = metrics::counted(sampling.unknown_accounts, "row");
-        text.push_str(&format!(" (not by account, as that of {rows} is unknown)"));
+        text.push_str(&format!(" ({rows} of unknown account, each by itself)"));
     }
     if let Some(effect) = sampling.design_effect {
         text.push_str(&format!(", design effect {effect:.2}"));

@@ -252,6 +252,16 @@ fn last_of_each(mut entries: Vec<Entry>, answers: &Lines) -> Result<Vec<Entry>> 
                 .hint("the template or the data changed in between; predict into a new folder")
         );
     }
+    let twice = |pair: &&[Entry]| pair[0].key() == pair[1].key() && !pair[0].failed && !pair[1].failed;
+    if let Some([Some(first), Some(last)]) = entries.windows(2).find(twice).map(|pair| [pair[0].place, pair[1].place]) {
+        tracing::warn!(
+            "{}: {} answers stand there again, as that of line {} on line {}; the last of each counts",
+            answers.name(),
+            entries.windows(2).filter(twice).count(),
+            first.number,
+            last.number
+        );
+    }
     entries.reverse();
     entries.dedup_by_key(|entry| entry.key());
     entries.reverse();

@@ -1,5 +1,6 @@
 //! The scored rows as resampling needs them: numbers and names but no texts, so that a million of them fit.
 
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -267,23 +268,26 @@ impl Table {
         self.keys(task).map(|(_, _, account, _)| account)
     }
 
-    /// What is drawn: accounts when every scored row has one, else Reels (the repeats of a Reel stay together).
+    /// What is drawn: accounts where any is known, and each Reel of an unknown one by itself (its repeats stay together).
     ///
     /// Reels of one account resemble each other; drawing them one by one gives intervals that are too narrow.
     pub fn clusters(&self) -> Clusters {
         let origins = || self.tasks.iter().flat_map(|table| &table.origins);
-        let by_account = origins().all(|origin| origin.account.is_some());
-        let names = if by_account { &self.accounts } else { &self.reels };
         // In the order of names, so that the order of rows doesn't matter, and of those with a scored row only.
-        let ranks = ranks(names);
-        let of = |table: &TaskTable| {
-            let cluster = |origin: &Origin| match origin.account {
-                Some(account) if by_account => ranks[account as usize],
-                _ => ranks[origin.reel as usize],
-            };
-            table.origins.iter().map(cluster).collect()
+        let (accounts, reels) = (ranks(&self.accounts), ranks(&self.reels));
+        let alone: BTreeSet<u32> =
+            origins().filter(|origin| origin.account.is_none()).map(|origin| reels[origin.reel as usize]).collect();
+        let places: HashMap<u32, u32> = (accounts.len() as u32..).zip(&alone).map(|(at, reel)| (*reel, at)).collect();
+        let cluster = |origin: &Origin| match origin.account {
+            Some(account) => accounts[account as usize],
+            None => places[&reels[origin.reel as usize]],
         };
-        Clusters { by_account, count: names.len(), of_task: self.tasks.iter().map(of).collect() }
+        let of = |table: &TaskTable| table.origins.iter().map(cluster).collect();
+        Clusters {
+            by_account: !accounts.is_empty(),
+            count: accounts.len() + alone.len(),
+            of_task: self.tasks.iter().map(of).collect(),
+        }
     }
 }
 

@@ -22,7 +22,8 @@ pub fn object(bytes: &[u8], mender: &mut Mender) -> Result<Map<String, Value>, U
             anyhow!("not UTF-8 at byte {at} of the line").hint("save the file as UTF-8, e.g. iconv -f latin1 -t utf-8"),
         )
     })?;
-    let text = text.trim();
+    // Files put together have a byte order mark in between.
+    let text = text.trim_start_matches('\u{feff}').trim();
     if !text.starts_with('{') {
         let start: String = text.chars().take(40).collect();
         return Err(place.unusable(

@@ -18,6 +18,9 @@ use crate::task::{Task, TaskKind, check_reference};
 /// Probabilities by task and label.
 type Shares = BTreeMap<String, BTreeMap<String, f64>>;
 
+/// The first gold answer by task, and further ones.
+pub(super) type Golds = (BTreeMap<String, String>, BTreeMap<String, Vec<String>>);
+
 /// Mends one record.
 pub struct Mender<'a> {
     pub(super) tasks: &'a [Task],
@@ -25,6 +28,8 @@ pub struct Mender<'a> {
     pub(super) problems: &'a mut Problems,
     /// Of the record, as soon as it is known.
     pub(super) id: Option<String>,
+    /// Its gold answers, as soon as they are known.
+    pub(super) golds: Golds,
 }
 
 impl Mender<'_> {
@@ -34,10 +39,14 @@ impl Mender<'_> {
             self.id = self.name_of("id", value.take())?;
         }
         let mut reel = Reel::default();
+        if let Some(value) = fields.get_mut("reference") {
+            self.reference(value.take(), &mut reel)?;
+            self.golds = (reel.reference.clone(), reel.alternatives.clone());
+        }
         for (field, value) in fields {
             let value = self.number_or_unknown(&field, value);
             match field.as_str() {
-                "id" => {}
+                "id" | "reference" => {}
                 "account" => reel.account = self.name_of(&field, value)?,
                 "posted_at" => reel.posted_at = self.moment(&field, value)?,
                 "duration_s" => reel.duration_s = self.seconds(&field, value)?,
@@ -49,7 +58,6 @@ impl Mender<'_> {
                 "hashtags" => reel.hashtags = self.hashtags(&field, value)?,
                 "transcript" => reel.transcript = self.text(&field, value)?,
                 "language" => reel.language = self.name_of(&field, value)?,
-                "reference" => self.reference(value, &mut reel)?,
                 "soft" => reel.soft = self.soft(value)?,
                 "synthetic" => reel.synthetic = self.yes_or_no(&field, value)?,
                 "source" => reel.source = (!value.is_null()).then(|| sorted(value)),
@@ -178,7 +186,11 @@ impl Mender<'_> {
                     None => number.to_string(),
                     Some(value) if value.fract() == 0.0 && value.abs() < EXACT => format!("{value:.0}"),
                     Some(_) => {
-                        return self.wrong(field, &Value::Number(number), "a text; as a number it has lost digits");
+                        return self.wrong(
+                            field,
+                            &Value::Number(number),
+                            "a text; a number with a fraction or of so many digits names nothing",
+                        );
                     }
                 };
                 self.mended("number for a text", field, &text, "a text");
@@ -248,15 +260,15 @@ impl Mender<'_> {
     /// A moment in ISO 8601; others are unknown, as day and month can't be told apart.
     fn moment(&mut self, field: &str, value: Value) -> Result<Option<String>, Unusable> {
         let epoch = match &value {
-            Value::Number(number) => number.as_i64(),
+            Value::Number(number) => number.as_f64(),
             Value::String(text) if text.len() >= 10 => text.parse().ok(),
             _ => None,
         };
-        if let Some(epoch) = epoch {
-            let moment = if epoch.abs() < 100_000_000_000 {
-                jiff::Timestamp::from_second(epoch)
+        if let Some(epoch) = epoch.filter(|epoch: &f64| epoch.is_finite()) {
+            let moment = if epoch.abs() < 1e11 {
+                jiff::Timestamp::from_second(epoch as i64)
             } else {
-                jiff::Timestamp::from_millisecond(epoch)
+                jiff::Timestamp::from_millisecond(epoch as i64)
             };
             if let Ok(moment) = moment {
                 let text = moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

@@ -73,8 +73,8 @@ pub(super) fn check_same_data(first: &str, a: &Table, second: &str, b: &Table) -
                             missing.len()
                         )
                         .hint(
-                            "both runs must be asked the same; give the same --data (and --repeats) to both, or score \
-                             both again, with or without --answered-only"
+                            "both runs must be asked the same: predict with the same --data, or score both again without \
+                             --answered-only"
                         )
                     );
                 }
