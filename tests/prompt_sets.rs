@@ -69,6 +69,14 @@ fn a_misspelt_block_is_refused_by_every_command_that_reads_prompts() {
 
 #[test]
 fn a_prompt_without_an_instruction_is_refused_before_weights_are_loaded() {
+    let only_the_base = Folder::new();
+    std::fs::write(
+        only_the_base.path().join("p/ad.jinja"),
+        "{% extends \"base.jinja\" %}{% block user %}{{ super() }}{% endblock %}",
+    )
+    .unwrap();
+    let (_, said) = only_the_base.run(&["prompt", "render", "--prompts", "p", "--task", "ad", "--data", "d.jsonl"], 2);
+    assert!(said.contains("ad.jinja: the instruction is empty: block user says what the base does"), "{said}");
     let folder = Folder::new();
     folder.edit("p/ad.jinja", |_| "{% extends \"base.jinja\" %}{% block task %}\n{% endblock %}".into());
     let args = ["predict", "--prompts", "p", "--data", "d.jsonl", "--model", &model(), "-o", "out"];

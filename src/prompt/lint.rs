@@ -113,15 +113,16 @@ impl<'a> Lint<'a> {
     }
 
     /// Checks what a task's prompt is made of; gives the blocks of which one at least must say something, as they hold the
-    /// instruction.
+    /// instruction, and the template that is extended at last.
     ///
     /// # Errors
     /// Names the template, the line and the name that isn't there, or what would be left out of the prompt.
-    pub fn check(&self, task: &Task) -> Result<Vec<String>> {
+    pub fn check(&self, task: &Task) -> Result<(Vec<String>, Option<String>)> {
         let chain = self.chain(&task.template)?;
         self.check_blocks(&chain)?;
         self.check_names(&chain)?;
-        Ok(self.instruction(&chain))
+        let base = chain[1..].last().map(|base| (*base).to_owned());
+        Ok((self.instruction(&chain), base))
     }
 
     fn outline(&self, file: &str) -> &Outline {

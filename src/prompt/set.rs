@@ -38,8 +38,8 @@ pub struct PromptSet {
     pub tasks: Vec<Task>,
     files: IndexMap<String, String>,
     environment: Environment<'static>,
-    /// A task each: the blocks of which one at least must say something.
-    instructions: Vec<Vec<String>>,
+    /// A task each: the blocks of which one at least must say something, and the template that its own extends at last.
+    instructions: Vec<(Vec<String>, Option<String>)>,
     unknowns: Unknowns,
 }
 
@@ -236,6 +236,12 @@ impl PromptSet {
         };
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(STEPS + (PASSES * text_bytes) as u64 / 64));
+        let (blocks, base) = self.instruction(task);
+        // What the user says in the base alone is no instruction.
+        let of_base = base.filter(|_| blocks.iter().any(|block| block == "user")).and_then(|base| {
+            let mut page = environment.get_template(base).ok()?.render_captured(values.clone()).ok()?;
+            page.with_state_mut(|state| state.render_block("user").ok())
+        });
         let mut page = environment.get_template(&task.template)?.render_captured(values)?;
         page.with_state_mut(|state| {
             // Blocks are what counts, not the page.
@@ -248,7 +254,23 @@ impl PromptSet {
             }
             let nones = self.unknowns.counted(Nones::take(state), &messages, task);
             self.check_instruction(state, &messages, task)?;
+            if messages
+                .iter()
+                .any(|said| said.role == "user" && of_base.as_deref().map(str::trim) == Some(&*said.content))
+            {
+                let hint = "say behind it what the model is to do";
+                let error = anyhow!("{}: the instruction is empty: block user says what the base does", task.template);
+                return Err(Stopped::Prompt(error.hint(hint)));
+            }
             Ok(Rendered { messages, nones })
+        })
+    }
+
+    fn instruction(&self, task: &Task) -> (&[String], Option<&str>) {
+        let index = self.tasks.iter().position(|other| other.name == task.name);
+        index.map_or((&[][..], None), |index| {
+            let (blocks, base) = &self.instructions[index];
+            (&blocks[..], base.as_deref())
         })
     }
 
@@ -259,8 +281,7 @@ impl PromptSet {
         if messages.iter().any(|message| message.role == "user" && message.content.is_empty()) {
             bail!(anyhow!("{template}: the block user is empty").hint(hint));
         }
-        let index = self.tasks.iter().position(|other| other.name == task.name);
-        let blocks = index.map_or(&[][..], |index| &self.instructions[index]);
+        let (blocks, _) = self.instruction(task);
         // A block that doesn't render alone relies on what is around it, where it has rendered already.
         let says = |block: &String| state.render_block(block).map_or(true, |text| !text.trim().is_empty());
         if !blocks.is_empty() && !blocks.iter().any(says) {
