@@ -125,7 +125,7 @@ pub struct Metric {
     pub withheld: Option<String>,
     /// Rows it is computed over.
     pub n: usize,
-    /// Resampling units: accounts when every scored row has one, else Reels.
+    /// Resampling units: accounts where any is known, and each Reel of an unknown one by itself.
     pub clusters: usize,
     /// How the interval was made: `bootstrap-t`, `jackknife`, `wilson`, `bca`, `percentile`, or `none`.
     pub method: String,
@@ -274,7 +274,7 @@ pub struct Row {
     pub v: u32,
     #[expect(missing_docs, reason = "the name says it")]
     pub reel_id: String,
-    /// Resampling is by account when every scored row has one.
+    /// Resampling is by account; a Reel of an unknown one stands by itself.
     pub account: Option<String>,
     #[expect(missing_docs, reason = "the name says it")]
     pub task: String,

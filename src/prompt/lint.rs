@@ -7,7 +7,8 @@ use indexmap::IndexMap;
 use minijinja::{Environment, ErrorKind};
 
 use super::outline::{Block, Named, Outline};
-use super::set::{REEL, TASK, seen};
+use super::set::seen;
+use super::views::{REEL, TASK};
 use crate::error::{Hint, did_you_mean};
 use crate::task::Task;
 

@@ -10,6 +10,7 @@ mod lint;
 mod outline;
 mod set;
 mod unknowns;
+mod views;
 
 use anyhow::Result;
 

@@ -8,12 +8,12 @@ use indexmap::IndexMap;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, context};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Message;
 use super::lint::{Lint, ROLES};
 use super::unknowns::{Nones, Unknowns};
+use super::views::{REEL, ReelView, TASK, TaskView};
 use crate::error::{Hint, environment};
 use crate::gguf::Gguf;
 use crate::publish::write_bytes;
@@ -396,68 +396,6 @@ fn template_error(source: &PromptSource, error: &minijinja::Error) -> anyhow::Er
 /// What a template sees, for a hint.
 pub(super) fn seen() -> String {
     format!("templates see reel.* ({}) and task.{}", REEL.join(", "), TASK.join(", task."))
-}
-
-/// The fields of [`TaskView`].
-pub(super) const TASK: [&str; 3] = ["name", "labels", "descriptions"];
-/// The fields of [`ReelView`].
-pub(super) const REEL: [&str; 12] = [
-    "id",
-    "account",
-    "posted_at",
-    "duration_s",
-    "likes",
-    "views",
-    "plays",
-    "comments",
-    "caption",
-    "hashtags",
-    "transcript",
-    "language",
-];
-
-/// What a template may see of a task.
-#[derive(Serialize)]
-struct TaskView<'a> {
-    name: &'a str,
-    labels: &'a [String],
-    descriptions: &'a BTreeMap<String, String>,
-}
-
-/// What a template may see of a Reel: never the gold answer, nor where the record came from.
-#[derive(Serialize)]
-struct ReelView<'a> {
-    id: &'a str,
-    account: Option<&'a str>,
-    posted_at: Option<&'a str>,
-    duration_s: Option<f64>,
-    likes: Option<u64>,
-    views: Option<u64>,
-    plays: Option<u64>,
-    comments: Option<u64>,
-    caption: Option<&'a str>,
-    hashtags: &'a [String],
-    transcript: Option<&'a str>,
-    language: Option<&'a str>,
-}
-
-impl<'a> From<&'a Reel> for ReelView<'a> {
-    fn from(reel: &'a Reel) -> Self {
-        ReelView {
-            id: &reel.id,
-            account: reel.account.as_deref(),
-            posted_at: reel.posted_at.as_deref(),
-            duration_s: reel.duration_s,
-            likes: reel.likes,
-            views: reel.views,
-            plays: reel.plays,
-            comments: reel.comments,
-            caption: reel.caption.as_deref(),
-            hashtags: &reel.hashtags,
-            transcript: reel.transcript.as_deref(),
-            language: reel.language.as_deref(),
-        }
-    }
 }
 
 #[cfg(test)]
