@@ -54,8 +54,12 @@ impl Splitter {
                 self.depth = self.around;
             }
         }
-        for &byte in line {
+        for (at, &byte) in line.iter().enumerate() {
             if self.in_string {
+                if byte == b'"' && !self.escaped && self.begins_the_next(&line[at + 1..]) {
+                    self.resume_at_the_next(number, each);
+                    continue;
+                }
                 self.piece.push(byte);
                 match byte {
                     _ if self.escaped => self.escaped = false,
@@ -101,6 +105,32 @@ impl Splitter {
         } else {
             self.piece.push(b' ');
         }
+    }
+
+    /// Whether a quote that seems to end a text opens the first key of another object: behind `},{`, and before what can't
+    /// follow a text. Then a quote was lost before.
+    fn begins_the_next(&self, rest: &[u8]) -> bool {
+        let next = rest.trim_ascii_start().first();
+        let mut before = self.piece.trim_ascii_end();
+        for expected in [b"{", b",", b"}"] {
+            before = match before.strip_suffix(expected) {
+                Some(shorter) => shorter.trim_ascii_end(),
+                None if expected == b"," => before,
+                None => return false,
+            };
+        }
+        next.is_some_and(|next| !b",:}]".contains(next))
+    }
+
+    /// Gives the broken object without the one that it swallowed the first quote of.
+    fn resume_at_the_next(&mut self, number: u32, each: &mut dyn FnMut(Vec<u8>, u32)) {
+        let brace = self.piece.iter().rposition(|byte| *byte == b'{').unwrap_or_default();
+        let next = self.piece.split_off(brace);
+        let broken = self.piece.trim_ascii_end();
+        self.piece.truncate(broken.strip_suffix(b",").unwrap_or(broken).len());
+        self.end(each);
+        (self.piece, self.number, self.depth) = (next, number, self.around + 1);
+        self.piece.push(b'"');
     }
 
     /// Gives what has no end.
@@ -151,6 +181,16 @@ mod tests {
             ),
             (true, "[1, {\"a\":2}", &[("1", 1), ("{\"a\":2}", 1)]),
             (false, "{\n \"a\": \"\\\"{\"\n}\n\n{\"b\":\n1}", &[("{ \"a\": \"\\\"{\" }", 1), ("{\"b\": 1}", 5)]),
+            (
+                true,
+                r#"[{"a":"x},{"b":"y"}, {"c":"z},{\"},{"d":2}]"#,
+                &[(r#"{"a":"x}"#, 1), (r#"{"b":"y"}"#, 1), (r#"{"c":"z},{\"}"#, 1), (r#"{"d":2}"#, 1)],
+            ),
+            (
+                true,
+                r#"[{"a":"x"},{"b":"},{"},{"c":"{"}]"#,
+                &[(r#"{"a":"x"}"#, 1), (r#"{"b":"},{"}"#, 1), (r#"{"c":"{"}"#, 1)],
+            ),
             (false, "{\"a\":1}{\"b\":2} , {\"c\":3},", &[("{\"a\":1}", 1), ("{\"b\":2}", 1), ("{\"c\":3}", 1)]),
             (
                 false,
