@@ -232,7 +232,7 @@ fn a_result_directory_is_not_shared_between_settings() {
         .stderr(contains("o holds answers about 1 records that have changed in b.jsonl since: a"));
     run(&["--model", "baseline:lead-1", "--data", "a.jsonl", "--label-mode", "generate"])
         .code(2)
-        .stderr(contains("o holds results of another settings").and(contains("hint: ")));
+        .stderr(contains("o holds results of another settings: label_mode \"score\" there, \"generate\" now\nhint: "));
 }
 
 #[test]
@@ -432,6 +432,8 @@ fn a_threshold_decides_the_exit_code() {
     for (threshold, expected) in [
         ("summary.rouge9=1", "the metric is unknown"),
         ("ad.brier=0.1", "one of which less is better"),
+        ("ad.accuracy=1.5", "--fail-under ad.accuracy=1.5: no accuracy is so"),
+        ("category.kappa=-2", "no kappa is so"),
         ("mood.accuracy=1", "unknown task \"mood\""),
         ("accuracy", "is not TASK.METRIC=VALUE"),
     ] {

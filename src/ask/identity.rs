@@ -22,7 +22,7 @@ pub(super) fn settings_sha256(settings: &PredictSettings, tasks: &[Task], budget
 }
 
 /// What `settings_sha256` is over, for a manifest.
-pub(super) fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) -> Value {
+pub fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) -> Value {
     let sampling = settings.sampling;
     // Then prompts depend on what else is asked.
     let fit = (settings.fit == Fit::Asked && !settings.tasks.is_empty()).then(|| {

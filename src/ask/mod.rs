@@ -21,7 +21,7 @@ mod questions;
 mod records;
 
 pub use answerer::Answerer;
-pub use identity::Identity;
+pub use identity::{Identity, settings_json};
 pub use ledger::{Evaluation, LEDGER, variants_of};
 pub use manifest::{
     AdapterFacts, DataFacts, EngineFacts, Inputs, LearnedFrom, Manifest, ModelFacts, PromptFacts, Resampling, RunSetup,

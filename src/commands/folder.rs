@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
+use serde_json::Value;
+
 use crate::ask::{Inputs, Manifest};
 use crate::data::overlap::listed;
 use crate::error::{Hint, environment};
@@ -33,7 +35,7 @@ pub(super) fn choose(inputs: &Inputs) -> Result<PathBuf> {
 
 /// Makes the directory, and refuses it when it holds results of other inputs. Other records are no reason: those that were
 /// answered may be among them.
-pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
+pub(super) fn open(folder: &Path, inputs: &Inputs, settings: &Value) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| {
         environment(format!("cannot make the result directory {}: {error}", folder.display()))
             .hint("name another with --output")
@@ -51,15 +53,14 @@ pub(super) fn open(folder: &Path, inputs: &Inputs) -> Result<()> {
     let earlier = |key: &str| manifest.inputs.get(key).cloned().flatten();
     let differs = |(key, value): &(&String, &Option<String>)| *key != "data_sha256" && earlier(key) != **value;
     if let Some((key, value)) = inputs.iter().find(differs) {
+        let what = key.trim_end_matches("_sha256");
+        let (there, now) = match (what, changed(&manifest.settings, settings, "")) {
+            ("settings", Some((setting, there, now))) => (format!("{setting} {there}"), now.to_string()),
+            _ => (short(earlier(key)), short(value.clone())),
+        };
         bail!(
-            anyhow!(
-                "{} holds results of another {}: {} there, {} now",
-                folder.display(),
-                key.trim_end_matches("_sha256"),
-                short(earlier(key)),
-                short(value.clone())
-            )
-            .hint("name another --output, or delete the directory")
+            anyhow!("{} holds results of another {what}: {there} there, {now} now", folder.display())
+                .hint("name another --output, or delete the directory")
         );
     }
     Ok(())
@@ -100,6 +101,19 @@ pub(super) fn point_latest_at(folder: &Path) -> Result<()> {
     std::os::unix::fs::symlink(below, link.path())
         .map_err(|error| environment(format!("cannot point {LATEST} at {}: {error}", folder.display())))?;
     link.publish()
+}
+
+/// The first setting that isn't as it was: its name, and what it was and is.
+fn changed<'a>(there: &'a Value, now: &'a Value, name: &str) -> Option<(String, &'a Value, &'a Value)> {
+    let (Value::Object(before), Value::Object(after)) = (there, now) else {
+        return (there != now).then(|| (name.to_owned(), there, now));
+    };
+    let keys = after.keys().chain(before.keys().filter(|key| !after.contains_key(*key)));
+    keys.into_iter().find_map(|key| {
+        let of = |settings: &'a serde_json::Map<String, Value>| settings.get(key).unwrap_or(&Value::Null);
+        let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+        changed(of(before), of(after), &name)
+    })
 }
 
 fn short(hash: Option<String>) -> String {

@@ -8,7 +8,7 @@ use indexmap::IndexSet;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder, leaks};
-use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSetup, Speed, inputs};
+use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSetup, Speed, inputs, settings_json};
 use crate::config::{Fit, LabelMode, PredictSettings};
 use crate::error::{Hint, environment};
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
@@ -69,7 +69,7 @@ pub(super) fn predict(
     let identity = answerer.identity(settings, &prompts.tasks, budget)?;
     let inputs = inputs(&identity, &records, prompts);
     let folder = folder.map_or_else(|| folder::choose(&inputs), Ok)?;
-    folder::open(&folder, &inputs)?;
+    folder::open(&folder, &inputs, &settings_json(settings, &prompts.tasks, budget))?;
     let mut log = Log::append_to(&predictions_path(&folder))?;
     let kept = log.bytes()?;
     let earlier = read_predictions(&predictions_path(&folder))?;

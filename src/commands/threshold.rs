@@ -12,7 +12,7 @@ use crate::config::{ScoringSettings, Threshold};
 use crate::error::Hint;
 use crate::lines::Lines;
 use crate::reel::each_reel;
-use crate::score::metric::{Direction, direction};
+use crate::score::metric::{Direction, direction, find};
 use crate::score::{self, Table, Thresholds};
 use crate::scores::{Metric, Scores};
 use crate::task::Task;
@@ -26,7 +26,7 @@ pub(super) fn check(settings: &ScoringSettings, tasks: &[Task]) -> Result<()> {
                 .hint("`reels eval` on dev data writes one")
         );
     }
-    for Threshold { task: name, metric, .. } in &settings.fail_under {
+    for Threshold { task: name, metric, least } in &settings.fail_under {
         let task = tasks
             .iter()
             .find(|task| task.name == *name)
@@ -42,6 +42,10 @@ pub(super) fn check(settings: &ScoringSettings, tasks: &[Task]) -> Result<()> {
             keys.contains(metric),
             anyhow!("--fail-under {name}.{metric}: the metric is {why}")
                 .hint(format!("metrics of {name} are {}", keys.join(", ")))
+        );
+        ensure!(
+            find(metric).is_none_or(|info| info.range.holds(*least)),
+            anyhow!("--fail-under {name}.{metric}={least}: no {metric} is so").hint("it goes up to 1, as 0.8")
         );
     }
     Ok(())

@@ -109,6 +109,15 @@ impl Range {
         }
     }
 
+    /// Whether a value can be reached.
+    pub fn holds(self, value: f64) -> bool {
+        match self {
+            Range::Unit => (0.0..=1.0).contains(&value),
+            Range::Signed => (-1.0..=1.0).contains(&value),
+            Range::Open => true,
+        }
+    }
+
     /// What a small change of the value is multiplied by on the scale.
     pub fn slope(self, value: f64) -> f64 {
         match self {
