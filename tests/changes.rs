@@ -120,6 +120,27 @@ fn data_that_is_edited_while_it_is_answered_is_scored_as_it_was() {
     assert!(references.all(|reference| reference == "iklan"));
 }
 
+/// Nothing is computed yet, so nothing is to be finished.
+#[test]
+fn waiting_for_standard_input_ends_with_the_first_signal() {
+    let folder = Folder::new();
+    let predict = "predict --model baseline:lead-1 --data - -o out";
+    let mut running = folder.command(predict).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", running.id());
+    let handles_sigterm = |line: &str| {
+        line.strip_prefix("SigCgt:").is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & (1 << 14) != 0)
+    };
+    wait_for(|| std::fs::read_to_string(&status).unwrap().lines().any(handles_sigterm));
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(Command::new("kill").arg(running.id().to_string()).status().unwrap().success());
+    let mut ended = None;
+    wait_for(|| {
+        ended = running.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(130));
+}
+
 #[test]
 fn answers_of_a_model_that_is_changed_meanwhile_are_dropped() {
     let folder = Folder::new();
@@ -170,7 +191,7 @@ fn what_a_task_that_is_not_asked_cuts_is_said_and_can_be_left() {
     assert_eq!((settings("all"), settings("asked")), (Value::Null, json!(["ad"])));
 }
 
-fn wait_for(happened: impl Fn() -> bool) {
+fn wait_for(mut happened: impl FnMut() -> bool) {
     for _ in 0..3000 {
         if happened() {
             return;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up; a module may import from the layers below its own.
 const LAYERS: [&[&str]; 9] = [
-    &["error"],
-    &["lines", "stop", "terminal", "architecture", "foreign"],
+    &["error", "stop"],
+    &["lines", "terminal", "architecture", "foreign"],
     &["gguf", "reel", "task", "prediction", "scores"],
     &["prompt", "config", "generator", "learner", "publish", "run", "indonesian"],
     &["llama", "baseline", "qlora"],

@@ -252,7 +252,11 @@ fn answers_from_elsewhere_are_scored_and_nothing_is_claimed_of_them() {
                  {\"reel_id\":\"r1\",\"task\":\"category\",\"output\":\"otomotif\"}\n\
                  {\"id\":\"r2\",\"task\":\"category\",\"output\":\"makanan\"}\n\
                  {\"id\":\"r3\",\"task\":\"summary\",\"output\":\"Kopi\"}\n";
-    for (name, text) in [("a.csv", table), ("a.jsonl", lines)] {
+    let wide: Vec<u8> = table.replace("r3", "r3.0").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let array = format!("[{}]", lines.trim_end().replace('\n', ","));
+    for (name, text) in
+        [("a.csv", table.as_bytes()), ("a.jsonl", lines.as_bytes()), ("wide.csv", &wide), ("a.json", array.as_bytes())]
+    {
         folder.write(name, text);
         let run = folder.succeeds(&format!("score --predictions {name} --data d.jsonl -o o"));
         let scores = &folder.json("o/scores.json")["tasks"];
@@ -279,6 +283,7 @@ fn answers_from_elsewhere_are_scored_and_nothing_is_claimed_of_them() {
         // What it wrote can be scored again.
         folder.succeeds("score --predictions o/predictions.jsonl --data d.jsonl -o again");
         assert_eq!(folder.json("o/scores.json"), folder.json("again/scores.json"));
+        assert_eq!(folder.rows("eval/ledger.jsonl").len(), 1, "the same answers, whatever file they came in");
     }
 }
 
@@ -327,22 +332,27 @@ fn a_manifest_beside_other_answers_is_not_theirs() {
 fn texts_of_other_scripts_are_judged_by_what_can_read_them() {
     let folder = Folder::new();
     let texts = ["แมวสีส้มหายไปสองวัน", "鸡汤面一碗十块钱", "متجر القهوة في المدينة القديمة", "Кафе на углу открыто"];
-    let record = |index: usize, text: &str| {
-        let reference = serde_json::json!({"summary": text});
+    let record = |index: usize, text: &str, summaries: &[&str]| {
+        let reference = serde_json::json!({"summary": summaries});
         let record = serde_json::json!({"id": format!("r{index}"), "account": of_each(index), "transcript": text, "reference": reference});
         record.to_string() + "\n"
     };
-    let other: String = (0..12).map(|index| record(index, texts[index % 4])).collect();
-    let latin: String = (0..12).map(|index| record(index, "Kopi susu di café enak.")).collect();
-    folder.write("other.jsonl", other).write("latin.jsonl", latin);
-    let run = folder.succeeds("eval --model baseline:lead-1 --data other.jsonl -o other");
-    let told = run.out.replace("\n  ", " ");
-    assert!(
-        told.contains("summary: 12 of 12 references are mostly in letters that rougeL and its kind drop"),
-        "{told}"
-    );
-    let first = told.lines().find(|line| line.starts_with(" summary")).unwrap();
-    assert!(first.contains("rouge1_id") && first.contains("1.000"), "{first}");
+    let other: String = (0..12).map(|index| record(index, texts[index % 4], &[texts[index % 4]])).collect();
+    let mixed: String =
+        (0..12).map(|index| record(index, texts[index % 4], &["Kopi enak.", texts[index % 4]])).collect();
+    let latin: String =
+        (0..12).map(|index| record(index, "Kopi susu di café enak.", &["Kopi susu di café enak."])).collect();
+    folder.write("other.jsonl", other).write("mixed.jsonl", mixed).write("latin.jsonl", latin);
+    for name in ["mixed", "other"] {
+        let run = folder.succeeds(&format!("eval --model baseline:lead-1 --data {name}.jsonl -o {name}"));
+        let told = run.out.replace("\n  ", " ");
+        assert!(
+            told.contains("summary: 12 of 12 references are mostly in letters that rougeL and its kind drop"),
+            "{told}"
+        );
+        let first = told.lines().find(|line| line.starts_with(" summary")).unwrap();
+        assert!(first.contains("rouge1_id") && first.contains("1.000"), "{first}");
+    }
     folder.succeeds("report other");
     for name in ["report.html", "report.md", "report.tex"] {
         let text = folder.read(&format!("other/{name}"));

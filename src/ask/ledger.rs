@@ -40,18 +40,19 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// `None` for a baseline, among which nobody chooses, and without data.
-    pub fn of(manifest: &Manifest, output: &Path) -> Option<Evaluation> {
+    /// `None` for a baseline, among which nobody chooses, and without data. `answers` is their hash, for where it isn't known what
+    /// made them.
+    pub fn of(manifest: &Manifest, answers: Option<String>, output: &Path) -> Option<Evaluation> {
         let data = manifest.data.as_ref()?;
         let model = manifest.model.as_ref().map(|model| model.name.clone());
         if model.as_ref().is_some_and(|model| model.starts_with("baseline:")) {
             return None;
         }
-        let keys: Vec<&str> = match model {
-            Some(_) => vec!["model_sha256", "adapter_sha256", "prompts_sha256", "settings_sha256"],
-            None => vec!["predictions_sha256"],
+        let of = |key| manifest.inputs.get(key).cloned().flatten();
+        let hashes = match model {
+            Some(_) => ["model_sha256", "adapter_sha256", "prompts_sha256", "settings_sha256"].map(of).to_vec(),
+            None => vec![answers],
         };
-        let hashes: Vec<_> = keys.into_iter().map(|key| manifest.inputs.get(key).cloned().flatten()).collect();
         Some(Evaluation {
             v: 1,
             at: timestamp(),
@@ -59,7 +60,7 @@ impl Evaluation {
             data_sha256: data.sha256.clone(),
             data: data.path.clone(),
             model,
-            prompts_sha256: manifest.inputs.get("prompts_sha256").cloned().flatten(),
+            prompts_sha256: of("prompts_sha256"),
             variant: sha256(serde_json::json!(hashes).to_string().as_bytes()),
             output: output.display().to_string(),
         })
@@ -86,6 +87,7 @@ fn variants(path: &Path, data_sha256: &str) -> Result<IndexSet<String>> {
     if !path.exists() {
         return Ok(found);
     }
+    anyhow::ensure!(path.is_file(), "{LEDGER} is no file");
     let lines = Lines::open(path, "ledger")?;
     lines.each(|line| {
         if line.bytes.trim_ascii().is_empty() {

@@ -142,7 +142,8 @@ pub(super) fn score_into(
     manifest.metrics = json!(settings.metrics);
     manifest.thresholds = Some(chosen);
     write_json(&folder.join("scores.json"), &scores)?;
-    note_in_ledger(&mut manifest, folder);
+    let answers = manifest.model.is_none().then(|| join.sha256()).transpose()?;
+    note_in_ledger(&mut manifest, answers, folder);
     finish_manifest(folder, &mut manifest)?;
     let result = ResultFiles::read(folder)?;
     let written: Vec<PathBuf> = write(folder, &result.report(None), &[ReportFormat::Html])?;
@@ -152,9 +153,9 @@ pub(super) fn score_into(
 }
 
 /// Says how many variants the data has judged by now. Scores are worth more than the ledger, so they stand without it.
-fn note_in_ledger(manifest: &mut Manifest, folder: &Path) {
+fn note_in_ledger(manifest: &mut Manifest, answers: Option<String>, folder: &Path) {
     const FEW: usize = 2;
-    let Some(evaluation) = Evaluation::of(manifest, folder) else { return };
+    let Some(evaluation) = Evaluation::of(manifest, answers, folder) else { return };
     match evaluation.note() {
         Err(error) => errln!("warning: {LEDGER} isn't kept: {}", Shown::of(&error)),
         Ok(variants) => {

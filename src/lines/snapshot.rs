@@ -13,9 +13,13 @@ use sha2::{Digest, Sha256};
 use super::split::Splitter;
 use super::{BUFFER, Lines, Spool};
 use crate::error::Hint;
+use crate::stop::waiting;
+
+const GZIP: &[u8] = b"\x1f\x8b";
 
 /// What begins a file that holds no text, with what it is and how to read it.
-const NO_TEXT: [(&[u8], &str, &str); 7] = [
+const NO_TEXT: [(&[u8], &str, &str); 8] = [
+    (GZIP, "gzip within gzip", "decompress it once, gunzip F"),
     (b"PK\x03\x04", "a workbook (XLSX) or an archive (ZIP)", TABLE),
     (b"\xd0\xcf\x11\xe0", "a workbook (XLS)", TABLE),
     (
@@ -49,6 +53,10 @@ impl Snapshot {
     /// # Errors
     /// Names the file, and what it holds where that is no JSON.
     pub fn open(path: &Path, what: &str) -> Result<Snapshot> {
+        waiting(|| Snapshot::read(path, what))
+    }
+
+    fn read(path: &Path, what: &str) -> Result<Snapshot> {
         if path == Path::new("-") {
             return Snapshot::of("standard input", &mut io::stdin().lock());
         }
@@ -67,33 +75,43 @@ impl Snapshot {
     pub fn of(name: &str, source: &mut dyn Read) -> Result<Snapshot> {
         let hash = Rc::new(RefCell::new(Sha256::new()));
         let mut hashed = BufReader::with_capacity(BUFFER, Hashed { source, hash: Rc::clone(&hash) });
-        let cannot = |error: io::Error| anyhow!("{name}: cannot be read: {error}").hint("is the file whole?");
-        let lines = {
-            let start = filled(&mut hashed).map_err(cannot)?;
-            let mut decoded: Box<dyn BufRead + '_> = if start.starts_with(b"\x1f\x8b") {
-                tracing::warn!("{name}: compressed with gzip: what is in it is read");
-                Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(&mut hashed)))
-            } else {
-                Box::new(&mut hashed)
-            };
-            let start = filled(&mut decoded).map_err(cannot)?;
-            if let Some((_, what, hint)) = NO_TEXT.iter().find(|(magic, ..)| start.starts_with(magic)) {
-                bail!(anyhow!("{name}: expected JSON, one object a line, found {what}").hint(*hint));
-            }
-            if let Some((big, mark)) = utf16(&start) {
-                tracing::warn!("{name}: UTF-16, read as UTF-8");
-                decoded.consume(mark);
-                decoded = Box::new(BufReader::with_capacity(BUFFER, Utf16::new(decoded, big)));
-            } else if start.starts_with(b"\xef\xbb\xbf") {
-                decoded.consume(3);
-            }
-            objects(name, decoded)?
-        };
-        io::copy(&mut hashed, &mut io::sink()).map_err(cannot)?;
+        let lines = objects(name, decoded(name, &mut hashed)?)?;
+        io::copy(&mut hashed, &mut io::sink()).map_err(|error| cannot_be_read(name, &error))?;
         drop(hashed);
         let hash = hash.take().finalize();
         Ok(Snapshot { lines, sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect() })
     }
+}
+
+fn cannot_be_read(name: &str, error: &io::Error) -> anyhow::Error {
+    anyhow!("{name}: cannot be read: {error}").hint("is the file whole?")
+}
+
+/// A text in UTF-8 without a mark, whatever it was brought as.
+///
+/// # Errors
+/// Names the file, and what it holds where that is no text.
+pub fn decoded<'a>(name: &str, mut source: impl BufRead + 'a) -> Result<Box<dyn BufRead + 'a>> {
+    let cannot = |error: io::Error| cannot_be_read(name, &error);
+    let start = filled(&mut source).map_err(cannot)?;
+    let mut decoded: Box<dyn BufRead + 'a> = if start.starts_with(GZIP) {
+        tracing::warn!("{name}: compressed with gzip: what is in it is read");
+        Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(source)))
+    } else {
+        Box::new(source)
+    };
+    let start = filled(&mut decoded).map_err(cannot)?;
+    if let Some((_, what, hint)) = NO_TEXT.iter().find(|(magic, ..)| start.starts_with(magic)) {
+        bail!(anyhow!("{name}: expected JSON, one object a line, found {what}").hint(*hint));
+    }
+    if let Some((big, mark)) = utf16(&start) {
+        tracing::warn!("{name}: UTF-16, read as UTF-8");
+        decoded.consume(mark);
+        decoded = Box::new(BufReader::with_capacity(BUFFER, Utf16::new(decoded, big)));
+    } else if start.starts_with(b"\xef\xbb\xbf") {
+        decoded.consume(3);
+    }
+    Ok(decoded)
 }
 
 /// The first bytes, without taking them.
@@ -184,7 +202,10 @@ fn has_several(line: &[u8]) -> bool {
 }
 
 /// The objects of a text, one a line.
-fn objects(name: &str, mut text: Box<dyn BufRead + '_>) -> Result<Lines> {
+///
+/// # Errors
+/// Names the file, and the line that can't be read or is the head of a table.
+pub fn objects(name: &str, mut text: Box<dyn BufRead + '_>) -> Result<Lines> {
     let mut spool = Spool::new(name);
     let mut splitter = None;
     // A first line that is no whole object, kept until the second one tells what it is.
@@ -297,18 +318,19 @@ mod tests {
         vec![("{\"id\":\"ä😋\"}".into(), 1), ("{\"id\":\"b\"}".into(), 3)]
     }
 
+    /// In two members, as gzip files that were joined have.
+    fn zipped(bytes: &[u8]) -> Vec<u8> {
+        let mut zipped = Vec::new();
+        for part in bytes.chunks(bytes.len() / 2 + 1) {
+            let mut encoder = flate2::write::GzEncoder::new(&mut zipped, flate2::Compression::fast());
+            io::Write::write_all(&mut encoder, part).unwrap();
+            encoder.finish().unwrap();
+        }
+        zipped
+    }
+
     #[test]
     fn encodings_are_decoded() {
-        let gzip = |bytes: &[u8]| {
-            let mut zipped = Vec::new();
-            // Two members, as gzip files that were joined have.
-            for part in bytes.chunks(9) {
-                let mut encoder = flate2::write::GzEncoder::new(&mut zipped, flate2::Compression::fast());
-                io::Write::write_all(&mut encoder, part).unwrap();
-                encoder.finish().unwrap();
-            }
-            zipped
-        };
         let wide = |big: bool, mark: &str| -> Vec<u8> {
             let units = mark.encode_utf16().chain(TEXT.encode_utf16());
             units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
@@ -320,15 +342,15 @@ mod tests {
             wide(true, "\u{feff}"),
             wide(false, ""),
             wide(true, ""),
-            gzip(TEXT.as_bytes()),
-            gzip(&wide(false, "\u{feff}")),
+            zipped(TEXT.as_bytes()),
+            zipped(&wide(false, "\u{feff}")),
         ] {
             assert_eq!(read(&bytes).unwrap(), expected());
             let snapshot = Snapshot::of("a", &mut &bytes[..]).unwrap();
             let whole: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(snapshot.sha256, whole);
         }
-        let message = read(&gzip(TEXT.as_bytes())[..30]).unwrap_err().to_string();
+        let message = read(&zipped(TEXT.as_bytes())[..30]).unwrap_err().to_string();
         assert!(message.contains("cannot be read"), "{message}");
     }
 
@@ -371,6 +393,7 @@ mod tests {
         for (bytes, expected) in [
             (&b"PK\x03\x04rest"[..], "a.jsonl: expected JSON, one object a line, found a workbook (XLSX)"),
             (b"PAR1", "found Parquet"),
+            (&zipped(&zipped(TEXT.as_bytes())), "found gzip within gzip"),
             (b"id,transcript\n1,halo", "a.jsonl:1: expected a JSON object, found \"id,transcript\""),
             (b"\nid;transcript\n", "a.jsonl:2: expected a JSON object, found \"id;transcript\""),
         ] {

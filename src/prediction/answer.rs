@@ -1,10 +1,10 @@
 //! Answers from anywhere: of a prediction what scoring needs, as JSON lines or as a table.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::Finish;
 use crate::error::Hint;
-use crate::lines::{Line, Lines, Place, Spool};
+use crate::lines::{Line, Lines, Place, Spool, decoded, objects};
 
 /// What an answer can't do without.
 const NEEDED: [&str; 3] = ["id", "task", "output"];
@@ -158,7 +158,8 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     }
 }
 
-/// Opens a file of answers: JSON lines, or a table with a header (CSV; also with `;` or tabs), which is read whole.
+/// Opens a file of answers: JSON lines, or else read whole, a table with a header (CSV; also with `;` or tabs), an array, or any
+/// of them in gzip or UTF-16.
 ///
 /// # Errors
 /// Names the file; and of a table the line, or the column that it lacks.
@@ -167,13 +168,17 @@ pub fn open_answers(path: &Path) -> Result<Lines> {
     let lines = Lines::open(path, "predictions")?;
     let mut start = Vec::new();
     std::fs::File::open(path)?.take(START).read_to_end(&mut start)?;
-    match text(&start).trim_ascii_start().first() {
-        None | Some(b'{') => Ok(lines),
-        Some(b'[') => bail!(anyhow!("{}: a JSON array", lines.name()).hint("one object a line: jq -c '.[]' F.json")),
-        Some(_) => {
-            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", lines.name()))?;
-            from_table(text(&bytes), lines.name())
-        }
+    // Lines are read where they stand, for there may be more than memory holds.
+    if let None | Some(b'{') = text(&start).trim_ascii_start().first() {
+        return Ok(lines);
+    }
+    let name = lines.name();
+    let mut bytes = Vec::new();
+    let read = decoded(name, BufReader::new(std::fs::File::open(path)?))?.read_to_end(&mut bytes);
+    read.map_err(|error| anyhow!("cannot read {name}: {error}").hint("is the file whole?"))?;
+    match bytes.trim_ascii_start().first() {
+        None | Some(b'{' | b'[') => objects(name, Box::new(&bytes[..])),
+        Some(_) => from_table(&bytes, name),
     }
 }
 
@@ -207,11 +212,17 @@ fn unclosed(name: &str, line: usize) -> anyhow::Error {
 
 /// A table of answers as JSON lines, each on the line that it has in the table.
 fn from_table(bytes: &[u8], name: &str) -> Result<Lines> {
+    let (bytes, named) = match bytes.strip_prefix(b"sep=") {
+        // Excel's own line on what separates cells; it stays, blank, so that lines keep their numbers.
+        Some([separator, rest @ ..]) if rest.trim_ascii_start().len() < rest.len() => (rest, Some(*separator)),
+        _ => (bytes, None),
+    };
     check_quotes(bytes, name)?;
-    let head = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let head = bytes.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
     let often = |separator: u8| head.iter().filter(|byte| **byte == separator).count();
     // Excel writes what the country takes for a list separator.
-    let separator = [b',', b';', b'\t'].into_iter().rev().max_by_key(|separator| often(*separator)).unwrap_or(b',');
+    let often = [b',', b';', b'\t'].into_iter().rev().max_by_key(|separator| often(*separator));
+    let separator = named.or(often).unwrap_or(b',');
     let mut reader = ReaderBuilder::new().delimiter(separator).trim(Trim::Headers).from_reader(bytes);
     let wrong = |error: csv::Error| {
         let line = error.position().map_or(1, csv::Position::line);
@@ -297,9 +308,22 @@ mod tests {
         for text in [
             "id,task,output\n1,ad,\"Iklan, ya\"\nr2,summary,\"dua\nbaris; \"\"titik\"\"\"\n",
             "\u{feff}ID;Task;Output\r\n1;ad;Iklan, ya\r\nr2;summary;\"dua\nbaris; \"\"titik\"\"\"\r\n",
+            "sep=;\r\nid;task;output\r\n1;ad;Iklan, ya\r\nr2;summary;\"dua\nbaris; \"\"titik\"\"\"\r\n",
             "task\toutput\treel_id\tnote\nad\tIklan, ya\t1\tx\nsummary\t\"dua\nbaris; \"\"titik\"\"\"\tr2\t\n",
         ] {
             assert_eq!(told(&read("a.csv", text).unwrap()), expected, "{text:?}");
+        }
+        for (name, bytes) in [
+            ("a.json", "[{\"id\":1,\"task\":\"ad\",\"output\":\"Iklan, ya\"}]".into()),
+            (
+                "a.csv",
+                "\u{feff}id\ttask\toutput\n1\tad\tIklan, ya\n"
+                    .encode_utf16()
+                    .flat_map(u16::to_le_bytes)
+                    .collect::<Vec<u8>>(),
+            ),
+        ] {
+            assert_eq!(told(&read(name, bytes).unwrap()), expected[..1], "{name}");
         }
         let answers = read("a.csv", "id;task;output;repeat;finish\na;ad;x;2;length\nb;ad;y;;\n").unwrap();
         assert_eq!((answers[0].repeat, answers[0].finish), (2, Some(Finish::Length)));
@@ -321,7 +345,7 @@ mod tests {
                 "{\"id\":\"a\",\"task\":\"ad\",\"output\":1}\n",
                 "a.jsonl:1: not an answer: invalid type: integer",
             ),
-            ("a.json", "[{\"id\":\"a\"}]", "a.json: a JSON array\nhint: one object a line"),
+            ("a.json", "[\n{\"id\":\"a\"}]", "a.json:2: \"task\" is missing; there is id"),
             ("a.csv", "id;task;answer\na;ad;x\n", "a.csv:1: \"output\" is missing; there is id, task, answer\nhint: "),
             ("a.csv", "id;task;output\na;ad;x\nb;ad\n", "a.csv:3: 2 cells under a header of 3"),
             ("a.csv", "id;task;output;repeat\na;ad;x;one\n", "a.csv:2: repeat is \"one\""),

@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail, ensure};
 use indexmap::IndexMap;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::row::{RowScorer, Scoring};
 use crate::error::Hint;
@@ -17,6 +18,7 @@ use crate::lines::{Lines, Place};
 use crate::prediction::{Answer, Finish};
 use crate::publish::publish;
 use crate::reel::{Reel, each_reel, reel_at};
+use crate::run::hex;
 use crate::task::{Task, check_reference};
 
 /// Rows that are scored between two writes: they are held in memory.
@@ -161,6 +163,20 @@ impl<'a> Join<'a> {
         })
     }
 
+    /// SHA-256 of what was answered, whatever the file looks like that it came in.
+    ///
+    /// # Errors
+    /// Names the line that is no answer.
+    pub fn sha256(&self) -> Result<String> {
+        let mut hasher = Sha256::new();
+        for Entry { task, reel, repeat, place, .. } in &self.entries {
+            let output =
+                place.map(|place| Answer::at(place, self.answers)).transpose()?.and_then(|answer| answer.output);
+            hasher.update(serde_json::to_vec(&(task, reel, repeat, output))?);
+        }
+        Ok(hex(hasher))
+    }
+
     fn pair(&self, entry: &Entry) -> Result<(Answer, Reel)> {
         let reel = reel_at(self.records, self.places[entry.reel as usize])?;
         let answer = match entry.place {
@@ -192,7 +208,9 @@ fn entries(answers: &Lines, reels: &HashMap<String, u32>, tasks: &[Task]) -> Res
         }
         let task = tasks.iter().position(|task| task.name == answer.task);
         let failed = answer.finish == Some(Finish::Error);
-        match (task, reels.get(&answer.id)) {
+        // Spreadsheets and pandas write 7 as 7.0.
+        let reel = reels.get(&answer.id).or_else(|| reels.get(answer.id.strip_suffix(".0")?));
+        match (task, reel) {
             // Of a record that couldn't be used, and has been mended since.
             (_, None) if failed => {}
             (Some(task), Some(reel)) => entries.push(Entry {

@@ -66,7 +66,7 @@ impl<'a> RowScorer<'a> {
         Row {
             v: 1,
             slices: slices::groups(&reel, self.tasks),
-            reel_id: answer.id,
+            reel_id: reel.id,
             account: reel.account,
             task: answer.task,
             repeat: answer.repeat,

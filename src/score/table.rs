@@ -170,7 +170,7 @@ impl Table {
                         .hint("the rows are of different versions; run `reels score` again")
                 );
                 values.extend(row.metrics.values());
-                table.unread += usize::from(row.references().all(rouge::is_unread));
+                table.unread += usize::from(row.references().any(rouge::is_unread));
             }
             Answers::Labels(answers) => {
                 let index = table
