@@ -1,0 +1,121 @@
+//! A post as a collector's file tells it, before anything is made of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Who posted, as far as a file says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The platform's number.
+    pub id: Option<String>,
+    /// Without `@`, in lower case.
+    pub handle: Option<String>,
+    /// As people know it; only to take it out of texts.
+    pub name: Option<String>,
+}
+
+/// What is counted of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the fields of a record")]
+pub enum Counted {
+    Likes,
+    Views,
+    Plays,
+    Comments,
+}
+
+impl Counted {
+    #[expect(missing_docs, reason = "the name says it")]
+    pub const ALL: [Counted; 4] = [Counted::Likes, Counted::Views, Counted::Plays, Counted::Comments];
+
+    /// The record's field.
+    pub fn name(self) -> &'static str {
+        match self {
+            Counted::Likes => "likes",
+            Counted::Views => "views",
+            Counted::Plays => "plays",
+            Counted::Comments => "comments",
+        }
+    }
+}
+
+/// Counts as they are written, placeholders included: what they mean is decided where all posts are known.
+pub type Counts = BTreeMap<Counted, i64>;
+
+/// One Reel in one file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Post {
+    /// The platform's name for it, or that of a table's row.
+    pub id: String,
+    pub owner: Account,
+    /// Who posted it too.
+    pub with: Vec<Account>,
+    /// Handles that stand in it otherwise: mentioned, tagged, sponsors.
+    pub handles: Vec<String>,
+    /// ISO 8601, UTC.
+    pub posted_at: Option<String>,
+    pub duration_s: Option<f64>,
+    pub counts: Counts,
+    /// Counts that aren't known though a number is written, with the reason.
+    pub hidden: BTreeMap<Counted, String>,
+    pub caption: Option<String>,
+    /// Without `#`; `None` where they are to be read from the caption.
+    pub hashtags: Option<Vec<String>>,
+    pub transcript: Option<String>,
+    /// ISO 639-1.
+    pub language: Option<String>,
+    /// Gold answers by task name.
+    pub reference: BTreeMap<String, String>,
+    /// What the platform says of paid partnerships and the like.
+    pub flags: BTreeMap<String, Value>,
+    /// When it was collected: ISO 8601, UTC.
+    pub collected_at: Option<String>,
+    /// The collector's version, or which of its ways of writing.
+    pub version: Option<String>,
+}
+
+/// Why something in a file is no Reel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// Counted by this.
+    pub reason: &'static str,
+    /// What stands there, for one who looks.
+    pub detail: String,
+}
+
+impl Skip {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub fn new(reason: &'static str, detail: impl Into<String>) -> Skip {
+        Skip { reason, detail: detail.into() }
+    }
+}
+
+/// What is made of one thing in a file.
+pub type Read = Result<Post, Skip>;
+
+/// Digits of Instagram's names, 64 of them.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// A post's name in links from its number, which may have the account's behind `_`; `None` for what is no number.
+///
+/// Both are names of one post: the first is the second, written in base 64.
+pub fn shortcode(number: &str) -> Option<String> {
+    let mut rest: u128 = number.split('_').next()?.parse().ok().filter(|number| *number > 0)?;
+    let mut code = vec![];
+    while rest > 0 {
+        code.push(char::from(DIGITS[(rest % 64) as usize]));
+        rest /= 64;
+    }
+    Some(code.into_iter().rev().collect())
+}
+
+/// A post's name in a link to it.
+pub fn linked(link: &str) -> Option<String> {
+    let (_, path) = link.split_once("instagram.com/")?;
+    let mut parts = path.split(['/', '?', '#']);
+    parts.find(|part| matches!(*part, "p" | "reel" | "reels" | "tv"))?;
+    parts.next().filter(|code| !code.is_empty()).map(str::to_owned)
+}
