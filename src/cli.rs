@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
     CompareOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides, PromptOverrides,
     ReportOverrides, ScoreOverrides, TrainOverrides,
 };
+use crate::data::import::SOURCES;
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
 #[derive(Debug, Parser)]
@@ -31,6 +33,9 @@ pub struct Cli {
 /// One line of help each.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make records of what collectors wrote: yt-dlp, instaloader, gallery-dl, Apify, Zeeschuimer, the Graph API, tables
+    #[command(after_help = "Example:\n  reels import collected/ --output data/reels.jsonl")]
+    Import(ImportArgs),
     /// Answer all tasks for all records, score the answers and write a report
     #[command(after_help = "Without --output, results go to eval/runs/<time>-<key>/ and eval/latest points there.\n\
                             An interrupted run goes on where it stopped when the same command is given again.\n\n\
@@ -100,6 +105,23 @@ pub enum PromptCommand {
         #[arg(default_value = "prompts")]
         folder: PathBuf,
     },
+}
+
+/// What `reels import` takes.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Files that a collector wrote, or folders of them
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// File of records; what it has already stays, and what is new is added
+    #[arg(short, long, value_name = "F.jsonl")]
+    pub output: PathBuf,
+    /// Take all files for those of this collector [default: each is known by what stands in it]
+    #[arg(long, value_name = "SOURCE", value_parser = PossibleValuesParser::new(SOURCES.map(|source| source.name)))]
+    pub from: Option<String>,
+    /// Tell what would be written, and write nothing
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// What `reels report` takes.

@@ -66,6 +66,11 @@ impl Lines {
         Ok(Lines { name, source: Source::File(file), numbers: vec![] })
     }
 
+    /// No lines.
+    pub fn none() -> Lines {
+        Lines { name: String::new(), source: Source::Memory(vec![]), numbers: vec![] }
+    }
+
     /// A text of a test.
     #[cfg(test)]
     pub fn of(name: &str, text: &str) -> Lines {

@@ -9,6 +9,7 @@ mod export;
 #[path = "export_disabled.rs"]
 mod export;
 mod folder;
+mod import;
 mod leaks;
 mod predict;
 mod prompt;
@@ -81,6 +82,7 @@ pub fn run(cli: Cli) -> Result<Code> {
     let stop = Stop::on_interrupt()?;
     let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
+        Command::Import(args) => import::run(args),
         Command::Eval(overrides) => {
             let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
             eval::run(predict, &scoring, &stop)
