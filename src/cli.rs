@@ -36,6 +36,9 @@ pub enum Command {
     /// Make records of what collectors wrote: yt-dlp, instaloader, gallery-dl, Apify, Zeeschuimer, the Graph API, tables
     #[command(after_help = "Example:\n  reels import collected/ --output data/reels.jsonl")]
     Import(ImportArgs),
+    /// Look at records
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Answer all tasks for all records, score the answers and write a report
     #[command(after_help = "Without --output, results go to eval/runs/<time>-<key>/ and eval/latest points there.\n\
                             An interrupted run goes on where it stopped when the same command is given again.\n\n\
@@ -122,6 +125,36 @@ pub struct ImportArgs {
     /// Tell what would be written, and write nothing
     #[arg(long)]
     pub check: bool,
+}
+
+/// What `reels data` does.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Tell what there is in records: labels, accounts, lengths, months, what is unknown, what a model's prompts would cut
+    #[command(
+        after_help = "Example:\n  reels data stats data/reels.jsonl --model gguf/reels-mini.gguf --output data/stats"
+    )]
+    Stats(StatsArgs),
+}
+
+/// What `reels data stats` takes.
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// Records
+    #[arg(value_name = "F.jsonl")]
+    pub data: PathBuf,
+    /// Folder with tasks.toml and templates [default: those in the --model file, else ./prompts, else the embedded ones]
+    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
+    pub prompts: Option<PathBuf>,
+    /// Count the tokens of prompts as this model reads them, and the transcripts that would be cut
+    #[arg(long, env = "REELS_MODEL", value_name = "F.gguf")]
+    pub model: Option<String>,
+    /// Prompt budget in tokens, with --model
+    #[arg(long, env = "REELS_MAX_PROMPT_TOKENS", value_name = "N", requires = "model")]
+    pub max_prompt_tokens: Option<usize>,
+    /// Write a page (data.html), a data card (data.md) and all figures (data.json) into this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 /// What `reels report` takes.

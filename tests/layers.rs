@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Imports within a layer, each for a reason that is easy to see.
-const SAME_LAYER: [(&str, &str); 9] = [
+const SAME_LAYER: [(&str, &str); 10] = [
     ("indonesian", "run"),
     ("task", "reel"),
     ("scores", "prediction"),
@@ -25,6 +25,7 @@ const SAME_LAYER: [(&str, &str); 9] = [
     ("generator", "prompt"),
     ("prompt", "run"),
     ("prompt", "publish"),
+    ("report", "data"),
     ("report", "score"),
 ];
 

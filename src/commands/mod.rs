@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod compare;
+mod data;
 mod doctor;
 mod eval;
 #[cfg(all(feature = "train", feature = "infer"))]
@@ -83,6 +84,7 @@ pub fn run(cli: Cli) -> Result<Code> {
     let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
         Command::Import(args) => import::run(args),
+        Command::Data(command) => data::run(command, &file),
         Command::Eval(overrides) => {
             let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
             eval::run(predict, &scoring, &stop)

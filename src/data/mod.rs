@@ -3,3 +3,4 @@
 pub mod dedup;
 pub mod import;
 pub mod overlap;
+pub mod stats;
