@@ -18,9 +18,9 @@ use crate::lines::{Lines, Place, Spool};
 use crate::run::sha256_file;
 
 /// Files that are read at once, and held in memory meanwhile.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 64;
 /// A larger file is read by itself, and not held.
-const SMALL: u64 = 4 << 20;
+const SMALL: u64 = 1 << 20;
 /// Places named for a reason.
 const SHOWN: usize = 3;
 
