@@ -4,6 +4,7 @@ mod apify;
 mod gallery_dl;
 mod graph;
 mod instaloader;
+mod node;
 mod post;
 mod source;
 mod value;

@@ -52,3 +52,7 @@ pub fn recognise(value: &Value) -> Result<&'static Source, Option<(&'static Sour
     }
     Err(nearest.map(|(source, missing, _)| (source, missing)))
 }
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;
