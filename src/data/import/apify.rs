@@ -16,11 +16,9 @@ pub const SOURCE: Source = Source {
         &["shortcode", "likesCount"],
         &["shortcode", "ownerUsername"],
         &["shortcode", "playCount"],
-        &["shortcode", "plays"],
         &["code", "likesCount"],
         &["code", "ownerUsername"],
         &["code", "playCount"],
-        &["code", "plays"],
         &["url", "videoPlayCount"],
         &["url", "likesCount"],
         // A profile or a hashtag with its posts, a comment, and what went wrong.
@@ -83,7 +81,7 @@ fn read(value: &Value) -> Vec<Read> {
 fn post(value: &Value) -> Read {
     let link = text(value, LINK).unwrap_or_default();
     if at(value, "webVideoUrl").or_else(|| at(value, "diggCount")).is_some() {
-        return Err(Skip::new("of another platform", text(value, &["webVideoUrl"]).unwrap_or(link)));
+        return Err(Skip::new("of another platform", "TikTok"));
     }
     if at(value, "commentUrl").or_else(|| at(value, "repliesCount")).is_some() {
         return Err(Skip::new("a comment", ""));

@@ -27,11 +27,14 @@ pub const SOURCE: Source = Source {
         &["data.xdt_api__v1__clips__user__connection_v2"],
         &["data.xdt_api__v1__feed__user_timeline_graphql_connection"],
         &["data.xdt_api__v1__feed__timeline__connection"],
+        &["data.xdt_api__v1__clips__home__connection_v2"],
         &["data.user.edge_owner_to_timeline_media"],
         &["data.user.edge_felix_video_timeline"],
         &["graphql.user.edge_owner_to_timeline_media"],
         &["data.hashtag.edge_hashtag_to_media"],
         &["sections.0.layout_content"],
+        // Whatever else was asked.
+        &["data", "extensions.is_final"],
         // What stands in them.
         &["node.media.pk"],
         &["media.pk", "media.media_type"],

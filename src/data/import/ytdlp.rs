@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::node::ZERO_IS_UNKNOWN;
 use super::post::{Account, Counted, Post, Read, Skip, linked};
 use super::source::Source;
 use super::value::{account, at, list, moment, number, text, whole};
@@ -9,8 +10,7 @@ use super::value::{account, at, list, moment, number, text, whole};
 pub const SOURCE: Source = Source {
     name: "yt-dlp",
     marks: &[&["extractor_key", "id"], &["extractor", "id", "webpage_url"]],
-    // Of real videos two thirds have 0 views: Instagram stopped to count them.
-    zero_is_unknown: &[Counted::Views, Counted::Plays, Counted::Likes],
+    zero_is_unknown: ZERO_IS_UNKNOWN,
     read,
 };
 
