@@ -7,6 +7,7 @@ mod gather;
 mod graph;
 mod instaloader;
 mod merge;
+mod node;
 mod post;
 mod record;
 mod source;
