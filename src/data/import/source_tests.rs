@@ -116,6 +116,61 @@ fn what_is_missing_or_of_another_type_is_unknown() {
 }
 
 #[test]
+fn other_names_for_the_same_are_read() {
+    for (value, expected) in [
+        (
+            json!({"pk": "3579036291496617638_51002003001", "media_type": 2, "ig_play_count": 9, "view_count": 8,
+                "invited_coauthor_producers": [{"pk": 1, "username": "Warung_Paklek"}], "affiliate_info": null,
+                "reel_mentions": [{"user": {"username": "rina.jalan2"}}], "sponsor_tags": [{"username": "kecap.manalagi"}]}),
+            json!({"id": "DGrSoto4yam", "counts": {"plays": 9, "views": 8}, "flags": {"sponsor_tags": true},
+                "handles": ["kecap.manalagi", "rina.jalan2", "warung_paklek"]}),
+        ),
+        (
+            json!({"shortcode": "Abc", "is_video": true, "edge_liked_by": {"count": 7}, "sponsor_tags": [],
+                "edge_media_preview_comment": {"count": 6}, "commerciality_status": "not_commercial",
+                "owner": {"id": "1", "username": "DAPUR"}, "coauthor_producers": [{"id": "1"}, {"id": "2"}, {"id": 2}]}),
+            json!({"id": "Abc", "owner": {"id": "1", "handle": "dapur"}, "with": [{"id": "2"}],
+                "counts": {"likes": 7, "comments": 6},
+                "flags": {"commerciality_status": "not_commercial", "sponsor_tags": false}}),
+        ),
+        (json!({"code": "Abc", "product_type": "clips", "media_type": 8, "video_duration": 0}), json!({"id": "Abc"})),
+        (
+            json!({"media_type": 8, "code": "Abc", "video_duration": 3, "carousel_media": [
+                {"media_type": 1}, {"media_type": 2, "video_duration": 5.5}],
+                "edge_sidecar_to_children": {"edges": [{"node": {"is_video": false}}, {"node": {"is_video": true}}]}}),
+            json!({"id": "Abc", "duration_s": 5.5}),
+        ),
+        (
+            json!({"code": "Abc", "ownerUsername": "@Dapur", "mediaType": "REEL", "viewsCount": 5, "likeCount": 4,
+                "commentCount": 3, "isPaidPartnership": "ya", "isAd": false, "collaborators": ["warung_paklek"],
+                "hashtags": [{"name": "#Soto"}, ""], "captionText": "halo", "video_duration": 9}),
+            json!({"id": "Abc", "owner": {"handle": "dapur"}, "with": [{"handle": "warung_paklek"}],
+                "counts": {"likes": 4, "views": 5, "comments": 3}, "hashtags": ["Soto"], "caption": "halo",
+                "duration_s": 9.0, "flags": {"isPaidPartnership": "ya", "isAd": false}}),
+        ),
+        (
+            json!({"url": "https://www.instagram.com/p/Abc/", "likesCount": 1, "plays": 2, "user": {"pk": 5, "username": "dapur"}}),
+            json!({"id": "Abc", "owner": {"id": "5", "handle": "dapur"}, "counts": {"likes": 1, "plays": 2}}),
+        ),
+        (
+            json!({"id": "17", "media_product_type": "REELS", "insights": [{"name": "views", "total_value": {"value": 3}}]}),
+            json!({"id": "17", "counts": {"views": 3}}),
+        ),
+        (
+            json!({"extractor": "Instagram", "id": "Abc", "webpage_url": "https://www.instagram.com/reel/Abc/",
+                "uploader_id": "77", "duration": 0}),
+            json!({"id": "Abc", "owner": {"id": "77"}}),
+        ),
+        (
+            json!({"extractor_key": "InstagramUser", "id": "dapur", "_type": "playlist", "entries": [{"_type": "url", "id": "Abc"}]}),
+            json!("a list without what is in it"),
+        ),
+    ] {
+        assert_eq!(shown(&read(&value)), expected, "{value}");
+    }
+}
+
+#[test]
 fn what_was_synthesised_is_not_taken_for_a_count() {
     let made = json!({"code": "Abc", "media_type": 2, "like_count": null, "edge_media_preview_like": {"count": 0},
         "edge_media_to_parent_comment": {"count": 0, "edges": []}});

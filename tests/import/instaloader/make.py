@@ -67,7 +67,11 @@ save("profile", Profile(context, {"id": invented.SRI["pk"], "username": invented
 save("hashtag", Hashtag(context, {"name": "resepsoto", "id": "17841"}))
 story = {"__typename": "GraphStoryVideo", "id": "3412", "is_video": True, "taken_at_timestamp": 1741400000, "expiring_at_timestamp": 1741486400}
 save("story", StoryItem(context, story, Profile(context, {"id": invented.SRI["pk"], "username": invented.SRI["username"]})))
-save("iterator_bookmark", FrozenNodeIterator("a", None, {}, None, invented.SRI["username"], 12, None, None, None))
+bookmark = FrozenNodeIterator(
+    query_hash=None, query_variables={"id": invented.SRI["pk"]}, query_referer=None, context_username=None, total_index=12,
+    best_before=1764600000.0, remaining_data={"edges": []}, first_node={"shortcode": "DGrSoto4yam"}, doc_id="1",
+)
+save("iterator_bookmark", bookmark)
 
 # Comments, through the method that writes them.
 commented = graphql(invented.GRAPHQL_SOTO | {"edge_media_to_parent_comment": invented.count(1) | {"edges": [{"node": {

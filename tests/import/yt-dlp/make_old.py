@@ -13,6 +13,7 @@ import sys
 
 from youtube_dl import YoutubeDL
 from youtube_dl.extractor.instagram import InstagramIE
+from youtube_dl.utils import std_headers
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -20,13 +21,15 @@ import invented  # noqa: E402
 
 # It writes the name of the video's file down.
 os.chdir(HERE)
+# It makes one up.
+std_headers["User-Agent"] = "Mozilla/5.0"
 
 
 def save(name, node):
     page = {"entry_data": {"PostPage": [{"graphql": {"shortcode_media": node}}]}}
     InstagramIE._download_webpage = lambda *_: f"<script>window._sharedData = {json.dumps(page)};</script>"
     template = f"old-{name}-%(id)s.%(ext)s"
-    settings = {"quiet": True, "skip_download": True, "writeinfojson": True, "outtmpl": template, "http_headers": {}}
+    settings = {"quiet": True, "skip_download": True, "writeinfojson": True, "outtmpl": template}
     with YoutubeDL(settings, auto_init=False) as program:
         program.add_info_extractor(InstagramIE())
         info = program.extract_info(f"https://www.instagram.com/p/{node['shortcode']}/")
