@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod compare;
+mod data;
 mod doctor;
 mod eval;
 #[cfg(all(feature = "train", feature = "infer"))]
@@ -95,6 +96,7 @@ pub fn run(cli: Cli) -> Result<Code> {
             export::run(settings.resolve(args.directory, args.adapter)?, &stop)
         }
         Command::Doctor(args) => doctor::run(args, &file),
+        Command::Data(command) => data::run(command, &file, &stop),
         Command::Prompt(command) => prompt::run(command, &file),
     }
 }

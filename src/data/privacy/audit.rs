@@ -5,21 +5,20 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::fields::{Entry, each};
-use super::files::{files, is_json, is_weights};
+use super::files::{Unread, files, is_weights, quietly};
 use super::scrub::{Kind, Scrubber};
-use crate::error::Shown;
 use crate::lines::{decoded, objects};
 use crate::stop::Stop;
 
 /// Places of a kind that are kept.
 const PLACES: usize = 5;
 /// Longer lines are told to be unread.
-const LONGEST: u64 = 1 << 30;
+const LONGEST: u64 = 64 << 20;
 
 /// What is left.
 #[derive(Debug, Default, Serialize)]
@@ -30,8 +29,8 @@ pub struct Audit {
     pub weights: usize,
     /// By kind, in words.
     pub left: BTreeMap<String, Left>,
-    /// Files that couldn't be looked into, with the reason.
-    pub unread: Vec<(PathBuf, String)>,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub unread: Vec<Unread>,
 }
 
 /// What is left of a kind.
@@ -71,9 +70,9 @@ pub fn audit(named: &[PathBuf], stop: &Stop) -> Result<Audit> {
             audit.weights += 1;
             continue;
         }
-        match audit.file(&path, &scrubber) {
+        match quietly(|| audit.file(&path, &scrubber)) {
             Ok(()) => audit.files += 1,
-            Err(error) => audit.unread.push((path, Shown::of(&error).message)),
+            Err(error) => audit.unread.push(Unread::of(&path, &error)),
         }
     }
     Ok(audit)
@@ -86,7 +85,8 @@ impl Audit {
             let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
             decoded(&name, BufReader::with_capacity(1 << 18, file))
         };
-        if is_json(path) {
+        // Lines of objects are read below, without a copy.
+        if path.extension().is_some_and(|extension| extension == "json") {
             return objects(&name, text()?)?.each(|line| {
                 self.line(path, line.place.number, line.bytes, scrubber, false);
                 Ok(())
@@ -99,7 +99,7 @@ impl Audit {
             let read = text.by_ref().take(LONGEST).read_until(b'\n', &mut line);
             let read = read.with_context(|| format!("{name}:{number}: cannot be read"))?;
             if read as u64 == LONGEST {
-                return Err(anyhow!("{name}:{number}: the line is longer than {LONGEST} bytes"));
+                bail!("{name}:{number}: the line is longer than {} MiB", LONGEST >> 20);
             }
             if read == 0 {
                 break;
@@ -170,6 +170,7 @@ fn masked(text: &str, shown: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Shown;
 
     #[test]
     fn a_number_is_never_shown_whole() {

@@ -2,6 +2,7 @@
 //! erasing somebody.
 
 mod audit;
+mod erase;
 mod fields;
 mod files;
 mod find;
@@ -13,6 +14,8 @@ mod scrub;
 mod scrub_tests;
 
 pub use audit::{Audit, Left, Place, audit};
+pub use erase::{Erased, Erasure, erase};
+pub use files::Unread;
 pub use key::Key;
 pub use pseudonym::{Pseudonyms, handle_of, is_pseudonym, shortcode_of};
 pub use scrub::{Counts, Found, Kind, Scrubber};
