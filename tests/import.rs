@@ -55,7 +55,8 @@ fn what_is_new_is_added_and_what_people_wrote_stays() {
     assert_eq!(records.iter().map(|record| record["id"].as_str().unwrap()).collect::<Vec<_>>(), ["A1", "B1"]);
     assert_eq!(records[0]["likes"], 1500);
     assert_eq!(records[0]["reference"]["ad"], "iklan");
-    let times: Vec<_> = records[0]["source"]["counts"].as_array().unwrap().iter().map(|counts| &counts["likes"]).collect();
+    let times: Vec<_> =
+        records[0]["source"]["counts"].as_array().unwrap().iter().map(|counts| &counts["likes"]).collect();
     assert_eq!(times, [1200, 1500], "all counts stay, with their times");
     assert!(records[1]["likes"].is_null() && records[1]["source"]["unknown"]["likes"] == "absent");
     let version = &serde_json::from_str::<Value>(&first).unwrap()["source"]["files"][0]["version"];
@@ -67,9 +68,15 @@ fn placeholders_are_unknown_and_counted() {
     let folder = folder();
     for number in 0..6 {
         let likes = if number < 5 { 3 } else { 40 };
-        folder.write(&format!("in/{number}.info.json"), info(&format!("H{number}"), "hidden", &json!({"like_count": likes})));
+        folder.write(
+            &format!("in/{number}.info.json"),
+            info(&format!("H{number}"), "hidden", &json!({"like_count": likes})),
+        );
         let likes = if number == 0 { 3 } else { 100 + number };
-        folder.write(&format!("in/o{number}.info.json"), info(&format!("O{number}"), "open", &json!({"like_count": likes})));
+        folder.write(
+            &format!("in/o{number}.info.json"),
+            info(&format!("O{number}"), "open", &json!({"like_count": likes})),
+        );
     }
     folder.write("in/m.info.json", info("M", "minus", &json!({"like_count": -1, "view_count": 0, "comment_count": 0})));
     let told = folder.succeeds(IMPORT).err;
@@ -85,7 +92,8 @@ fn placeholders_are_unknown_and_counted() {
 fn what_is_broken_is_told_and_the_rest_is_imported() {
     let folder = folder();
     folder.write("in/good.info.json", info("GOOD", "warung", &json!({})));
-    let wide: Vec<u8> = format!("\u{feff}{}", info("WIDE", "warung", &json!({}))).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide: Vec<u8> =
+        format!("\u{feff}{}", info("WIDE", "warung", &json!({}))).encode_utf16().flat_map(u16::to_le_bytes).collect();
     folder.write("in/wide.info.json", wide);
     folder.write("in/nan.info.json", info("NAN", "warung", &json!({})).replace("41.2", "NaN"));
     folder.write("in/broken.info.json", &info("BROKEN", "warung", &json!({}))[..90]);
@@ -102,7 +110,14 @@ fn what_is_broken_is_told_and_the_rest_is_imported() {
     folder.write("in/shape.json", r#"{"shortcode": "X", "captionText": "halo", "likes_total": 3}"#);
     let run = folder.run(IMPORT);
     assert_eq!(run.code, 3, "{}", run.err);
-    for expected in ["half.json.xz", "long.json: cannot be read: a line of more than 64 MB", "circle", "broken JSON", "no collector that is known", "shape.json"] {
+    for expected in [
+        "half.json.xz",
+        "long.json: cannot be read: a line of more than 64 MB",
+        "circle",
+        "broken JSON",
+        "no collector that is known",
+        "shape.json",
+    ] {
         assert!(run.err.contains(expected), "{expected}: {}", run.err);
     }
     let records = folder.lines("r.jsonl");

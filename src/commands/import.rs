@@ -5,15 +5,36 @@ use indicatif::ProgressBar;
 
 use super::Code;
 use crate::cli::ImportArgs;
-use crate::data::import::{SOURCES, gather, walk, write};
+use crate::config::SettingsFile;
+use crate::data::import::{Naming, SOURCES, gather, walk, write};
+use crate::data::privacy::{Key, Pseudonyms};
 
-pub(super) fn run(args: ImportArgs) -> Result<Code> {
+pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
     let from = args.from.and_then(|name| SOURCES.into_iter().find(|source| source.name == name));
+    let naming = if args.raw {
+        errln!(
+            "warning: --raw: {} will name people, with their phone numbers and links\nhint: don't pass it on; leave --raw out for pseudonyms and placeholders",
+            args.output.display()
+        );
+        Naming::Raw
+    } else {
+        let path = file.add("data", args.settings)?.resolve()?;
+        let key = Key::read_or_create(&path)?;
+        if key.is_new {
+            errln!(
+                "key      made {0}: keep a copy of it. With the same key accounts and Reels have the same pseudonyms on another machine; without it nobody can tell who is who",
+                path.display()
+            );
+        } else {
+            errln!("key      {}", path.display());
+        }
+        Naming::Pseudonyms(Pseudonyms::new(&key))
+    };
     let walked = walk(&args.paths)?;
     let bar = ProgressBar::new(walked.len() as u64);
-    let gathered = gather(walked, from, &|| bar.inc(1))?;
+    let gathered = gather(walked, from, &naming, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    let told = write(&gathered, &args.output, args.check)?;
+    let told = write(&gathered, &naming, &args.output, args.check)?;
     gathered.broken.iter().for_each(|error| errln!("{error}"));
     errln!("{}", told.shown(&gathered));
     errln!("{}", args.output.display());

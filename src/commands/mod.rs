@@ -83,8 +83,7 @@ pub fn run(cli: Cli) -> Result<Code> {
     let stop = Stop::on_interrupt()?;
     let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
-        Command::Import(args) => import::run(args),
-        Command::Data(command) => data::run(command, &file),
+        Command::Import(args) => import::run(args, &file),
         Command::Eval(overrides) => {
             let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
             eval::run(predict, &scoring, &stop)
@@ -99,6 +98,7 @@ pub fn run(cli: Cli) -> Result<Code> {
             export::run(settings.resolve(args.directory, args.adapter)?, &stop)
         }
         Command::Doctor(args) => doctor::run(args, &file),
+        Command::Data(command) => data::run(command, &file, &stop),
         Command::Prompt(command) => prompt::run(command, &file),
     }
 }

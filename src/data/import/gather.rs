@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::files::{Found, is_media, open, posts, values};
+use super::naming::Naming;
 use super::post::{Account, Counted, Post, Read, Skip};
 use super::source::Source;
 use crate::error::Shown;
@@ -72,7 +73,7 @@ pub struct Likes {
 /// What was found.
 pub struct Gathered {
     pub files: Vec<FileFacts>,
-    /// Of each post the hash of its id and where it stands in `lines`, in the order of the files.
+    /// Of each post the hash of its record's id and where it stands in `lines`, in the order of the files.
     pub posts: Vec<(u64, Place)>,
     pub lines: Lines,
     /// Files looked at.
@@ -104,8 +105,13 @@ struct FileRead {
 ///
 /// # Errors
 /// Of the environment, when what was read can't be kept.
-pub fn gather(walked: Vec<Result<PathBuf>>, forced: Option<&'static Source>, read: &dyn Fn()) -> Result<Gathered> {
-    let mut gatherer = Gatherer::new();
+pub fn gather(
+    walked: Vec<Result<PathBuf>>,
+    forced: Option<&'static Source>,
+    naming: &Naming,
+    read: &dyn Fn(),
+) -> Result<Gathered> {
+    let mut gatherer = Gatherer::new(naming);
     for chunk in walked.chunks(AT_ONCE) {
         let small = |path: &Path| path.metadata().is_ok_and(|file| file.len() <= SMALL);
         let held: Vec<Option<FileRead>> = chunk
@@ -157,14 +163,15 @@ fn each_read(
     })
 }
 
-struct Gatherer {
+struct Gatherer<'a> {
+    naming: &'a Naming,
     gathered: Gathered,
     spool: Spool,
     keys: Vec<u64>,
 }
 
-impl Gatherer {
-    fn new() -> Gatherer {
+impl Gatherer<'_> {
+    fn new(naming: &Naming) -> Gatherer<'_> {
         let gathered = Gathered {
             files: vec![],
             posts: vec![],
@@ -179,7 +186,7 @@ impl Gatherer {
             names: HashSet::new(),
             flags: BTreeMap::new(),
         };
-        Gatherer { gathered, spool: Spool::new("what was read"), keys: vec![] }
+        Gatherer { naming, gathered, spool: Spool::new("what was read"), keys: vec![] }
     }
 
     fn file(&mut self, path: &Path, file: FileRead) -> Result<()> {
@@ -246,7 +253,7 @@ impl Gatherer {
             account.posts += 1;
             account.threes += u32::from(*likes == 3);
         }
-        self.keys.push(hash(&post.id));
+        self.keys.push(hash(&self.naming.reel(&post.id)));
         let placed = Placed { file: file as u32, line, kind: kind.to_owned(), post };
         self.spool.push(&serde_json::to_vec(&placed)?, file as u32)
     }

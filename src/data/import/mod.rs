@@ -7,6 +7,7 @@ mod gather;
 mod graph;
 mod instaloader;
 mod merge;
+mod naming;
 mod node;
 mod post;
 mod record;
@@ -21,14 +22,16 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 
 pub use self::files::walk;
 pub use self::gather::{Gathered, gather};
 use self::gather::{Placed, hash};
+pub use self::naming::Naming;
 pub use self::source::{SOURCES, Source};
 pub use self::told::Told;
+use super::privacy::Scrubber;
 use crate::error::Hint;
 use crate::lines::{Lines, Place};
 use crate::publish::publish;
@@ -39,8 +42,9 @@ use crate::reel::Reel;
 ///
 /// # Errors
 /// Names the line of the file that is no record, and what can't be written.
-pub fn write(gathered: &Gathered, output: &Path, check: bool) -> Result<Told> {
-    let earlier = Earlier::read(output)?;
+pub fn write(gathered: &Gathered, naming: &Naming, output: &Path, check: bool) -> Result<Told> {
+    let earlier = Earlier::read(output, naming)?;
+    let writer = Writer { gathered, naming, scrubber: Scrubber::new(&gathered.handles, &gathered.names) };
     let mut told = Told::default();
     let groups = groups(gathered);
     let mut of_id: HashMap<u64, usize> = HashMap::new();
@@ -56,7 +60,7 @@ pub fn write(gathered: &Gathered, output: &Path, check: bool) -> Result<Told> {
                     None => told.unchanged += 1,
                     Some(number) => {
                         done[*number] = true;
-                        if let Some(news) = news(&line, one(gathered, &groups[*number], &mut told)?)? {
+                        if let Some(news) = news(&line, writer.one(&groups[*number], &mut told)?)? {
                             told.updated += 1;
                             writeln!(file, "{news}")?;
                             continue;
@@ -70,7 +74,7 @@ pub fn write(gathered: &Gathered, output: &Path, check: bool) -> Result<Told> {
         }
         for (group, _) in groups.iter().zip(done).filter(|(_, done)| !done) {
             told.added += 1;
-            serde_json::to_writer(&mut *file, &one(gathered, group, &mut told)?)?;
+            serde_json::to_writer(&mut *file, &writer.one(group, &mut told)?)?;
             file.write_all(b"\n")?;
         }
         Ok(())
@@ -99,15 +103,29 @@ fn groups(gathered: &Gathered) -> Vec<Vec<usize>> {
     groups
 }
 
-/// The Reel that posts are about.
-fn one(gathered: &Gathered, posts: &[usize], told: &mut Told) -> Result<Reel> {
-    let placed = |number: &usize| -> Result<Placed> {
-        Ok(serde_json::from_slice(&gathered.lines.at(gathered.posts[*number].1)?)?)
-    };
-    let merged = merge::merge(posts.iter().map(placed).collect::<Result<_>>()?, gathered);
-    told.merged += posts.len() - 1;
-    told.add(&merged);
-    Ok(record::record(merged, gathered))
+struct Writer<'a> {
+    gathered: &'a Gathered,
+    naming: &'a Naming,
+    scrubber: Scrubber,
+}
+
+impl Writer<'_> {
+    /// The Reel that posts are about.
+    fn one(&self, posts: &[usize], told: &mut Told) -> Result<Reel> {
+        let Writer { gathered, naming, scrubber } = self;
+        let placed = |number: &usize| -> Result<Placed> {
+            Ok(serde_json::from_slice(&gathered.lines.at(gathered.posts[*number].1)?)?)
+        };
+        let merged = merge::merge(posts.iter().map(placed).collect::<Result<_>>()?, gathered);
+        told.merged += posts.len() - 1;
+        told.add(&merged);
+        let own = record::own(&merged.post, gathered);
+        let mut reel = record::record(merged, gathered, naming);
+        if let Naming::Pseudonyms(_) = naming {
+            told.scrubbed(&scrubber.scrub_reel(&mut reel, &own));
+        }
+        Ok(reel)
+    }
 }
 
 /// Records of an earlier import.
@@ -118,7 +136,7 @@ struct Earlier {
 }
 
 impl Earlier {
-    fn read(path: &Path) -> Result<Option<Earlier>> {
+    fn read(path: &Path, naming: &Naming) -> Result<Option<Earlier>> {
         if !path.exists() {
             return Ok(None);
         }
@@ -135,6 +153,17 @@ impl Earlier {
                 anyhow!("{}:{}: no id", path.display(), line.place.number)
                     .hint("import into another file with --output")
             })?;
+            ensure!(
+                naming.made(id),
+                anyhow!(
+                    "{}:{}: id {id:?} is {} and new ones are to be {}",
+                    path.display(),
+                    line.place.number,
+                    naming.other(),
+                    naming.word()
+                )
+                .hint("import into another file with --output; --raw keeps names as they are")
+            );
             ids.push((hash(&id), line.place));
             Ok(())
         })?;

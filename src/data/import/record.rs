@@ -1,27 +1,28 @@
 //! A merged post as a record.
 
+use indexmap::IndexSet;
 use serde_json::{Map, Value, json};
 
 use super::gather::Gathered;
 use super::merge::Merged;
+use super::naming::Naming;
 use super::post::{Account, Post};
 use crate::reel::Reel;
 
-/// Makes a record of what is known. `language` is asked where the post doesn't say it.
-pub fn record(merged: Merged, gathered: &Gathered) -> Reel {
+/// Makes a record of what is known.
+pub fn record(merged: Merged, gathered: &Gathered, naming: &Naming) -> Reel {
     let Merged { post, unknown, files, counts, .. } = merged;
     let known = |counted| post.counts.get(&counted).and_then(|count| u64::try_from(*count).ok());
+    let named = |account: &Account| Some(naming.account(&name_of(account, gathered)?));
+    let with: Vec<String> = post.with.iter().filter_map(named).collect::<IndexSet<_>>().into_iter().collect();
     let mut source = Map::new();
     source.insert("kind".to_owned(), files.last().map_or(Value::Null, |file| file["kind"].clone()));
     source.insert("files".to_owned(), json!(files));
     let unknown: Map<String, Value> =
         unknown.into_iter().map(|(counted, why)| (counted.name().to_owned(), why.into())).collect();
-    for (name, value) in [
-        ("unknown", json!(unknown)),
-        ("counts", json!(counts)),
-        ("with", json!(post.with.iter().filter_map(|account| name_of(account, gathered)).collect::<Vec<_>>())),
-        ("flags", json!(post.flags)),
-    ] {
+    for (name, value) in
+        [("unknown", json!(unknown)), ("counts", json!(counts)), ("with", json!(with)), ("flags", json!(post.flags))]
+    {
         let is_empty = value.as_array().map_or_else(|| value.as_object().is_some_and(Map::is_empty), Vec::is_empty);
         if !is_empty {
             source.insert(name.to_owned(), value);
@@ -33,9 +34,9 @@ pub fn record(merged: Merged, gathered: &Gathered) -> Reel {
         views: known(Views),
         plays: known(Plays),
         comments: known(Comments),
-        account: name_of(&post.owner, gathered),
+        account: named(&post.owner),
         hashtags: hashtags(&post),
-        id: post.id,
+        id: naming.reel(&post.id),
         posted_at: post.posted_at,
         duration_s: post.duration_s,
         caption: post.caption,
@@ -45,6 +46,11 @@ pub fn record(merged: Merged, gathered: &Gathered) -> Reel {
         source: Some(Value::Object(source)),
         ..Reel::default()
     }
+}
+
+/// Handles under which a Reel was posted.
+pub fn own(post: &Post, gathered: &Gathered) -> Vec<String> {
+    std::iter::once(&post.owner).chain(&post.with).filter_map(|account| name_of(account, gathered)).collect()
 }
 
 /// An account by its handle, which other files may tell where this one has its number alone.

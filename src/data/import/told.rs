@@ -6,6 +6,7 @@ use std::fmt;
 use super::gather::{Count, Gathered};
 use super::merge::Merged;
 use super::post::Counted;
+use crate::data::privacy::Counts;
 
 /// Contradictions and files named; more are counted.
 const SHOWN: usize = 8;
@@ -29,6 +30,8 @@ pub struct Told {
     sources: BTreeMap<String, OfSource>,
     /// Numbers that are no counts, by field and what is written.
     placeholders: BTreeMap<String, usize>,
+    /// Placeholders in texts.
+    scrubbed: Counts,
     contradictions: BTreeMap<&'static str, Count>,
 }
 
@@ -63,6 +66,11 @@ impl Told {
         }
     }
 
+    /// Counts what was taken out of a Reel's texts.
+    pub fn scrubbed(&mut self, counts: &Counts) {
+        counts.iter().for_each(|(kind, count)| *self.scrubbed.entry(*kind).or_default() += count);
+    }
+
     /// The table, of files and Reels.
     pub fn shown<'a>(&'a self, gathered: &'a Gathered) -> impl fmt::Display + 'a {
         fmt::from_fn(move |formatter| self.write(gathered, formatter))
@@ -91,9 +99,14 @@ impl Told {
                 writeln!(formatter, "warning: {flag} is true for all {count} posts of {source}: it says nothing")?;
             }
         }
+        if !self.scrubbed.is_empty() {
+            let all: Vec<String> =
+                self.scrubbed.iter().map(|(kind, count)| format!("{} {count}", kind.placeholder())).collect();
+            writeln!(formatter, "texts    {}", all.join(", "))?;
+        }
         if !self.placeholders.is_empty() {
             let all: Vec<String> = self.placeholders.iter().map(|(what, count)| format!("{what} ({count})")).collect();
-            writeln!(formatter, "unknown  though a number is written: {}", all.join(", "))?;
+            writeln!(formatter, "counts   unknown though a number is written: {}", all.join(", "))?;
         }
         let fields: Vec<&str> = ["account", "posted_at", "duration_s", "caption", "transcript"]
             .into_iter()
