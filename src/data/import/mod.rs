@@ -1,0 +1,3 @@
+//! What collectors and recognisers wrote, as records: one file a source.
+
+pub mod transcripts;
