@@ -116,6 +116,9 @@ pub struct ImportArgs {
     /// Files that a collector wrote, or folders of them
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+    /// Folder of transcripts, or one of them: what a recogniser wrote, called like the Reel's file or by its shortcode
+    #[arg(long, value_name = "DIR", num_args = 1)]
+    pub transcripts: Vec<PathBuf>,
     /// File of records; what it has already stays, and what is new is added
     #[arg(short, long, value_name = "F.jsonl")]
     pub output: PathBuf,

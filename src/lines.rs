@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tempfile::{SpooledData, SpooledTempFile};
 
-pub use self::snapshot::{Snapshot, decoded, objects};
+pub use self::snapshot::{Snapshot, decoded, objects, utf16};
 use crate::error::environment;
 
 const BUFFER: usize = 1 << 18;

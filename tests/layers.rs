@@ -30,7 +30,7 @@ const SAME_LAYER: [(&str, &str); 10] = [
 ];
 
 /// Library → the only module that may name it.
-const LIBRARIES: [(&str, &str); 7] = [
+const LIBRARIES: [(&str, &str); 8] = [
     ("candle", "qlora"),
     ("llama_cpp_2", "llama"),
     ("llama_cpp_sys_2", "llama"),
@@ -38,6 +38,7 @@ const LIBRARIES: [(&str, &str); 7] = [
     ("sastrawi", "indonesian"),
     ("tokenizers::", "prompt"),
     ("linfa", "baseline"),
+    ("lingua::", "data"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

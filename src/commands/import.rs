@@ -30,11 +30,11 @@ pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
         }
         Naming::Pseudonyms(Pseudonyms::new(&key))
     };
-    let walked = walk(&args.paths)?;
+    let walked = walk(&args.paths, &args.transcripts)?;
     let bar = ProgressBar::new(walked.len() as u64);
     let gathered = gather(walked, from, &naming, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    let told = write(&gathered, &naming, &args.output, args.check)?;
+    let (told, gathered) = write(gathered, &naming, &args.output, args.check)?;
     gathered.broken.iter().for_each(|error| errln!("{error}"));
     errln!("{}", told.shown(&gathered));
     errln!("{}", args.output.display());

@@ -26,31 +26,48 @@ const MEDIA: [&str; 22] = [
     "png", "webp", "heic", "gif", "html", "log", "ds_store",
 ];
 
+/// A file to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walked {
+    pub path: PathBuf,
+    /// Whether it stands among transcripts, so that plain text is one.
+    pub is_transcript: bool,
+}
+
 /// All files below paths, in the order of their names, each once; links are followed.
 ///
 /// # Errors
-/// Names the path that doesn't exist.
-pub fn walk(paths: &[PathBuf]) -> Result<Vec<Result<PathBuf>>> {
+/// Names the path that doesn't exist, and says so where there is no file.
+pub fn walk(paths: &[PathBuf], transcripts: &[PathBuf]) -> Result<Vec<Result<Walked>>> {
     let mut walked = vec![];
     let mut seen = HashSet::new();
-    for path in paths {
+    let among = |paths: &'_ [PathBuf], is_transcript| {
+        paths.iter().cloned().map(move |path| (path, is_transcript)).collect::<Vec<_>>()
+    };
+    // What is named as a transcript is one wherever it stands.
+    for (path, is_transcript) in among(transcripts, true).into_iter().chain(among(paths, false)) {
         ensure!(
             path.exists(),
             anyhow!("{} does not exist", path.display()).hint("name files, or folders of them, that a collector wrote")
         );
-        for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
+        for entry in WalkDir::new(&path).follow_links(true).sort_by_file_name() {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() => {}
                 Ok(entry) => {
                     let path = entry.into_path();
                     if seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
-                        walked.push(Ok(path));
+                        walked.push(Ok(Walked { path, is_transcript }));
                     }
                 }
                 Err(error) => walked.push(Err(error.into())),
             }
         }
     }
+    ensure!(
+        !walked.is_empty(),
+        anyhow!("no file in {}", paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))
+            .hint("name the folder that a collector wrote into")
+    );
     Ok(walked)
 }
 
@@ -60,11 +77,20 @@ pub fn is_media(path: &Path) -> bool {
     MEDIA.contains(&ending.trim_start_matches('.').to_lowercase().as_str())
 }
 
-/// What begins a file, without its compression.
+/// What a file's first letters tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// An object or an array.
+    Json,
+    Text,
+}
+
+/// A file without its compression.
 pub struct Opened {
     /// For messages.
     pub name: String,
     pub text: Box<dyn BufRead>,
+    pub shape: Shape,
 }
 
 /// Opens a file; gzip, xz and UTF-16 are decoded.
@@ -83,7 +109,10 @@ pub fn open(path: &Path) -> Result<Opened> {
     } else {
         Box::new(file)
     };
-    Ok(Opened { text: Box::new(Capped { text: decoded(&name, source)?, line: 0 }), name })
+    let mut text = decoded(&name, source)?;
+    let start = text.fill_buf().with_context(cannot)?.trim_ascii_start().first();
+    let shape = if let Some(b'{' | b'[') = start { Shape::Json } else { Shape::Text };
+    Ok(Opened { text: Box::new(Capped { text, line: 0 }), shape, name })
 }
 
 /// Ends with an error where a line is longer than [`LARGEST`].
@@ -133,7 +162,7 @@ pub struct Found {
 /// # Errors
 /// Names the file that can't be read to its end; what was found before was given to `each`.
 pub fn values(opened: Opened, each: &mut dyn FnMut(Found) -> Result<()>) -> Result<()> {
-    let Opened { name, mut text } = opened;
+    let Opened { name, mut text, .. } = opened;
     let mut start = vec![];
     text.by_ref()
         .take(WHOLE as u64)

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
 use indexmap::IndexMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::files::{Found, is_media, open, posts, values};
+use super::files::{Found, Shape, Walked, is_media, open, posts, values};
 use super::naming::Naming;
 use super::post::{Account, Counted, Post, Read, Skip};
 use super::source::Source;
+use super::transcripts::{self, Transcript};
 use crate::error::Shown;
 use crate::lines::{Lines, Place, Spool};
 use crate::run::sha256_file;
@@ -48,14 +49,14 @@ pub struct Placed {
 /// How often something was left out, and where first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Count {
-    #[expect(missing_docs, reason = "the type says it")]
     pub count: usize,
     /// Place and detail of the first few.
     pub first: Vec<String>,
 }
 
 impl Count {
-    fn add(&mut self, place: impl FnOnce() -> String) {
+    /// Counts one more, and names the first few.
+    pub fn add(&mut self, place: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < SHOWN {
             self.first.push(place());
@@ -72,9 +73,11 @@ pub struct Likes {
 
 /// What was found.
 pub struct Gathered {
+    #[expect(missing_docs, reason = "the name says it")]
     pub files: Vec<FileFacts>,
     /// Of each post the hash of its record's id and where it stands in `lines`, in the order of the files.
     pub posts: Vec<(u64, Place)>,
+    #[expect(missing_docs, reason = "the name says it")]
     pub lines: Lines,
     /// Files looked at.
     pub looked_at: usize,
@@ -82,13 +85,17 @@ pub struct Gathered {
     pub media: usize,
     /// What is no Reel, by reason.
     pub skipped: IndexMap<&'static str, Count>,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub transcripts: Vec<(PathBuf, Result<Transcript>)>,
     /// Files that can't be read, or not to their end.
     pub broken: Vec<Shown>,
     /// By hash of the account.
     pub likes: HashMap<u64, Likes>,
     /// Handles by the platform's number of the account.
     pub handle_of: HashMap<String, String>,
+    #[expect(missing_docs, reason = "the name says it")]
     pub handles: HashSet<String>,
+    #[expect(missing_docs, reason = "the name says it")]
     pub names: HashSet<String>,
     /// Of flags the values that they have, up to two of them, by source.
     pub flags: BTreeMap<(String, String), HashMap<String, usize>>,
@@ -98,7 +105,8 @@ pub struct Gathered {
 struct FileRead {
     sha256: String,
     reads: Vec<(Option<u32>, &'static str, Read)>,
-    error: Option<anyhow::Error>,
+    /// The transcript that it is, or why it can't be read to its end.
+    read: Result<Option<Transcript>>,
 }
 
 /// Reads all files.
@@ -106,7 +114,7 @@ struct FileRead {
 /// # Errors
 /// Of the environment, when what was read can't be kept.
 pub fn gather(
-    walked: Vec<Result<PathBuf>>,
+    walked: Vec<Result<Walked>>,
     forced: Option<&'static Source>,
     naming: &Naming,
     read: &dyn Fn(),
@@ -114,20 +122,17 @@ pub fn gather(
     let mut gatherer = Gatherer::new(naming);
     for chunk in walked.chunks(AT_ONCE) {
         let small = |path: &Path| path.metadata().is_ok_and(|file| file.len() <= SMALL);
-        let held: Vec<Option<FileRead>> = chunk
-            .par_iter()
-            .map(|path| {
-                path.as_ref().ok().filter(|path| !is_media(path) && small(path)).map(|path| whole(path, forced))
-            })
-            .collect();
-        for (path, held) in chunk.iter().zip(held) {
+        let is_held = |file: &&Walked| !is_media(&file.path) && small(&file.path);
+        let held: Vec<Option<FileRead>> =
+            chunk.par_iter().map(|file| file.as_ref().ok().filter(is_held).map(|file| whole(file, forced))).collect();
+        for (file, held) in chunk.iter().zip(held) {
             read();
             gatherer.gathered.looked_at += 1;
-            match (path, held) {
+            match (file, held) {
                 (Err(error), _) => gatherer.gathered.broken.push(Shown::of(error)),
-                (Ok(path), Some(file)) => gatherer.file(path, file)?,
-                (Ok(path), None) if is_media(path) => gatherer.gathered.media += 1,
-                (Ok(path), None) => gatherer.streamed(path, forced)?,
+                (Ok(file), Some(read)) => gatherer.file(&file.path, read)?,
+                (Ok(file), None) if is_media(&file.path) => gatherer.gathered.media += 1,
+                (Ok(file), None) => gatherer.streamed(file, forced)?,
             }
         }
     }
@@ -135,32 +140,65 @@ pub fn gather(
 }
 
 /// Reads a file that fits in memory.
-fn whole(path: &Path, forced: Option<&'static Source>) -> FileRead {
+fn whole(file: &Walked, forced: Option<&'static Source>) -> FileRead {
     let mut reads = vec![];
-    let error = each_read(path, forced, &mut |line, kind, read| {
+    let read = each_read(file, forced, &mut |line, kind, read| {
         reads.push((line, kind, read));
         Ok(())
-    })
-    .and_then(|()| sha256_file(path));
-    match error {
-        Ok(sha256) => FileRead { sha256, reads, error: None },
-        Err(error) => FileRead { sha256: sha256_file(path).unwrap_or_default(), reads, error: Some(error) },
-    }
+    });
+    FileRead { sha256: sha256_file(&file.path).unwrap_or_default(), reads, read }
 }
 
-/// Everything that stands in a file, with its line and source.
+/// Everything that stands in a file, with its line and source; or the transcript that it is.
 fn each_read(
-    path: &Path,
+    file: &Walked,
     forced: Option<&'static Source>,
     each: &mut dyn FnMut(Option<u32>, &'static str, Read) -> Result<()>,
-) -> Result<()> {
-    values(open(path)?, &mut |Found { line, value }| match value {
+) -> Result<Option<Transcript>> {
+    if file.is_transcript {
+        return transcript(file);
+    }
+    let opened = open(&file.path)?;
+    if opened.shape == Shape::Text {
+        let heard = transcript(file)?;
+        if heard.is_none() {
+            each(None, "", Err(Skip::new("a text that is no data", "")))?;
+        }
+        return Ok(heard);
+    }
+    // What no collector wrote may be a transcript: the first value tells.
+    let mut first = true;
+    let mut unknown = None;
+    let read = values(opened, &mut |Found { line, value }| match value {
         Err(error) => each(line, "", Err(Skip::new("broken JSON", error.to_string()))),
         Ok(value) => match posts(&value, forced) {
-            Ok((source, reads)) => reads.into_iter().try_for_each(|read| each(line, source.name, read)),
+            Ok((source, reads)) => {
+                first = false;
+                reads.into_iter().try_for_each(|read| each(line, source.name, read))
+            }
+            Err(skip) if first => {
+                unknown = Some((line, skip));
+                bail!("no collector's")
+            }
             Err(skip) => each(line, "", Err(skip)),
         },
-    })
+    });
+    let Some((line, skip)) = unknown else { return read.map(|()| None) };
+    let heard = transcript(file)?;
+    if heard.is_none() {
+        each(line, "", Err(skip))?;
+    }
+    Ok(heard)
+}
+
+/// The transcript that a file is, if it is one.
+fn transcript(file: &Walked) -> Result<Option<Transcript>> {
+    let name = file.path.display().to_string();
+    if file.path.metadata().is_ok_and(|file| file.len() > transcripts::LARGEST as u64) {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&file.path).with_context(|| format!("{name}: cannot be read"))?;
+    transcripts::read(&name, &bytes, file.is_transcript)
 }
 
 struct Gatherer<'a> {
@@ -179,6 +217,7 @@ impl Gatherer<'_> {
             looked_at: 0,
             media: 0,
             skipped: IndexMap::new(),
+            transcripts: vec![],
             broken: vec![],
             likes: HashMap::new(),
             handle_of: HashMap::new(),
@@ -194,23 +233,31 @@ impl Gatherer<'_> {
         for (line, kind, read) in file.reads {
             self.read(number, line, kind, read)?;
         }
-        self.gathered.files[number].sha256 = file.sha256;
-        self.gathered.broken.extend(file.error.map(|error| Shown::of(&error)));
+        self.end(number, file.sha256, file.read);
         Ok(())
     }
 
-    fn streamed(&mut self, path: &Path, forced: Option<&'static Source>) -> Result<()> {
-        let number = self.begin(path);
+    fn streamed(&mut self, file: &Walked, forced: Option<&'static Source>) -> Result<()> {
+        let number = self.begin(&file.path);
         let mut kept = Ok(());
-        let read = each_read(path, forced, &mut |line, kind, read| {
+        let read = each_read(file, forced, &mut |line, kind, read| {
             kept = self.read(number, line, kind, read);
-            anyhow::ensure!(kept.is_ok(), "stopped");
+            ensure!(kept.is_ok(), "stopped");
             Ok(())
         });
         kept?;
-        self.gathered.files[number].sha256 = sha256_file(path).unwrap_or_default();
-        self.gathered.broken.extend(read.err().map(|error| Shown::of(&error)));
+        self.end(number, sha256_file(&file.path).unwrap_or_default(), read);
         Ok(())
+    }
+
+    fn end(&mut self, number: usize, sha256: String, read: Result<Option<Transcript>>) {
+        let gathered = &mut self.gathered;
+        gathered.files[number].sha256 = sha256;
+        match read {
+            Ok(None) => {}
+            Ok(Some(transcript)) => gathered.transcripts.push((gathered.files[number].path.clone(), Ok(transcript))),
+            Err(error) => gathered.broken.push(Shown::of(&error)),
+        }
     }
 
     fn begin(&mut self, path: &Path) -> usize {

@@ -5,6 +5,7 @@ mod files;
 mod gallery_dl;
 mod gather;
 mod graph;
+mod heard;
 mod instaloader;
 mod merge;
 mod naming;
@@ -13,6 +14,7 @@ mod post;
 mod record;
 mod source;
 mod told;
+mod transcripts;
 mod value;
 mod web;
 mod ytdlp;
@@ -28,9 +30,11 @@ use serde_json::{Value, json};
 pub use self::files::walk;
 pub use self::gather::{Gathered, gather};
 use self::gather::{Placed, hash};
+use self::heard::hear;
 pub use self::naming::Naming;
 pub use self::source::{SOURCES, Source};
 pub use self::told::Told;
+use self::transcripts::Index;
 use super::privacy::Scrubber;
 use crate::error::Hint;
 use crate::lines::{Lines, Place};
@@ -42,11 +46,13 @@ use crate::reel::Reel;
 ///
 /// # Errors
 /// Names the line of the file that is no record, and what can't be written.
-pub fn write(gathered: &Gathered, naming: &Naming, output: &Path, check: bool) -> Result<Told> {
+pub fn write(mut gathered: Gathered, naming: &Naming, output: &Path, check: bool) -> Result<(Told, Gathered)> {
     let earlier = Earlier::read(output, naming)?;
-    let writer = Writer { gathered, naming, scrubber: Scrubber::new(&gathered.handles, &gathered.names) };
+    let index = Index::new(std::mem::take(&mut gathered.transcripts));
+    let scrubber = Scrubber::new(&gathered.handles, &gathered.names);
+    let mut writer = Writer { gathered: &gathered, naming, scrubber, index };
     let mut told = Told::default();
-    let groups = groups(gathered);
+    let groups = groups(&gathered);
     let mut of_id: HashMap<u64, usize> = HashMap::new();
     for (number, group) in groups.iter().enumerate() {
         of_id.insert(gathered.posts[group[0]].0, number);
@@ -84,7 +90,8 @@ pub fn write(gathered: &Gathered, naming: &Naming, output: &Path, check: bool) -
     } else {
         publish(output, |file| write(file))?
     }
-    Ok(told)
+    told.unpaired(&writer.index);
+    Ok((told, gathered))
 }
 
 /// Numbers of the posts about each Reel, in the order of the first.
@@ -107,22 +114,31 @@ struct Writer<'a> {
     gathered: &'a Gathered,
     naming: &'a Naming,
     scrubber: Scrubber,
+    index: Index,
 }
 
 impl Writer<'_> {
     /// The Reel that posts are about.
-    fn one(&self, posts: &[usize], told: &mut Told) -> Result<Reel> {
-        let Writer { gathered, naming, scrubber } = self;
+    fn one(&mut self, posts: &[usize], told: &mut Told) -> Result<Reel> {
+        let Writer { gathered, naming, scrubber, index } = self;
         let placed = |number: &usize| -> Result<Placed> {
             Ok(serde_json::from_slice(&gathered.lines.at(gathered.posts[*number].1)?)?)
         };
-        let merged = merge::merge(posts.iter().map(placed).collect::<Result<_>>()?, gathered);
+        let placed: Vec<Placed> = posts.iter().map(placed).collect::<Result<_>>()?;
+        let file = &gathered.files[placed[0].file as usize].path;
+        let mut merged = merge::merge(placed, gathered);
         told.merged += posts.len() - 1;
-        told.add(&merged);
         let own = record::own(&merged.post, gathered);
+        let scrub = matches!(naming, Naming::Pseudonyms(_)).then_some((&*scrubber, &own[..]));
+        let heard = hear(&mut merged, index, file, scrub);
+        told.add(&merged);
         let mut reel = record::record(merged, gathered, naming);
-        if let Naming::Pseudonyms(_) = naming {
-            told.scrubbed(&scrubber.scrub_reel(&mut reel, &own));
+        if let (Some((quality, of_it)), Some(source)) = (heard, &mut reel.source) {
+            told.heard(&quality);
+            source["transcript"] = of_it;
+        }
+        if let Some((scrubber, own)) = scrub {
+            told.scrubbed(&scrubber.scrub_reel(&mut reel, own));
         }
         Ok(reel)
     }

@@ -1,11 +1,12 @@
 //! What an import did, as it is shown at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::gather::{Count, Gathered};
 use super::merge::Merged;
 use super::post::Counted;
+use super::transcripts::{FlagKind, Index, Quality};
 use crate::data::privacy::Counts;
 
 /// Contradictions and files named; more are counted.
@@ -21,8 +22,11 @@ struct OfSource {
 /// What an import did.
 #[derive(Debug, Default)]
 pub struct Told {
+    #[expect(missing_docs, reason = "the name says it")]
     pub added: usize,
+    #[expect(missing_docs, reason = "the name says it")]
     pub updated: usize,
+    #[expect(missing_docs, reason = "the name says it")]
     pub unchanged: usize,
     /// Posts beyond the first about one Reel.
     pub merged: usize,
@@ -30,6 +34,13 @@ pub struct Told {
     sources: BTreeMap<String, OfSource>,
     /// Numbers that are no counts, by field and what is written.
     placeholders: BTreeMap<String, usize>,
+    /// Reels with a transcript of a recogniser's file.
+    heard: usize,
+    /// Of those, with a doubt of this kind; and of which a figure isn't there.
+    doubts: BTreeMap<FlagKind, usize>,
+    not_available: BTreeMap<&'static str, usize>,
+    /// Transcripts of no Reel.
+    unpaired: Count,
     /// Placeholders in texts.
     scrubbed: Counts,
     contradictions: BTreeMap<&'static str, Count>,
@@ -66,6 +77,21 @@ impl Told {
         }
     }
 
+    /// Counts what a recogniser's file gave.
+    pub fn heard(&mut self, quality: &Quality) {
+        self.heard += 1;
+        let kinds: BTreeSet<FlagKind> = quality.flags.iter().map(|flag| flag.kind).collect();
+        kinds.into_iter().for_each(|kind| *self.doubts.entry(kind).or_default() += 1);
+        quality.not_available.iter().for_each(|name| *self.not_available.entry(name).or_default() += 1);
+    }
+
+    /// Notes transcripts that no Reel was found for.
+    pub fn unpaired(&mut self, index: &Index) {
+        for path in index.unpaired() {
+            self.unpaired.add(|| path.display().to_string());
+        }
+    }
+
     /// Counts what was taken out of a Reel's texts.
     pub fn scrubbed(&mut self, counts: &Counts) {
         counts.iter().for_each(|(kind, count)| *self.scrubbed.entry(*kind).or_default() += count);
@@ -77,11 +103,29 @@ impl Told {
     }
 
     fn write(&self, gathered: &Gathered, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Told { added, updated, unchanged, merged, .. } = self;
+        let Told { added, updated, unchanged, merged, heard, doubts, not_available, unpaired, .. } = self;
         let Gathered { looked_at, media, skipped, broken, posts, .. } = gathered;
         writeln!(formatter, "read     {looked_at} files, {media} of them media, {} can't be read", broken.len())?;
         writeln!(formatter, "found    {} posts, {merged} about a Reel that another is about", posts.len())?;
         writeln!(formatter, "Reels    {added} new, {updated} with news, {unchanged} as before")?;
+        if *heard > 0 {
+            let doubts: Vec<String> = doubts.iter().map(|(kind, count)| format!("{} {count}", kind.word())).collect();
+            let lacking: Vec<String> = not_available.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            let doubts = if doubts.is_empty() { "none".to_owned() } else { doubts.join(", ") };
+            writeln!(formatter, "heard    {heard} Reels have a transcript; with a doubt: {doubts}")?;
+            if !lacking.is_empty() {
+                writeln!(formatter, "         figures that the recogniser doesn’t give: {}", lacking.join(", "))?;
+            }
+        }
+        if unpaired.count > 0 {
+            let Count { count, first } = unpaired;
+            writeln!(
+                formatter,
+                "warning: {count} transcripts are of no Reel here: {}{}",
+                first.join(", "),
+                more(*count, first.len())
+            )?;
+        }
         for (reason, Count { count, first }) in skipped {
             writeln!(formatter, "skipped  {count:>6}  {reason}: {}{}", first.join(", "), more(*count, first.len()))?;
         }

@@ -17,5 +17,5 @@ pub use audit::{Audit, Left, Place, audit};
 pub use erase::{Erased, Erasure, erase};
 pub use files::Unread;
 pub use key::Key;
-pub use pseudonym::{Pseudonyms, handle_of, is_pseudonym, shortcode_of};
+pub use pseudonym::{Pseudonyms, SHORTCODE_LETTERS, handle_of, is_pseudonym, shortcode, shortcode_of};
 pub use scrub::{Counts, Found, Kind, Scrubber};

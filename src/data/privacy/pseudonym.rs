@@ -8,7 +8,7 @@ use sha2::Sha256;
 use super::key::Key;
 
 /// Letters of a shortcode: a media number to the base 64.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+pub const SHORTCODE_LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const SHORTCODE: usize = 11;
 /// The shortcode of a private Reel has so many letters more, a secret.
 const SECRET: usize = 28;
@@ -65,7 +65,7 @@ pub fn shortcode_of(name: &str) -> Cow<'_, str> {
     // Names of another make may be as long: shortcodes begin with these letters until 2037.
     let is_private = name.len() == SHORTCODE + SECRET
         && name.starts_with(['B', 'C', 'D', 'E', 'F'])
-        && name.bytes().all(|letter| ALPHABET.contains(&letter));
+        && name.bytes().all(|letter| SHORTCODE_LETTERS.contains(&letter));
     Cow::Borrowed(if is_private { &name[..SHORTCODE] } else { name })
 }
 
@@ -73,10 +73,11 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn shortcode(mut number: u64) -> String {
+/// The name in links of a Reel with this number.
+pub fn shortcode(mut number: u64) -> String {
     let mut letters = Vec::new();
     while number > 0 {
-        letters.push(ALPHABET[(number % 64) as usize] as char);
+        letters.push(SHORTCODE_LETTERS[(number % 64) as usize] as char);
         number /= 64;
     }
     letters.iter().rev().collect()
