@@ -2,7 +2,7 @@
 
 mod folder;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use folder::Folder;
@@ -139,8 +139,6 @@ fn liblzma_of(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-use std::io::Read;
-
 /// Files that the collectors' own packages wrote, see `tests/import`.
 #[test]
 fn every_collector_gives_the_same_reel() {
@@ -154,4 +152,78 @@ fn every_collector_gives_the_same_reel() {
         assert!(soto("caption").as_str().unwrap().starts_with("Soto ayam kuah kuning"), "{source}");
         assert_eq!(soto("hashtags"), &json!(["ResepSoto", "masakanrumah"]), "{source}");
     }
+}
+
+/// Everything that could tell who somebody is, in all that is written: records, splits, results, pages, ledger.
+#[test]
+fn nobody_is_named_in_anything_that_is_written() {
+    let folder = folder();
+    let people = ["dapur.mbaksri", "warungpaklek", "Sri Wahyuni Lestari", "rina.jalan2", "kurirkilat"];
+    let private = [
+        "0812-3456-7890",
+        "+62 813 9876 5432",
+        "sri.masak@gmail.com",
+        "linktr.ee/dapurmbaksri",
+        "3174025509870003",
+        "8730112233",
+    ];
+    for number in 0..8 {
+        let caption = format!(
+            "Soto nomor {number} dari dapur.mbaksri, resep Sri Wahyuni Lestari. Order WA 0812-3456-7890 atau {} \
+             @rina.jalan2, kirim lewat KURIRKILAT. Transfer BCA 8730112233. #dapurmbaksri Rp 25.000",
+            private[2]
+        );
+        let info = info(
+            &format!("DGrSoto4y{number:02}"),
+            "dapur.mbaksri",
+            &json!({"description": caption, "uploader": "Sri Wahyuni Lestari"}),
+        );
+        folder.write(&format!("in/dapur.mbaksri [DGrSoto4y{number:02}].info.json"), info);
+        let heard = json!({"text": "x", "language": "id", "segments": [{
+            "id": 0, "start": 0.0, "end": 4.0, "avg_logprob": -1.4, "no_speech_prob": 0.9, "compression_ratio": 1.1,
+            "text": " hubungi nol delapan satu dua tiga empat lima enam tujuh delapan sembilan nol ya, atau +62 813 9876 5432, nik 3174025509870003, linktr.ee/dapurmbaksri",
+        }]});
+        folder.write(&format!("in/dapur.mbaksri [DGrSoto4y{number:02}].json"), heard.to_string());
+    }
+    folder.write(
+        "in/other.info.json",
+        info("DGrOther001", "warungpaklek", &json!({"description": "Halo dari warungpaklek"})),
+    );
+    folder.write("in/third.info.json", info("DGrOther002", "kurirkilat", &json!({"description": "Antar cepat"})));
+    let run = folder.succeeds("import in --key k.key -o out/r.jsonl");
+    assert!(run.err.contains("<TELP>") && run.err.contains("k.key"), "{}", run.err);
+    folder.succeeds("data stats out/r.jsonl -o out/stats");
+    folder.succeeds("eval --model baseline:lead-1 --data out/r.jsonl --bootstrap 100 -o out/eval");
+    let mut looked_at = 0;
+    let mut folders = vec![folder.path("out"), folder.path("eval")];
+    while let Some(path) = folders.pop() {
+        for entry in std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            looked_at += 1;
+            let text = String::from_utf8_lossy(&std::fs::read(&entry).unwrap()).to_lowercase();
+            for named in people.iter().chain(&private).chain(&["dapurmbaksri", "nol delapan satu dua", "dgrsoto4y"]) {
+                assert!(!text.contains(&named.to_lowercase()), "{named} in {}", entry.display());
+            }
+        }
+    }
+    assert!(looked_at > 8);
+    let records = folder.lines("out/r.jsonl");
+    assert!(records[0]["caption"].as_str().unwrap().ends_with("Rp 25.000"), "{}", records[0]["caption"]);
+    assert_eq!(records[0]["source"]["transcript"]["flags"][0]["kind"], "no_speech");
+    folder.succeeds("data audit out/r.jsonl");
+
+    // Elsewhere, with the same key, they have the same names; with another one, others.
+    let elsewhere = Folder::new();
+    std::fs::create_dir(elsewhere.path("in")).unwrap();
+    elsewhere
+        .write("in/a.info.json", info("DGrSoto4y00", "Dapur.MbakSri", &json!({})))
+        .write("k.key", folder.read("k.key"));
+    elsewhere.succeeds("import in --key k.key -o r.jsonl");
+    elsewhere.succeeds("import in --key other.key -o other.jsonl");
+    let (same, other) = (&elsewhere.lines("r.jsonl")[0], &elsewhere.lines("other.jsonl")[0]);
+    assert_eq!([&same["id"], &same["account"]], [&records[0]["id"], &records[0]["account"]]);
+    assert!(same["id"] != other["id"] && same["account"] != other["account"]);
 }

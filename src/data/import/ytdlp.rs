@@ -40,7 +40,8 @@ fn post(value: &Value, file: &Value) -> Read {
     if kind == "playlist" || (kind.starts_with("url") && moment(value, &["timestamp"]).is_none()) {
         return Err(Skip::new("a list without what is in it", id));
     }
-    if list_is_empty(value, "formats") && at(value, "url").is_none() {
+    let has_length = number(value, &["duration"]).is_some_and(|seconds| seconds > 0.0);
+    if list_is_empty(value, "formats") && at(value, "url").is_none() && !has_length {
         return Err(Skip::new("an image", id));
     }
     let counts = [
