@@ -40,7 +40,8 @@ struct File {
     path: PathBuf,
     /// `None` where it can't be read.
     transcript: Option<Transcript>,
-    is_paired: bool,
+    /// Reels that it was found for.
+    reels: usize,
 }
 
 /// What there is for a Reel.
@@ -64,7 +65,7 @@ struct Candidate<'a> {
 impl Index {
     /// Takes all files among which transcripts are looked for, with what was read of them; errors are the caller's to report.
     pub fn new(files: Vec<(PathBuf, Result<Transcript>)>) -> Index {
-        let file = |(path, read): (PathBuf, Result<Transcript>)| File { path, transcript: read.ok(), is_paired: false };
+        let file = |(path, read): (PathBuf, Result<Transcript>)| File { path, transcript: read.ok(), reels: 0 };
         let mut index = Index { files: files.into_iter().map(file).collect(), ..Index::default() };
         index.files.sort_by(|a, b| a.path.cmp(&b.path));
         for (at, file) in index.files.iter().enumerate() {
@@ -80,7 +81,7 @@ impl Index {
         index
     }
 
-    /// The transcript of a Reel, found by stem, shortcode or id. Texts that differ in letters or digits contradict; SRT and
+    /// The transcript of a Reel, asked for once, found by stem, shortcode or id. Texts that differ in letters or digits contradict; SRT and
     /// JSON of one recogniser don't. `None` where no file is called like it.
     pub fn find(&mut self, names: Names) -> Option<Paired<'_>> {
         // Each once; those with the very stem are noted.
@@ -94,7 +95,7 @@ impl Index {
             return None;
         }
         for at in found.keys() {
-            self.files[*at].is_paired = true;
+            self.files[*at].reels += 1;
         }
         let mut by_text: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
         let mut unreadable = Vec::new();
@@ -124,7 +125,12 @@ impl Index {
 
     /// Files that no Reel was found for, in order of their names; [`stem`] of one is to be compared with the Reels'.
     pub fn unpaired(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().filter(|file| !file.is_paired).map(|file| file.path.as_path())
+        self.files.iter().filter(|file| file.reels == 0).map(|file| file.path.as_path())
+    }
+
+    /// Files that were found for several Reels, of which all but one are likely wrong: a stem that is a time isn't unique.
+    pub fn shared(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().filter(|file| file.reels > 1).map(|file| file.path.as_path())
     }
 }
 
@@ -289,6 +295,9 @@ mod tests {
         assert_eq!(paired.unreadable, [Path::new("a.json")]);
         assert_eq!(paired.used.unwrap().0, Path::new("a.srt"));
         assert_eq!(index.unpaired().collect::<Vec<_>>(), [Path::new("lain.srt")]);
+        assert_eq!(index.shared().count(), 0);
+        index.find(Names { stem: Some("a"), ..Names::default() });
+        assert_eq!(index.shared().collect::<Vec<_>>(), ["a.json", "a.srt"].map(Path::new));
         assert_eq!(index.find(Names::default()), None);
     }
 }

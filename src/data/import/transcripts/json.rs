@@ -29,7 +29,7 @@ pub fn read(name: &str, text: &str, is_transcript: bool) -> Result<Option<Transc
         }
         Err(_) => return Ok(None),
     };
-    let Some(Written { kind, language, items }) = Written::of(values) else { return Ok(None) };
+    let Some(Written { kind, language, items }) = Written::of(values, is_transcript) else { return Ok(None) };
     let mut segments = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let Some(text) = item["text"].as_str() else {
@@ -61,11 +61,16 @@ struct Written {
 }
 
 impl Written {
-    fn of(mut values: Vec<Value>) -> Option<Written> {
+    fn of(mut values: Vec<Value>, is_transcript: bool) -> Option<Written> {
         if values.len() > 1 {
             return Written::list(values);
         }
         match values.pop()? {
+            // What OpenAI's API answers when nothing else is asked for.
+            Value::Object(object) if is_transcript && is_text_alone(&object) => {
+                let language = object.get("language").and_then(text_of);
+                Some(Written { kind: "whisper", language, items: vec![Value::Object(object)] })
+            }
             Value::Object(object) => Written::object(object),
             // Segments and what is known of all of them.
             Value::Array(mut pair) if pair.len() == 2 && pair[0].is_array() && pair[1].is_object() => {
@@ -106,6 +111,10 @@ impl Written {
         };
         has_text(&items).then_some(Written { kind, language, items })
     }
+}
+
+fn is_text_alone(object: &Map<String, Value>) -> bool {
+    object.get("text").is_some_and(Value::is_string) && !object.contains_key("segments")
 }
 
 fn text_of(value: &Value) -> Option<String> {

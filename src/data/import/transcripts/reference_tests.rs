@@ -72,6 +72,9 @@ fn what_is_no_transcript_is_none_or_an_error_among_transcripts() {
     }
     let caption = read("a.txt", "Resep soto ayam 🍲\n#kuliner".as_bytes(), false).unwrap();
     assert_eq!(caption, None);
+    let api = br#"{"text":"Halo semua.","usage":{"seconds":4}}"#;
+    assert_eq!(read("a.json", api, false).unwrap(), None);
+    assert_eq!(read("a.json", api, true).unwrap().unwrap().text(), "Halo semua.");
     let spoken = read("a.txt", b"[Musik]\n\nhalo\n", true).unwrap().unwrap();
     assert_eq!(spoken.segments.iter().map(|segment| segment.text.as_str()).collect::<Vec<_>>(), ["[Musik]", "halo"]);
 }
