@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, ensure};
 use sha2::{Digest, Sha256};
 
-pub use self::json::mended as mended_json;
+pub use self::json::{NO_NUMBER, mended as mended_json};
 use self::mend::{Golds, Mender};
 pub use self::problems::Problems;
 use self::problems::{Kind, Note};

@@ -8,6 +8,7 @@ use crate::cli::ImportArgs;
 use crate::config::SettingsFile;
 use crate::data::import::{Naming, SOURCES, gather, walk, write};
 use crate::data::privacy::{Key, Pseudonyms};
+use crate::error::environment;
 
 pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
     let from = args.from.and_then(|name| SOURCES.into_iter().find(|source| source.name == name));
@@ -30,6 +31,10 @@ pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
         }
         Naming::Pseudonyms(Pseudonyms::new(&key))
     };
+    if let Some(folder) = args.output.parent().filter(|_| !args.check) {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| environment(format!("cannot make {}: {error}", folder.display())))?;
+    }
     let walked = walk(&args.paths, &args.transcripts)?;
     let bar = ProgressBar::new(walked.len() as u64);
     let gathered = gather(walked, from, &naming, &|| bar.inc(1))?;

@@ -11,6 +11,7 @@ use walkdir::WalkDir;
 
 use super::post::{Read, Skip};
 use super::source::{Source, recognise};
+use crate::ask::{NO_NUMBER, mended_json};
 use crate::error::Hint;
 use crate::lines::{decoded, objects};
 
@@ -168,7 +169,7 @@ pub fn values(opened: Opened, each: &mut dyn FnMut(Found) -> Result<()>) -> Resu
         .take(WHOLE as u64)
         .read_to_end(&mut start)
         .map_err(|error| anyhow!("{name}: cannot be read: {error}").hint("is the file whole?"))?;
-    let whole = if start.len() < WHOLE { serde_json::from_slice(&start).ok() } else { None };
+    let whole = if start.len() < WHOLE { parsed(&start).ok() } else { None };
     match whole {
         Some(Value::Array(items)) => {
             items.into_iter().try_for_each(|value| each(Found { line: None, value: Ok(value) }))
@@ -176,8 +177,27 @@ pub fn values(opened: Opened, each: &mut dyn FnMut(Found) -> Result<()>) -> Resu
         Some(value) => each(Found { line: None, value: Ok(value) }),
         None => {
             let lines = objects(&name, Box::new(io::Cursor::new(start).chain(text)))?;
-            lines.each(|line| each(Found { line: Some(line.place.number), value: serde_json::from_slice(line.bytes) }))
+            lines.each(|line| each(Found { line: Some(line.place.number), value: parsed(line.bytes) }))
         }
+    }
+}
+
+/// JSON, also as Python writes it: NaN and Infinity are unknown, half a character is U+FFFD.
+fn parsed(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(bytes).or_else(|error| {
+        let (mended, kinds) = mended_json(std::str::from_utf8(bytes).unwrap_or_default());
+        let mut value = if kinds.is_empty() { Err(error) } else { serde_json::from_str(&mended) }?;
+        forget_no_numbers(&mut value);
+        Ok(value)
+    })
+}
+
+fn forget_no_numbers(value: &mut Value) {
+    match value {
+        Value::String(text) if text.starts_with(NO_NUMBER) => *value = Value::Null,
+        Value::Array(items) => items.iter_mut().for_each(forget_no_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(forget_no_numbers),
+        _ => {}
     }
 }
 

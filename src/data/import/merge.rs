@@ -54,7 +54,10 @@ pub fn merge(mut placed: Vec<Placed>, gathered: &Gathered) -> Merged {
         let Post { collected_at, version, .. } = &one.post;
         if !told.is_empty() {
             told.insert("at".to_owned(), json!(collected_at));
-            merged.counts.push(Value::Object(told));
+            let told = Value::Object(told);
+            if !merged.counts.contains(&told) {
+                merged.counts.push(told);
+            }
         }
         let sha256 = &gathered.files[one.file as usize].sha256;
         let file = json!({"kind": one.kind, "version": version, "sha256": sha256, "collected_at": collected_at});

@@ -25,13 +25,14 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use self::files::walk;
 pub use self::gather::{Gathered, gather};
 use self::gather::{Placed, hash};
 use self::heard::hear;
 pub use self::naming::Naming;
+use self::post::Counted;
 pub use self::source::{SOURCES, Source};
 pub use self::told::Told;
 use self::transcripts::Index;
@@ -198,8 +199,7 @@ fn news(earlier: &[u8], reel: Reel) -> Result<Option<Value>> {
     if new.is_empty() {
         return Ok(None);
     }
-    let at = |record: &Value| record["source"]["files"][0]["collected_at"].as_str().map(str::to_owned);
-    let newer = at(&now) >= at(&earlier);
+    let newer = collected_at(&now) >= collected_at(&earlier);
     let mut record = earlier.clone();
     let is_unknown = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
     for (field, value) in now.as_object().into_iter().flatten().filter(|(_, value)| !is_unknown(value)) {
@@ -215,5 +215,34 @@ fn news(earlier: &[u8], reel: Reel) -> Result<Option<Value>> {
     }
     all.extend(new);
     record["source"]["files"] = json!(all);
+    let mut counts = counts(&earlier);
+    counts.extend(self::counts(&now).into_iter().filter(|counted| !counts.contains(counted)).collect::<Vec<_>>());
+    record["source"]["counts"] = json!(counts);
+    for (counted, why) in now["source"]["unknown"].as_object().into_iter().flatten() {
+        if record[counted].is_null() {
+            record["source"]["unknown"][counted] = why.clone();
+        }
+    }
+    if let Some(unknown) = record["source"]["unknown"].as_object().cloned() {
+        let still = unknown.into_iter().filter(|(counted, _)| record[counted].is_null());
+        record["source"]["unknown"] = Value::Object(still.collect());
+    }
     Ok(Some(record))
+}
+
+/// When the newest of a record's files was collected.
+fn collected_at(record: &Value) -> Option<&str> {
+    let files = record["source"]["files"].as_array().into_iter().flatten();
+    files.filter_map(|file| file["collected_at"].as_str()).max()
+}
+
+/// A record's counts with their times; where it had no others, those that it has.
+fn counts(record: &Value) -> Vec<Value> {
+    if let Some(counts) = record["source"]["counts"].as_array() {
+        return counts.clone();
+    }
+    let known = Counted::ALL.map(Counted::name).into_iter().filter(|counted| !record[*counted].is_null());
+    let mut told: Map<String, Value> = known.map(|counted| (counted.to_owned(), record[counted].clone())).collect();
+    told.insert("at".to_owned(), json!(collected_at(record)));
+    vec![Value::Object(told)]
 }
