@@ -34,6 +34,9 @@ const PLATES: [&str; 14] = [
     "bernomor polisi",
 ];
 
+/// Words that announce something else.
+const CODES: [&str; 7] = ["kode", "promo", "voucher", "kupon", "tipe", "seri", "kursi"];
+
 /// What stands behind numbers that are of something else.
 const NO_PLATE: [&str; 34] = [
     "ad", "bc", "cc", "cm", "dan", "gb", "gr", "hp", "ini", "itu", "jam", "jt", "k", "kg", "km", "m", "mah", "mb",
@@ -46,7 +49,8 @@ pub fn find(text: &str, folded: &mut Folded, places: &mut Vec<Place>) {
         let alone = free(folded.before(start)) && free(folded.after(end));
         let named = follows_word(folded, start, &PLATES, 3);
         let written = &text[folded.original(text, start, end)];
-        (alone && (named || is_plate(written))).then_some(end)
+        let code = follows_word(folded, start, &CODES, 3);
+        (alone && (named || !code && is_plate(written))).then_some(end)
     });
 }
 
@@ -57,7 +61,7 @@ fn is_plate(written: &str) -> bool {
     let capitals = [region, letters].iter().all(|part| part.chars().all(char::is_uppercase));
     let Ok(value) = number.parse::<u32>() else { return false };
     let is_round = value % 100 == 0 || number.len() == 3 && value % 10 == 0;
-    let long = number.len() == 4 || number.len() == 3 && region.len() == 2 && letters.len() == 2;
+    let long = number.len() == 4 || number.len() == 3 && (letters.len() == 3 || region.len() + letters.len() == 4);
     let year = (1900..2100).contains(&value) && letters.len() == 1;
     capitals && long && !is_round && !year && !NO_PLATE.contains(&letters.to_lowercase().as_str())
 }
