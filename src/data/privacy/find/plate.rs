@@ -11,13 +11,17 @@ use super::{Place, pattern, take};
 
 static PLATE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?-u)\b((?:a[abdeg]?|b[abdeghklmnp]?|d[abcdeghklmnrstw]?|e[abd]?|f|g|h|k[bhtu]?|l|m|n|p[ab]?|r|s|t|w|z)",
+        r"(?-u)\b((?:a[abdeg]?|b[abdeghklmnp]?|d[abcdeghklmnprstw]?|e[abd]?|f|g|h|k[bhtu]?|l|m|n|p[abgsty]?|r|s|t|w|z)",
         r"[ -]{0,2}[0-9]{1,4}[ -]{0,2}[a-z]{1,3})\b",
     ))
 });
 
 /// Words that announce one.
-const PLATES: [&str; 14] = [
+const PLATES: [&str; 18] = [
+    "plat mobil",
+    "pelat mobil",
+    "plat motor",
+    "pelat motor",
     "plat",
     "pelat",
     "nopol",
