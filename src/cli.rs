@@ -165,15 +165,13 @@ pub enum DataCommand {
     )]
     Stats(StatsArgs),
     /// Tell what is left of personal data in records, results or texts
-    #[command(
-        after_help = "Exit code 1 where something is left, 2 where a file can't be looked into. Numbers are never shown whole.\n\n\
-                            Examples:\n  reels data audit data/reels.jsonl\n  reels data audit data eval/latest --json"
-    )]
+    #[command(after_help = "Exit code 1 where something is left, 2 where a file can't be looked into.\n\n\
+                            Examples:\n  reels data audit data/reels.jsonl\n  reels data audit data eval/latest --json")]
     Audit(AuditArgs),
     /// Erase an account or a Reel from records, results and what was synthesised from them
     #[command(
-        after_help = "Runs and models that learned from what is erased are named, not altered. Exit code 1 where nothing has an id, 3 where\n\
-                      a file names it that has to be looked at by hand.\n\n\
+        after_help = "Runs and models that learned from what is erased are named, not altered. Exit code 1 where nothing has\n\
+                      an ID, 3 where a file names it that has to be looked at by hand.\n\n\
                       Examples:\n  reels data erase @rani_kue --in data eval --dry-run\n  reels data erase r_3f9a2c0b1d4e5f60 --in data eval"
     )]
     Erase(EraseArgs),

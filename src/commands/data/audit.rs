@@ -42,7 +42,7 @@ fn show(audit: &Audit) {
         errln!("hint: `reels import` writes placeholders for what stands in texts, and leaves the fields out");
     }
     if *weights > 0 {
-        errln!("{weights} files of weights hold no text, and weren't looked into");
+        errln!("not looked into: {weights} with weights, which hold no text");
     }
 }
 

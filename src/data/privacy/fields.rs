@@ -66,6 +66,8 @@ pub fn each<'a>(value: &'a Value, path: &mut Vec<&'a str>, entry: &mut dyn FnMut
         Value::String(text) => {
             let kept = match path.last().copied() {
                 Some("id" | "reel_id" | "seeds") if is_platforms(text) => Entry::Reel(text),
+                // Of another make; what stands in it is no text.
+                Some("id" | "reel_id" | "seeds") => return,
                 Some("account" | "with") if !is_pseudonym(text, 'a') => Entry::Account(text),
                 _ => Entry::Text(text),
             };

@@ -61,6 +61,15 @@ impl Key {
         writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(cannot)?;
         Ok(Key { bytes, is_new: true })
     }
+
+    /// What to tell whoever has a new key.
+    pub fn advice(path: &Path) -> String {
+        format!(
+            "made the key of pseudonyms, {}: keep it, and keep it apart from the data. The same key gives the same pseudonyms on \
+             another machine; without it nobody can tell who is who, nor be erased by their handle",
+            path.display()
+        )
+    }
 }
 
 /// The error says what was found instead.
@@ -100,6 +109,7 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let other = Key::read_or_create(&folder.path().join("b.key")).unwrap();
         assert_ne!(made.bytes, other.bytes);
+        assert!(Key::advice(&path).contains("reels/pseudonyms.key: keep it"));
     }
 
     #[test]

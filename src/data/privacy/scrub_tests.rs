@@ -32,6 +32,19 @@ fn personal_data_become_placeholders() {
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// As another program writes phone numbers (tests/reference/phones.py).
+#[test]
+fn phone_numbers_of_every_area_are_found() {
+    let phones: Vec<Vec<String>> = serde_json::from_str(include_str!("../../../tests/reference/phones.json")).unwrap();
+    assert_eq!(phones.len(), 240);
+    for phone in phones.iter().flatten() {
+        let (scrubbed, _) = scrubber().scrub(&format!("pesan ke {phone} ya, 25rb 3 porsi"), &[]);
+        let expected =
+            format!("pesan ke {}<TELP> ya, 25rb 3 porsi", if phone.starts_with("tel:") { "tel:" } else { "" });
+        assert_eq!(scrubbed, expected, "{phone}");
+    }
+}
+
 #[test]
 fn all_else_stays() {
     let lines: Vec<&str> = KEPT.lines().collect();

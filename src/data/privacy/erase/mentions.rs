@@ -26,7 +26,7 @@ impl Mentions {
     /// When they are too many to look for.
     pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Mentions> {
         let is_distinct = |name: &str| {
-            name.len() >= 6 && name.contains(|letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '_'))
+            name.len() >= 5 && name.contains(|letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '_'))
         };
         let escaped = names.filter(|name| !name.is_empty() && name.len() < OVERLAP).map(|name| {
             let at = if is_distinct(name) { "" } else { "@" };

@@ -71,14 +71,14 @@ impl Groups {
 
     /// The end of the most groups that have so many digits, where nothing says that the last one is something else.
     pub fn end(&self, folded: &Folded, least: usize, most: usize) -> Option<usize> {
-        let small = self.groups.iter().all(|group| group.len() <= 2);
-        let (mut best, mut digits) = (None, 0);
+        let (mut best, mut counted, mut digits) = (None, None, 0);
         for (index, group) in self.groups.iter().enumerate() {
             // Behind a whole number, a price or a count follows rather than more of it.
-            if digits >= least && !small {
-                let gap = &folded.bytes[self.groups[index - 1].end..group.start];
-                let same = index > 1 && gap == &folded.bytes[self.groups[index - 2].end..self.groups[index - 1].start];
-                if gap.contains(&b' ') && (group.len() < 3 || !same) {
+            if digits >= least {
+                let gap = |index: usize| &folded.bytes[self.groups[index - 1].end..self.groups[index].start];
+                let same = index > 1 && gap(index) == gap(index - 1);
+                let small = self.groups[..index].iter().any(|group| group.len() <= 2);
+                if gap(index).contains(&b' ') && !(same && (group.len() >= 3 || small)) {
                     break;
                 }
             }
@@ -87,10 +87,12 @@ impl Groups {
                 break;
             }
             if digits >= least && ends(folded, *group) {
-                best = Some(group.end);
+                let unit = is_unit(folded, *group);
+                (if unit { &mut counted } else { &mut best }).replace(group.end);
             }
         }
-        best
+        // With "x" behind it, it is a number all the same, where it can't end sooner.
+        best.or(counted)
     }
 
     /// Whether a dot or comma stands before each three digits, as in amounts.
@@ -113,25 +115,29 @@ fn is_separator(byte: u8) -> bool {
     matches!(byte, b' ' | b'.' | b'-' | b'(' | b')' | b'/' | b'_' | b',' | SIGN)
 }
 
-/// Whether a number can end with a group: neither more letters of a code nor a unit follow.
+/// Whether a number can end with a group: no more letters of a code follow.
 fn ends(folded: &Folded, group: Group) -> bool {
     let follows = folded.after(group.end);
-    if follows == b'_' || follows >= 0x80 || follows.is_ascii_digit() {
-        return false;
-    }
-    let glued = is_word(follows);
-    let gap = usize::from(follows == b' ');
-    let word: Vec<u8> = (0..8).map(|at| folded.after(group.end + gap + at)).take_while(|byte| is_word(*byte)).collect();
-    !is_unit(&word) && (!glued || group.len() >= 3 && word.iter().all(u8::is_ascii_alphabetic))
+    let is_more = follows == b'_' || follows >= 0x80 || follows.is_ascii_digit();
+    let glued = word(folded, group.end);
+    !is_more && (glued.is_empty() || group.len() >= 3 && glued.iter().all(u8::is_ascii_alphabetic))
 }
 
-/// What follows amounts.
-fn is_unit(word: &[u8]) -> bool {
+/// Whether the unit of an amount follows a group.
+fn is_unit(folded: &Folded, group: Group) -> bool {
     const UNITS: [&str; 19] = [
         "rb", "ribu", "rebu", "k", "jt", "juta", "pcs", "pc", "kg", "gr", "gram", "g", "ml", "cm", "mm", "km", "liter",
         "x", "persen",
     ];
-    std::str::from_utf8(word).is_ok_and(|word| UNITS.contains(&word))
+    let gap = usize::from(folded.after(group.end) == b' ');
+    let word = word(folded, group.end + gap);
+    UNITS.iter().any(|unit| unit.as_bytes() == word)
+}
+
+/// The letters and digits from a place on.
+fn word(folded: &Folded, start: usize) -> &[u8] {
+    let rest = folded.bytes.get(start..).unwrap_or_default();
+    &rest[..rest.iter().take(12).take_while(|byte| is_word(**byte)).count()]
 }
 
 /// Whether a number can begin at a place: it isn't the rest of another one, or of a code.

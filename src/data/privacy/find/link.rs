@@ -6,79 +6,11 @@ use regex::bytes::Regex;
 
 use super::super::fold::{FOUND, Folded, SIGN, is_word};
 use super::super::scrub::Kind;
+use super::digits::follows_word;
 use super::{Place, pattern, take};
 
 /// Sites that everybody knows: their bare names say who advertises, and nothing of a person.
-const SITES: [&str; 68] = [
-    "agoda.com",
-    "alfamart.co.id",
-    "alodokter.com",
-    "amazon.com",
-    "antaranews.com",
-    "bbc.com",
-    "beritasatu.com",
-    "bintang.com",
-    "bisnis.com",
-    "blibli.com",
-    "bola.com",
-    "bola.net",
-    "bolasport.com",
-    "booking.com",
-    "bukalapak.com",
-    "cnn.com",
-    "cnnindonesia.com",
-    "dailysocial.id",
-    "detik.com",
-    "dream.co.id",
-    "facebook.com",
-    "gmail.com",
-    "goal.com",
-    "google.co.id",
-    "google.com",
-    "halodoc.com",
-    "hellosehat.com",
-    "indomaret.co.id",
-    "instagram.com",
-    "jawapos.com",
-    "jd.com",
-    "jd.id",
-    "jpnn.com",
-    "juara.net",
-    "kapanlagi.com",
-    "kaskus.co.id",
-    "klikindomaret.com",
-    "kompas.com",
-    "kontan.co.id",
-    "kumparan.com",
-    "lazada.co.id",
-    "liputan6.com",
-    "merdeka.com",
-    "netflix.com",
-    "okezone.com",
-    "olx.co.id",
-    "outlook.com",
-    "pegipegi.com",
-    "republika.co.id",
-    "ruangguru.com",
-    "rumah123.com",
-    "shopee.co.id",
-    "sindonews.com",
-    "spotify.com",
-    "suara.com",
-    "tempo.co",
-    "tiket.com",
-    "tiktok.com",
-    "tirto.id",
-    "tokopedia.com",
-    "traveloka.com",
-    "tribunnews.com",
-    "twitter.com",
-    "vidio.com",
-    "viva.co.id",
-    "whatsapp.com",
-    "yahoo.com",
-    "youtube.com",
-];
+const SITES: &str = include_str!("sites.txt");
 /// So do public bodies and universities.
 const PUBLIC: [&str; 2] = [".go.id", ".ac.id"];
 
@@ -113,9 +45,12 @@ static SPOKEN_EMAIL: LazyLock<Regex> = LazyLock::new(|| {
         r"(?: ?[\[({] ?(?:at|et|a|@) ?[\])}] ?[a-z0-9-]{2,63}(?: ?\. ?| (?:dot|titik) | ?[\[({](?:dot|titik|\.)[\])}] ?)",
         r"| (?:at|et) (?:gmail|yahoo|ymail|hotmail|outlook|icloud|gemail|jimail)(?: ?\. ?| (?:dot|titik) )",
         r"| (?:at|et) [a-z0-9-]{2,63} (?:dot|titik) )",
-        r"(?:com|kom|co|net|org|id|ac)\b(?:(?:\.| ?\. ?| (?:dot|titik) )id\b)?)",
+        r"(?:com|kom|co|net|org|id|ac)\b(?:(?: ?\. ?| (?:dot|titik) | ?[\[({](?:dot|titik)[\])}] ?)id\b)?)",
     ))
 });
+
+/// Names of platforms that people write right before `@`.
+const PLATFORMS: [&str; 9] = ["ig", "instagram", "insta", "tiktok", "fb", "twitter", "tele", "telegram", "line"];
 
 static HANDLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u)(@[a-z0-9_][a-z0-9_.]{0,63})"));
 
@@ -146,7 +81,8 @@ pub fn find(folded: &mut Folded, places: &mut Vec<Place>) {
     take(folded, places, Kind::Handle, &HANDLE, |folded, start, end| {
         let end = without_dots(folded, end);
         let before = folded.before(start);
-        let free = !is_word(before) && !matches!(before, b'_' | b'.' | b'@');
+        let named = follows_word(folded, start, &PLATFORMS, 0);
+        let free = named || !is_word(before) && !matches!(before, b'_' | b'.' | b'@');
         (free && end > start + 1 && !AMOUNT.is_match(&folded.bytes[start + 1..end])).then_some(end)
     });
     take(folded, places, Kind::Handle, &NAMED_HANDLE, |folded, start, end| {
@@ -180,7 +116,21 @@ fn trimmed(folded: &Folded, mut end: usize) -> usize {
     let is_sign = |byte: u8| {
         matches!(
             byte,
-            b'.' | b',' | b'!' | b'?' | b')' | b'(' | b']' | b'}' | b'\'' | b';' | b':' | b'*' | SIGN | FOUND
+            b'.' | b','
+                | b'!'
+                | b'?'
+                | b')'
+                | b'('
+                | b']'
+                | b'}'
+                | b'\''
+                | b'`'
+                | b'"'
+                | b';'
+                | b':'
+                | b'*'
+                | SIGN
+                | FOUND
         )
     };
     while is_sign(folded.before(end)) {
@@ -203,5 +153,5 @@ fn is_site(folded: &Folded, start: usize, end: usize) -> bool {
     // Of every SVG.
     let is_schema = host.starts_with("www.w3.org/");
     let is_public = !host.contains(['/', '?', '#']) && PUBLIC.iter().any(|ending| host.ends_with(ending));
-    is_schema || is_public || SITES.contains(&host.trim_start_matches("www."))
+    is_schema || is_public || SITES.lines().any(|site| site == host.trim_start_matches("www."))
 }

@@ -1,9 +1,13 @@
-//! Phone numbers and numbers of identity cards, in digits.
+//! Phone numbers and numbers of identity cards and tax payers, in digits.
+
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
 
 use super::super::fold::Folded;
 use super::super::scrub::Kind;
-use super::Place;
 use super::digits::{CALLS, Group, Groups, begins, follows_word};
+use super::{Place, pattern, take};
 
 /// Digits of a phone number at most, without its country.
 const MOST: usize = 13;
@@ -15,7 +19,12 @@ const PROVINCES: [&str; 38] = [
     "61", "62", "63", "64", "65", "71", "72", "73", "74", "75", "76", "81", "82", "91", "92", "93", "94", "95", "96",
 ];
 
+/// The number of a tax payer, as it is printed.
+static NPWP: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?-u)\b([0-9]{2}\.[0-9]{3}\.[0-9]{3}\.[0-9] ?[.-] ?[0-9]{3,4}\.[0-9]{3})\b"));
+
 pub fn find(folded: &mut Folded, places: &mut Vec<Place>) {
+    take(folded, places, Kind::Nik, &NPWP, |_, _, end| Some(end));
     let mut at = 0;
     while at < folded.bytes.len() {
         let first = folded.bytes[at];
@@ -83,7 +92,12 @@ fn phone(folded: &Folded, found: &Groups, first: Group, at: usize, plus: bool, b
     if plus {
         return if amount { None } else { found.end(folded, 9, 15) };
     }
+    // No mobile number begins with 080 or 084.
+    let is_prefix = matches!(digits.as_bytes().get(2), Some(b'1'..=b'3' | b'5'..=b'9'));
     if digits.starts_with("08") {
+        if !is_prefix {
+            return None;
+        }
         return if is_mobile(folded, found, first) { found.end(folded, 10, MOST) } else { None };
     }
     let named = || follows_word(folded, at, &CALLS, 3);
@@ -92,7 +106,7 @@ fn phone(folded: &Folded, found: &Groups, first: Group, at: usize, plus: bool, b
     }
     let area = digits.starts_with('0') && matches!(digits.as_bytes().get(1), Some(b'2'..=b'7' | b'9'));
     if area && (bracket || !amount) {
-        let is_area = (3..=4).contains(&first.len());
+        let is_area = (3..=4).contains(&first.len()) && !folded.bytes[..first.end].ends_with(b"00");
         let evenly = found.groups[1..].iter().all(|group| group.len() >= 3);
         let is_city = ["021", "022", "024", "031", "061"].iter().any(|city| digits.starts_with(city));
         let near = is_city == (first.len() == 3);
@@ -109,7 +123,10 @@ fn phone(folded: &Folded, found: &Groups, first: Group, at: usize, plus: bool, b
 fn is_mobile(folded: &Folded, found: &Groups, first: Group) -> bool {
     let dotted = matches!(folded.after(first.end), b'.' | b',');
     match first.len() {
-        1 => !dotted && (found.is_even(folded) || found.groups.get(1).is_some_and(|second| second.len() >= 3)),
+        1 => {
+            let single = found.groups.iter().all(|group| group.len() == 1);
+            !dotted && (single || found.is_even(folded) || found.groups.get(1).is_some_and(|second| second.len() >= 3))
+        }
         2 => {
             found.is_even(folded) && !is_date(folded, found)
                 || found.groups.get(1).is_some_and(|second| second.len() >= 8)

@@ -11,13 +11,17 @@ use super::{Place, pattern, take};
 
 static PLATE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?-u)\b((?:a[abdeg]?|b[abdeghklmnp]?|d[abcdeghklmnrstw]?|e[abd]?|f|g|h|k[bhtu]?|l|m|n|p[ab]?|r|s|t|w|z)",
+        r"(?-u)\b((?:a[abdeg]?|b[abdeghklmnp]?|d[abcdeghklmnprstw]?|e[abd]?|f|g|h|k[bhtu]?|l|m|n|p[abgsty]?|r|s|t|w|z)",
         r"[ -]{0,2}[0-9]{1,4}[ -]{0,2}[a-z]{1,3})\b",
     ))
 });
 
 /// Words that announce one.
-const PLATES: [&str; 14] = [
+const PLATES: [&str; 18] = [
+    "plat mobil",
+    "pelat mobil",
+    "plat motor",
+    "pelat motor",
     "plat",
     "pelat",
     "nopol",
@@ -34,6 +38,9 @@ const PLATES: [&str; 14] = [
     "bernomor polisi",
 ];
 
+/// Words that announce something else.
+const CODES: [&str; 7] = ["kode", "promo", "voucher", "kupon", "tipe", "seri", "kursi"];
+
 /// What stands behind numbers that are of something else.
 const NO_PLATE: [&str; 34] = [
     "ad", "bc", "cc", "cm", "dan", "gb", "gr", "hp", "ini", "itu", "jam", "jt", "k", "kg", "km", "m", "mah", "mb",
@@ -46,7 +53,8 @@ pub fn find(text: &str, folded: &mut Folded, places: &mut Vec<Place>) {
         let alone = free(folded.before(start)) && free(folded.after(end));
         let named = follows_word(folded, start, &PLATES, 3);
         let written = &text[folded.original(text, start, end)];
-        (alone && (named || is_plate(written))).then_some(end)
+        let code = follows_word(folded, start, &CODES, 3);
+        (alone && (named || !code && is_plate(written))).then_some(end)
     });
 }
 
@@ -57,7 +65,7 @@ fn is_plate(written: &str) -> bool {
     let capitals = [region, letters].iter().all(|part| part.chars().all(char::is_uppercase));
     let Ok(value) = number.parse::<u32>() else { return false };
     let is_round = value % 100 == 0 || number.len() == 3 && value % 10 == 0;
-    let long = number.len() == 4 || number.len() == 3 && region.len() == 2 && letters.len() == 2;
+    let long = number.len() == 4 || number.len() == 3 && (letters.len() == 3 || region.len() + letters.len() == 4);
     let year = (1900..2100).contains(&value) && letters.len() == 1;
     capitals && long && !is_round && !year && !NO_PLATE.contains(&letters.to_lowercase().as_str())
 }
