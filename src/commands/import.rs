@@ -22,10 +22,7 @@ pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
         let path = file.add("data", args.settings)?.resolve()?;
         let key = Key::read_or_create(&path)?;
         if key.is_new {
-            errln!(
-                "key      made {0}: keep a copy of it. With the same key accounts and Reels have the same pseudonyms on another machine; without it nobody can tell who is who",
-                path.display()
-            );
+            errln!("{}", Key::advice(&path));
         } else {
             errln!("key      {}", path.display());
         }

@@ -96,10 +96,13 @@ impl Words {
 /// Name and version of what stems words, for signatures of scores.
 pub const STEMMER_NAME: &str = "sastrawi-rs-0.5.3";
 
-static STEMMER: LazyLock<Stemmer<'static>> = LazyLock::new(|| {
-    static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(Dictionary::new);
-    Stemmer::new(&DICTIONARY)
-});
+static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(Dictionary::new);
+static STEMMER: LazyLock<Stemmer<'static>> = LazyLock::new(|| Stemmer::new(&DICTIONARY));
+
+/// Whether the stem of a word in lower case is an Indonesian one.
+pub fn is_word(word: &str) -> bool {
+    DICTIONARY.find(&STEMMER.stem_word(word))
+}
 
 /// Joins each number with the unit behind it into one number, and drops the currency.
 fn amounts(words: Vec<String>) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::find::find;
 use super::fold::Folded;
 use super::pseudonym::handle_of;
+use crate::indonesian;
 use crate::reel::Reel;
 
 /// What placeholders stand for.
@@ -105,18 +106,25 @@ pub struct Scrubber {
     longest_name: usize,
 }
 
+/// Letters from which on a handle that is no word is told from one.
+const LONG: usize = 6;
+
 /// Placeholders make room for few more finds; a text in which each one does is nobody's caption.
 const PASSES: usize = 16;
 
 impl Scrubber {
-    /// Knows these handles, which are found without `@` too where they have a digit, dot or underscore, and these full names
-    /// where they have two words or more.
+    /// Knows these handles, which are found without `@` too where they have a digit, dot or underscore, or [`LONG`] letters that
+    /// are no Indonesian word, and these full names where they have two words or more.
     pub fn new(
         handles: impl IntoIterator<Item = impl AsRef<str>>,
         names: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Scrubber {
-        let is_distinct =
-            |handle: &Vec<u8>| handle.iter().any(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_'));
+        let is_no_word = |handle: &[u8]| {
+            handle.len() >= LONG && std::str::from_utf8(handle).is_ok_and(|handle| !indonesian::is_word(handle))
+        };
+        let is_distinct = |handle: &Vec<u8>| {
+            handle.iter().any(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_')) || is_no_word(handle)
+        };
         let mut longest_name = 0;
         let mut words = |name: &str| {
             let folded = Folded::of(name).bytes;
@@ -127,14 +135,14 @@ impl Scrubber {
             is_full.then(|| words.join(&b' '))
         };
         let names = names.into_iter().filter_map(|name| words(name.as_ref())).collect();
-        let handles = handles.into_iter().map(|handle| folded(handle.as_ref())).filter(is_distinct).collect();
+        let handles = handles.into_iter().flat_map(|handle| forms(handle.as_ref())).filter(is_distinct).collect();
         Scrubber { handles, names, longest_name }
     }
 
     /// What of personal data a text has, in order. `own` are the handles of its account and of those it posts with, which are
     /// found without `@` whatever they look like.
     pub fn find(&self, text: &str, own: &[String]) -> Vec<Found> {
-        let own = own.iter().map(|handle| folded(handle)).filter(|handle| !handle.is_empty()).collect();
+        let own = own.iter().flat_map(|handle| forms(handle)).filter(|handle| !handle.is_empty()).collect();
         let known = Known { handles: &self.handles, names: &self.names, own, longest_name: self.longest_name };
         let mut folded = Folded::of(text);
         let places = find(text, &mut folded, &known);
@@ -184,6 +192,11 @@ impl Scrubber {
     }
 }
 
-fn folded(handle: &str) -> Vec<u8> {
-    Folded::of(&handle_of(handle)).bytes
+/// A handle, and as hashtags have it: without dots and underscores, where enough is left.
+fn forms(handle: &str) -> impl Iterator<Item = Vec<u8>> + use<> {
+    let handle = Folded::of(&handle_of(handle)).bytes;
+    let mut bare = handle.clone();
+    bare.retain(|byte| !matches!(byte, b'.' | b'_'));
+    let is_other = bare.len() >= LONG && bare != handle;
+    std::iter::once(handle).chain(is_other.then_some(bare))
 }
