@@ -348,14 +348,14 @@ fn a_report_says_which_tasks_it_leaves_out() {
 fn rows_of_unknown_account_are_told() {
     let folder = few_resamples();
     folder
-        .write("d.jsonl", records(40, |index| if index < 12 { String::new() } else { format!("a{}", index % 7) }))
+        .write("d.jsonl", records(40, |index| if index < 12 { String::new() } else { format!("a{}", index % 12) }))
         .write("half.jsonl", answers(0..20))
         .write("all.jsonl", answers(0..40));
     let unknown = "12 rows of unknown account, each by itself: where they share one, intervals are too narrow";
     for name in ["half", "all"] {
         let told = folder.succeeds(&format!("score --predictions {name}.jsonl --data d.jsonl -o {name}")).out;
         let told = told.replace("\n  ", " ");
-        assert!(told.contains("category: 19 accounts") && told.contains(&format!(" ({unknown})")), "{told}");
+        assert!(told.contains("category: 24 accounts") && told.contains(&format!(" ({unknown})")), "{told}");
     }
     folder.succeeds("report half");
     let report = folder.read("half/report.md");
@@ -363,8 +363,8 @@ fn rows_of_unknown_account_are_told() {
     assert!(report.contains("Where the account is unknown (12 rows), a Reel stands by itself; "), "{report}");
     assert!(report.contains("Bila akunnya tidak diketahui (12 baris), Reel berdiri sendiri; "), "{report}");
     let told = folder.succeeds("compare half all -o c").out;
-    assert!(told.contains(&format!("category: 40 rows, of 19 accounts ({unknown})")), "{told}");
-    assert!(folder.read("c/comparison.html").contains(&format!("of 19 accounts ({unknown}).")));
+    assert!(told.contains(&format!("category: 40 rows, of 24 accounts ({unknown})")), "{told}");
+    assert!(folder.read("c/comparison.html").contains(&format!("of 24 accounts ({unknown}).")));
     folder.write("d.jsonl", records(40, of_each));
     let told = folder.succeeds("score --predictions half.jsonl --data d.jsonl -o known").out;
     assert!(!told.contains("unknown account"), "{told}");
