@@ -210,7 +210,7 @@ pub struct Slices {
 pub struct Sampling {
     /// `account` or `reel`.
     pub unit: String,
-    /// Rows without an account, where others have one: that is why Reels are drawn.
+    /// Rows without an account, where others have one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unknown_accounts: usize,
     /// How many have a scored row of the task.

@@ -2,91 +2,67 @@
 //! before an answer, with a hint; what it can do is done right.
 
 mod files;
-
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod folder;
 
 use files::{Entry, File, HIDDEN, bundled, random};
+use folder::Folder;
 use reels::gguf::read_header;
 use reels::llama;
 use reels::prompt::Tokenizer;
 use reels::stop::Stop;
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// Two short records.
 const DATA: &str = r#"{"id": "a", "account": "warung", "caption": "Soto", "transcript": "halo semuanya hari ini ibu masak soto ayam kuah kuning resepnya gampang sekali"}
 {"id": "b", "account": "bengkel", "caption": "Oli", "transcript": "ganti oli cukup dua ribu kilometer sekali"}
 "#;
 
-struct Folder(TempDir);
+fn with_data() -> Folder {
+    let folder = Folder::new();
+    folder.write("data.jsonl", DATA);
+    folder
+}
 
 impl Folder {
-    fn new() -> Folder {
-        let folder = Folder(tempfile::tempdir().unwrap());
-        std::fs::write(folder.path("data.jsonl"), DATA).unwrap();
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn reels(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin("reels"));
-        let result = command.current_dir(self.0.path()).env("NO_COLOR", "1").args(arguments).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (result.status.code(), text(result.stdout), text(result.stderr))
-    }
-
-    /// What `predict` says.
-    fn predict(&self, more: &[&str]) -> (Option<i32>, String) {
+    /// What `predict` says when it ends so.
+    #[track_caller]
+    fn predicts(&self, more: &str, code: i32) -> String {
         drop(std::fs::remove_dir_all(self.path("out")));
-        let arguments =
-            [&["predict", "--model", "model.gguf", "--data", "data.jsonl", "--output", "out"], more].concat();
-        let (code, _, said) = self.reels(&arguments);
-        (code, said)
+        self.ends(&format!("predict --model model.gguf --data data.jsonl --output out {more}"), code).err
     }
 
     #[track_caller]
-    fn refused(&self, more: &[&str], parts: &[&str]) {
-        let (code, said) = self.predict(more);
-        assert_eq!(code, Some(2), "{said}");
+    fn refused(&self, more: &str, parts: &[&str]) {
+        let said = self.predicts(more, 2);
         for part in parts.iter().chain(&["\nhint: "]) {
             assert!(said.contains(part), "{part:?} isn't in: {said}");
         }
-        assert!(!self.path("out/predictions.jsonl").exists(), "{said}");
-        let adapter = more.iter().position(|flag| *flag == "--adapter").map(|at| ["--adapter", more[at + 1]]);
-        let doctor = [&["doctor", "model.gguf"][..], adapter.as_ref().map_or(&[], |flags| &flags[..])].concat();
-        let (code, told, _) = self.reels(&doctor);
-        assert_eq!(code, Some(2), "doctor: {told}");
+        assert!(!self.has("out/predictions.jsonl"), "{said}");
+        self.ends(&format!("doctor model.gguf {more}"), 2);
     }
 
     #[track_caller]
-    fn answered(&self, more: &[&str]) -> String {
-        let (code, said) = self.predict(more);
-        assert_eq!(code, Some(0), "{said}");
-        said
+    fn answered(&self, more: &str) -> String {
+        self.predicts(more, 0)
     }
 
     fn predictions(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.path("out/predictions.jsonl")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.lines("out/predictions.jsonl")
     }
 
     /// Writes the model, and an adapter beside it.
-    fn write(&self, model: &File, adapter: &File) -> [&'static str; 2] {
+    fn adapted(&self, model: &File, adapter: &File) -> &'static str {
         model.write(&self.path("model.gguf"));
         adapter.write(&self.path("adapter.gguf"));
-        ["--adapter", "adapter.gguf"]
+        "--adapter adapter.gguf"
     }
 }
 
 #[test]
 fn an_adapter_is_applied_as_llama_cpp_does() {
-    let folder = Folder::new();
-    let flags = folder.write(&File::model("qwen2"), &File::adapter("qwen2"));
-    let logprobs = |more: &[&str]| {
+    let folder = with_data();
+    let flags = folder.adapted(&File::model("qwen2"), &File::adapter("qwen2"));
+    let logprobs = |more: &str| {
         folder.answered(more);
         let of = |line: Value| {
             line["label_logprobs"]
@@ -95,20 +71,20 @@ fn an_adapter_is_applied_as_llama_cpp_does() {
         };
         folder.predictions().into_iter().filter_map(of).flatten().collect::<Vec<f64>>()
     };
-    let (base, changed) = (logprobs(&[]), logprobs(&flags));
+    let (base, changed) = (logprobs(""), logprobs(flags));
     let largest = base.iter().zip(&changed).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(largest > 0.01, "{largest}");
 }
 
 #[test]
 fn what_llama_cpp_would_make_of_an_adapter_otherwise_is_refused() {
-    let folder = Folder::new();
+    let folder = with_data();
     let model = File::model("qwen2");
     let refused = |edit: &dyn Fn(&mut File), part: &str| {
         let mut adapter = File::adapter("qwen2");
         edit(&mut adapter);
-        let flags = folder.write(&model, &adapter);
-        folder.refused(&flags, &["adapter.gguf", part]);
+        let flags = folder.adapted(&model, &adapter);
+        folder.refused(flags, &["adapter.gguf", part]);
     };
     let add = |file: &mut File, name: &str, shape: &[u64]| file.tensors.push((name.into(), random(shape, 5)));
     let vocabulary = model.tensors[0].1.0[1];
@@ -179,60 +155,58 @@ fn what_llama_cpp_would_make_of_an_adapter_otherwise_is_refused() {
     let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 4 + 16;
     bytes[at] = 26;
     model.write(&folder.path("model.gguf"));
-    std::fs::write(folder.path("adapter.gguf"), bytes).unwrap();
-    folder.refused(&["--adapter", "adapter.gguf"], &["the change of blk.0.attn_q.weight is of type"]);
+    folder.write("adapter.gguf", bytes);
+    folder.refused("--adapter adapter.gguf", &["the change of blk.0.attn_q.weight is of type"]);
     // The same of a model with a head of its own is applied.
     let mut untied = model.clone();
     untied.tensors.push(("output.weight".into(), random(&[HIDDEN, vocabulary], 6)));
     let mut adapter = File::adapter("qwen2");
     add(&mut adapter, "token_embd.weight.lora_a", &[4, vocabulary]);
     add(&mut adapter, "token_embd.weight.lora_b", &[4, HIDDEN]);
-    let flags = folder.write(&untied, &adapter);
-    folder.answered(&flags);
+    let flags = folder.adapted(&untied, &adapter);
+    folder.answered(flags);
 }
 
 #[test]
 fn an_adapter_goes_with_the_base_it_was_trained_on() {
-    let folder = Folder::new();
+    let folder = with_data();
     let (mut model, mut adapter) = (File::model("qwen2"), File::adapter("qwen2"));
     adapter.set("reels.base", "Qwen").set("reels.base_sha256", "1111111111111111").set("reels.run_sha256", "33");
-    let flags = folder.write(&model, &adapter);
-    let said = folder.answered(&flags);
+    let flags = folder.adapted(&model, &adapter);
+    let said = folder.answered(flags);
     assert!(said.contains("doesn't say what it was made from"), "{said}");
-    let (_, told, _) = folder.reels(&["doctor", "model.gguf", "--adapter", "adapter.gguf"]);
+    let told = folder.run("doctor model.gguf --adapter adapter.gguf").out;
     assert!(told.contains("warning  adapter") && !told.contains("fits"), "{told}");
     model.set("reels.base", "Other").set("reels.base_sha256", "2222222222222222");
-    let flags = folder.write(&model, &adapter);
-    folder.refused(&flags, &["trained on \"Qwen\" (SHA-256 111111111111)", "made from \"Other\" (222222222222)"]);
+    let flags = folder.adapted(&model, &adapter);
+    folder.refused(flags, &["trained on \"Qwen\" (SHA-256 111111111111)", "made from \"Other\" (222222222222)"]);
     model.set("reels.base_sha256", "1111111111111111");
-    let flags = folder.write(&model, &adapter);
-    assert!(!folder.answered(&flags).contains("WARN"));
+    let flags = folder.adapted(&model, &adapter);
+    assert!(!folder.answered(flags).contains("WARN"));
     model.set("reels.run", "tuned").set("reels.run_sha256", "33");
-    let flags = folder.write(&model, &adapter);
-    folder.refused(&flags, &["is of the run \"tuned\": it is merged into it already"]);
+    let flags = folder.adapted(&model, &adapter);
+    folder.refused(flags, &["is of the run \"tuned\": it is merged into it already"]);
     model.set("reels.run_sha256", "44");
-    let flags = folder.write(&model, &adapter);
-    folder.refused(&flags, &["it is no base, but has been trained further"]);
+    let flags = folder.adapted(&model, &adapter);
+    folder.refused(flags, &["it is no base, but has been trained further"]);
 }
 
 #[test]
 fn a_model_in_parts_answers_as_in_one() {
-    let folder = Folder::new();
+    let folder = with_data();
     let model = File::model("qwen2");
     model.write(&folder.path("model.gguf"));
-    folder.answered(&[]);
+    folder.answered("");
     let whole = folder.predictions();
-    let first = model.write_split(folder.0.path());
+    let first = model.write_split(folder.root());
     let (name, second) = ("model-00001-of-00002.gguf", folder.path("model-00002-of-00002.gguf"));
     drop(std::fs::remove_dir_all(folder.path("out")));
-    let predict = |model: &str| folder.reels(&["predict", "--model", model, "--data", "data.jsonl", "--output", "out"]);
-    let (code, _, said) = predict(name);
-    assert_eq!(code, Some(0), "{said}");
+    let predict = format!("predict --model {name} --data data.jsonl --output out");
+    folder.succeeds(&predict);
     for (whole, parts) in whole.iter().zip(folder.predictions()) {
         assert_eq!((&whole["output"], &whole["label_logprobs"]), (&parts["output"], &parts["label_logprobs"]));
     }
-    let (code, told, _) = folder.reels(&["doctor", name]);
-    assert_eq!(code, Some(0), "{told}");
+    folder.succeeds(&format!("doctor {name}"));
     // Another second part is another model.
     let hash = folder.predictions()[0]["model_sha256"].clone();
     let mut other = std::fs::read(&second).unwrap();
@@ -240,33 +214,33 @@ fn a_model_in_parts_answers_as_in_one() {
     other[last] ^= 1;
     std::fs::write(&second, &other).unwrap();
     drop(std::fs::remove_dir_all(folder.path("out")));
-    assert_eq!(predict(name).0, Some(0));
+    folder.succeeds(&predict);
     assert_ne!(folder.predictions()[0]["model_sha256"], hash);
 
-    let (code, _, said) = predict("model-00002-of-00002.gguf");
-    assert!(code == Some(2) && said.contains("part 2 of 2") && said.contains("hint: name the first"), "{said}");
+    let said = folder.fails(&predict.replace(name, "model-00002-of-00002.gguf"), 2);
+    assert!(said.contains("part 2 of 2") && said.contains("hint: name the first"), "{said}");
     let joined = [std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap()].concat();
-    std::fs::write(folder.path("model.gguf"), joined).unwrap();
-    let (code, said) = folder.predict(&[]);
-    assert!(code == Some(2) && said.contains("must not be joined with cat"), "{said}");
+    folder.write("model.gguf", joined);
+    let said = folder.predicts("", 2);
+    assert!(said.contains("must not be joined with cat"), "{said}");
     let mut odd = model.clone();
     odd.set("split.no", Entry::U16(9)).set("split.count", Entry::U16(2)).write(&folder.path("model.gguf"));
-    let (code, said) = folder.predict(&[]);
-    assert!(code == Some(2) && said.contains("split.no is 9, and split.count 2\nhint: "), "{said}");
+    let said = folder.predicts("", 2);
+    assert!(said.contains("split.no is 9, and split.count 2\nhint: "), "{said}");
     std::fs::remove_file(second).unwrap();
-    let (code, _, said) = predict(name);
-    assert!(code == Some(2) && said.contains("part 2 of 2 is missing") && said.contains("hint: download it"), "{said}");
+    let said = folder.fails(&predict, 2);
+    assert!(said.contains("part 2 of 2 is missing") && said.contains("hint: download it"), "{said}");
 }
 
 #[test]
 fn files_that_are_no_language_model_are_named() {
-    let folder = Folder::new();
+    let folder = with_data();
     let plain = File::model("qwen2");
     let refused = |edit: &dyn Fn(&mut File), part: &str| {
         let mut file = plain.clone();
         edit(&mut file);
         file.write(&folder.path("model.gguf"));
-        folder.refused(&[], &["model.gguf", part]);
+        folder.refused("", &["model.gguf", part]);
     };
     refused(
         &|file| {
@@ -333,11 +307,11 @@ fn files_that_are_no_language_model_are_named() {
         let mut file = plain.clone();
         file.remove(key).metadata.push((key.into(), value));
         file.write(&folder.path("model.gguf"));
-        folder.refused(&[], &["model.gguf", part]);
+        folder.refused("", &["model.gguf", part]);
     }
     let mut unknown = File::model("qwen9");
     unknown.write(&folder.path("model.gguf"));
-    folder.refused(&[], &["unknown model architecture: 'qwen9'"]);
+    folder.refused("", &["unknown model architecture: 'qwen9'"]);
     unknown.set("general.architecture", "qwen2");
     let whole = plain.bytes();
     for (bytes, what, hint) in [
@@ -354,33 +328,33 @@ fn files_that_are_no_language_model_are_named() {
         (b"GGUF\x01\0\0\0\0\0\0\0\0\0\0\0", "GGUF version 1", "convert_hf_to_gguf.py"),
         (&whole[..whole.len() - 4096], "truncated", "again"),
     ] {
-        std::fs::write(folder.path("model.gguf"), bytes).unwrap();
-        folder.refused(&[], &[what, hint]);
+        folder.write("model.gguf", bytes);
+        folder.refused("", &[what, hint]);
     }
     plain.write(&folder.path("model.gguf"));
-    folder.answered(&[]);
+    folder.answered("");
 }
 
 #[test]
 fn a_context_without_room_for_a_prompt_is_told_by_doctor() {
-    let folder = Folder::new();
+    let folder = with_data();
     let mut model = File::model("qwen2");
     model.set("qwen2.context_length", 300).write(&folder.path("model.gguf"));
-    let (code, told, _) = folder.reels(&["doctor", "model.gguf"]);
-    assert!(code == Some(0) && told.contains("warning  room       a context of 300 tokens"), "{told}");
+    let told = folder.succeeds("doctor model.gguf").out;
+    assert!(told.contains("warning  room       a context of 300 tokens"), "{told}");
     model.set("qwen2.context_length", 2048).write(&folder.path("model.gguf"));
-    assert!(!folder.reels(&["doctor", "model.gguf"]).1.contains("warning  room"));
+    assert!(!folder.run("doctor model.gguf").out.contains("warning  room"));
 }
 
 #[test]
 fn names_of_pre_tokenizers_are_llama_cpps_to_know() {
-    let folder = Folder::new();
+    let folder = with_data();
     let mut model = File::model("qwen2");
     model.write(&folder.path("model.gguf"));
-    folder.answered(&[]);
+    folder.answered("");
     let whole = folder.predictions();
     model.set("tokenizer.ggml.pre", "deepseek-r1-qwen").write(&folder.path("model.gguf"));
-    folder.answered(&[]);
+    folder.answered("");
     for (one, other) in whole.iter().zip(folder.predictions()) {
         assert_eq!(one["label_logprobs"], other["label_logprobs"]);
     }
@@ -388,31 +362,25 @@ fn names_of_pre_tokenizers_are_llama_cpps_to_know() {
 
 #[test]
 fn heads_that_a_cache_of_eight_bits_cannot_hold_are_refused() {
-    let folder = Folder::new();
+    let folder = with_data();
     let mut model = File::model("qwen2");
     model
         .set("qwen2.attention.head_count", 4)
         .set("qwen2.attention.head_count_kv", 2)
         .write(&folder.path("model.gguf"));
-    folder.answered(&[]);
-    let (code, said) = folder.predict(&["--kv-type", "q8_0"]);
-    assert!(
-        code == Some(2) && said.contains("those of model.gguf have 16") && said.contains("hint: leave it out"),
-        "{said}"
-    );
+    folder.answered("");
+    let said = folder.predicts("--kv-type q8_0", 2);
+    assert!(said.contains("those of model.gguf have 16") && said.contains("hint: leave it out"), "{said}");
 }
 
 /// What stands in the prompt of the first label.
 fn prompt_of(folder: &Folder) -> String {
-    let (code, prompt, said) =
-        folder.reels(&["prompt", "render", "--task", "ad", "--model", "model.gguf", "--data", "data.jsonl"]);
-    assert_eq!(code, Some(0), "{said}");
-    prompt
+    folder.succeeds("prompt render --task ad --model model.gguf --data data.jsonl").out
 }
 
 #[test]
 fn templates_are_rendered_as_the_model_expects() {
-    let folder = Folder::new();
+    let folder = with_data();
     let turns = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
     let with = |template: &str, edit: &dyn Fn(&mut File)| {
         let mut model = File::model("qwen2");
@@ -438,38 +406,38 @@ fn templates_are_rendered_as_the_model_expects() {
     with(&format!("{refuses}{turns}"), &|_| ());
     let prompt = prompt_of(&folder);
     assert!(!prompt.contains("<|im_start|>system") && prompt.contains("<|im_start|>user\nAnda adalah"), "{prompt}");
-    folder.answered(&[]);
-    let (_, told, _) = folder.reels(&["doctor", "model.gguf"]);
+    folder.answered("");
+    let told = folder.run("doctor model.gguf").out;
     assert!(told.contains("no role for instructions"), "{told}");
 
     with(&format!("{turns}{{% if enable_thinking is false %}}<think>\n\n</think>\n\n{{% endif %}}"), &|_| ());
     assert!(prompt_of(&folder).ends_with("<|im_start|>assistant\n<think>\n\n</think>\n\n\n"));
     with(&format!("{turns}<think>\n"), &|_| ());
-    folder.refused(&[], &["begins a thought (<think>) where the answer belongs"]);
+    folder.refused("", &["begins a thought (<think>) where the answer belongs"]);
     with(&format!("{turns}{{% if false %}}</think><｜Assistant｜>{{% endif %}}"), &|_| ());
-    folder.refused(&[], &["a model that thinks before it answers"]);
+    folder.refused("", &["a model that thinks before it answers"]);
     with("{% for i in range(9999) %}{% for j in range(9999) %}{{ j }}{% endfor %}{% endfor %}", &|_| ());
-    folder.refused(&[], &["doesn't render"]);
+    folder.refused("", &["doesn't render"]);
     // llama.cpp knows usual end tokens by their names, whatever the file says.
     with(turns, &|model| {
         model.set("tokenizer.ggml.eos_token_id", 12_285);
     });
-    assert!(!folder.answered(&[]).contains("WARN"));
+    assert!(!folder.answered("").contains("WARN"));
     with(&turns.replace("<|im_end|>", "<|im_start|>"), &|_| ());
     folder.refused(
-        &[],
+        "",
         &["the template ends answers with token ", "and llama.cpp wouldn't", "gguf-set-metadata model.gguf"],
     );
     with("{{- range .Messages }}{{ .Content }}{{ end }}", &|_| ());
-    folder.refused(&[], &["in the language of Go"]);
+    folder.refused("", &["in the language of Go"]);
     with(&turns.replace("{{ m.content }}", "{% generation %}{{ m.content }}{% endgeneration %}"), &|_| ());
-    folder.answered(&[]);
+    folder.answered("");
 }
 
 /// Labels and texts against llama.cpp's own logits, computed anew for every token.
 #[test]
 fn models_whose_attention_slides_answer_as_llama_cpp_would() {
-    let folder = Folder::new();
+    let folder = with_data();
     for architecture in ["gemma2", "gemma3"] {
         let mut model = File::model(architecture);
         model.set(&format!("{architecture}.attention.sliding_window"), 24);
@@ -478,9 +446,9 @@ fn models_whose_attention_slides_answer_as_llama_cpp_would() {
         }
         let path = folder.path("model.gguf");
         model.write(&path);
-        let (_, told, _) = folder.reels(&["doctor", "model.gguf"]);
+        let told = folder.run("doctor model.gguf").out;
         assert!(told.contains("warning  attention  it slides"), "{told}");
-        let said = folder.answered(&["--kv-type", "f32"]);
+        let said = folder.answered("--kv-type f32");
         assert!(said.contains("its attention slides"), "{said}");
         let opened = llama::Model::open(&path, None).unwrap();
         let header = read_header(&path).unwrap();
@@ -532,13 +500,13 @@ fn models_whose_attention_slides_answer_as_llama_cpp_would() {
 
 #[test]
 fn norms_and_numbers_that_cannot_be_are_refused() {
-    let folder = Folder::new();
+    let folder = with_data();
     let plain = File::model("qwen2");
     let refused = |edit: &dyn Fn(&mut File), part: &str| {
         let mut file = plain.clone();
         edit(&mut file);
         file.write(&folder.path("model.gguf"));
-        folder.refused(&[], &["model.gguf", part]);
+        folder.refused("", &["model.gguf", part]);
     };
     refused(
         &|file| {
@@ -569,8 +537,8 @@ fn norms_and_numbers_that_cannot_be_are_refused() {
 
 #[test]
 fn the_bundled_model_is_none_of_these() {
-    let folder = Folder::new();
+    let folder = with_data();
     std::fs::copy(bundled(), folder.path("model.gguf")).unwrap();
-    assert!(!folder.answered(&["--task", "ad"]).contains("WARN"));
-    assert!(Path::new(&folder.path("out/predictions.jsonl")).exists());
+    assert!(!folder.answered("--task ad").contains("WARN"));
+    assert!(folder.has("out/predictions.jsonl"));
 }

@@ -1,104 +1,63 @@
 //! Data and models that change between runs and underneath them.
 
-use std::path::{Path, PathBuf};
+mod folder;
+
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use folder::{Folder, model};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Folder {
-        Folder(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin("reels"));
-        command.current_dir(self.0.path()).args(arguments.split_whitespace());
-        command
-    }
-
-    /// Exit code and stderr.
-    fn run(&self, arguments: &str) -> (i32, String) {
-        let output = self.command(arguments).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-    }
-
-    fn lines(&self, name: &str) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.path(name)).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&std::fs::read(self.path(name)).unwrap()).unwrap()
-    }
-
     fn data(&self, records: &[(&str, &str, &str)]) {
         let line = |(id, transcript, ad): &(&str, &str, &str)| {
             json!({"id": id, "transcript": transcript, "reference": {"ad": ad}}).to_string() + "\n"
         };
-        std::fs::write(self.path("data.jsonl"), records.iter().map(line).collect::<String>()).unwrap();
+        self.write("data.jsonl", records.iter().map(line).collect::<String>());
     }
 }
 
 const EVAL: &str = "eval --model baseline:lead-1 --data data.jsonl --bootstrap 200 -o out";
-
-fn bundled() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("gguf/reels-mini.gguf")
-}
 
 #[test]
 fn results_grow_with_their_data() {
     let folder = Folder::new();
     let (a, b, c) = (("a", "satu. dua", "iklan"), ("b", "tiga. empat", "iklan"), ("c", "lima", "bukan iklan"));
     folder.data(&[a, b]);
-    assert_eq!(folder.run(EVAL).0, 0);
+    folder.succeeds(EVAL);
     let identity = |folder: &Folder| folder.json("out/manifest.json")["data"]["sha256"].clone();
     let first = identity(&folder);
     folder.data(&[b, a]);
-    let (code, said) = folder.run(EVAL);
-    assert!(code == 0 && said.contains("going on: 2 predictions are done, 0 left"), "{said}");
+    let said = folder.succeeds(EVAL).err;
+    assert!(said.contains("going on: 2 predictions are done, 0 left"), "{said}");
     assert_eq!(identity(&folder), first, "the order is no part of it");
     folder.data(&[c, b, a]);
-    let (code, said) = folder.run(EVAL);
-    assert!(code == 0 && said.contains("going on: 2 predictions are done, 1 left"), "{said}");
+    let said = folder.succeeds(EVAL).err;
+    assert!(said.contains("going on: 2 predictions are done, 1 left"), "{said}");
     assert_ne!(identity(&folder), first);
     assert_eq!(folder.json("out/manifest.json")["data"]["reels"], 3);
     // A label that was corrected changes no prompt; a transcript does.
     folder.data(&[("c", "lima", "iklan"), b, a]);
-    assert_eq!(folder.run(EVAL).0, 0);
+    folder.succeeds(EVAL);
     folder.data(&[c, ("b", "lain", "iklan"), a]);
-    let (code, said) = folder.run(EVAL);
+    let said = folder.fails(EVAL, 2);
     let expected =
         "out holds answers about 1 records that have changed in data.jsonl since: b\nhint: name another --output";
-    assert!(code == 2 && said.contains(expected), "{said}");
+    assert!(said.contains(expected), "{said}");
     folder.data(&[c, a]);
-    let (code, said) = folder.run(EVAL);
-    assert!(code == 2 && said.contains("out holds answers about 1 records that aren't in data.jsonl: b"), "{said}");
+    let said = folder.fails(EVAL, 2);
+    assert!(said.contains("out holds answers about 1 records that aren't in data.jsonl: b"), "{said}");
 }
 
 #[test]
 fn a_record_that_was_mended_is_answered_after_all() {
     let folder = Folder::new();
-    std::fs::write(
-        folder.path("data.jsonl"),
-        "{\"id\":\"a\",\"transcript\":\"satu\"}\n{\"transcript\":\"dua\"}\n{\"id\":\"c\"}\n",
-    )
-    .unwrap();
+    folder.write("data.jsonl", "{\"id\":\"a\",\"transcript\":\"satu\"}\n{\"transcript\":\"dua\"}\n{\"id\":\"c\"}\n");
     let predict = "predict --model baseline:lead-1 --data data.jsonl -o out";
-    assert_eq!(folder.run(predict).0, 3);
+    folder.fails(predict, 3);
     folder.data(&[("a", "satu", "iklan"), ("b", "dua", "iklan"), ("c", "tiga", "iklan")]);
-    let (code, said) = folder.run(predict);
-    assert_eq!(code, 0, "{said}");
-    let (code, said) =
-        folder.run("score --predictions out/predictions.jsonl --data data.jsonl --bootstrap 200 -o scores");
-    assert_eq!(code, 0, "{said}");
+    folder.succeeds(predict);
+    folder.succeeds("score --predictions out/predictions.jsonl --data data.jsonl --bootstrap 200 -o scores");
 }
 
 /// What was answered is what is scored, whatever becomes of the file meanwhile.
@@ -110,7 +69,7 @@ fn data_that_is_edited_while_it_is_answered_is_scored_as_it_was() {
         ids.iter().map(move |id| (id.as_str(), "warung buka dari jam lima subuh sampai habis", ad)).collect::<Vec<_>>()
     };
     folder.data(&records("iklan"));
-    let eval = format!("eval --model {} --data data.jsonl --bootstrap 200 -o out", bundled().display());
+    let eval = format!("eval --model {} --data data.jsonl --bootstrap 200 -o out", model());
     let mut running = folder.command(&eval).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for(|| std::fs::metadata(folder.path("out/predictions.jsonl")).is_ok_and(|file| file.len() > 0));
     folder.data(&records("bukan iklan"));
@@ -144,16 +103,16 @@ fn waiting_for_standard_input_ends_with_the_first_signal() {
 #[test]
 fn answers_of_a_model_that_is_changed_meanwhile_are_dropped() {
     let folder = Folder::new();
-    std::fs::copy(bundled(), folder.path("model.gguf")).unwrap();
+    std::fs::copy(model(), folder.path("model.gguf")).unwrap();
     let predict = "predict --model model.gguf --no-loop-stop -o out";
-    assert_eq!(folder.run(&format!("{predict} --limit 2")).0, 0);
-    let before = std::fs::read(folder.path("out/predictions.jsonl")).unwrap();
+    folder.succeeds(&format!("{predict} --limit 2"));
+    let before = folder.bytes("out/predictions.jsonl");
     let running = folder.command(predict).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for(|| {
         std::fs::metadata(folder.path("out/predictions.jsonl")).is_ok_and(|file| file.len() > before.len() as u64)
     });
     let other = folder.path("other.gguf");
-    std::fs::copy(bundled(), &other).unwrap();
+    std::fs::copy(model(), &other).unwrap();
     std::fs::rename(&other, folder.path("model.gguf")).unwrap();
     let output = running.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -162,28 +121,24 @@ fn answers_of_a_model_that_is_changed_meanwhile_are_dropped() {
         said.contains("error: model.gguf was changed while it answered: this run's answers are dropped\nhint: "),
         "{said}"
     );
-    assert_eq!(std::fs::read(folder.path("out/predictions.jsonl")).unwrap(), before);
+    assert_eq!(folder.bytes("out/predictions.jsonl"), before);
 }
 
 #[test]
 fn what_a_task_that_is_not_asked_cuts_is_said_and_can_be_left() {
     let folder = Folder::new();
     folder.data(&[("a", &(0..120).map(|word| format!("kata{word} ")).collect::<String>(), "iklan")]);
-    assert_eq!(folder.run("prompt eject p").0, 0);
-    let summary = std::fs::read_to_string(folder.path("p/summary.jinja")).unwrap();
-    let long = summary.replace("{% endblock %}", &format!("{} {{% endblock %}}", "Perhatikan baik-baik. ".repeat(150)));
-    std::fs::write(folder.path("p/summary.jinja"), long).unwrap();
+    folder.succeeds("prompt eject p");
+    let long = format!("{} {{% endblock %}}", "Perhatikan baik-baik. ".repeat(150));
+    folder.edit("p/summary.jinja", |summary| summary.replace("{% endblock %}", &long));
     let predict = |more: &str| {
-        let model = bundled();
-        folder.run(&format!(
-            "predict --model {} --prompts p --data data.jsonl --task ad --max-prompt-tokens 1000 {more}",
-            model.display()
-        ))
+        let flags = "--prompts p --data data.jsonl --task ad --max-prompt-tokens 1000";
+        folder.succeeds(&format!("predict --model {} {flags} {more}", model())).err
     };
-    let (code, said) = predict("-o all");
-    assert!(code == 0 && said.contains("1 of 1 Reels shortened") && said.contains("hint: --fit asked"), "{said}");
-    let (code, said) = predict("--fit asked -o asked");
-    assert!(code == 0 && !said.contains("shortened"), "{said}");
+    let said = predict("-o all");
+    assert!(said.contains("1 of 1 Reels shortened") && said.contains("hint: --fit asked"), "{said}");
+    let said = predict("--fit asked -o asked");
+    assert!(!said.contains("shortened"), "{said}");
     let cut =
         |output: &str| folder.lines(&format!("{output}/predictions.jsonl"))[0]["truncated_tokens"].as_u64().unwrap();
     assert!(cut("all") > 0 && cut("asked") == 0);

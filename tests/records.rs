@@ -1,24 +1,11 @@
 //! Records as people bring them: what can be mended is, what can't be used is counted as failed, and all of it is said.
 
+mod folder;
+
 use std::io::Write;
-use std::path::Path;
 
-use assert_cmd::Command;
+use folder::Folder;
 use serde_json::Value;
-
-fn reels(folder: &Path, args: &[&str]) -> (i32, String) {
-    let mut command = Command::cargo_bin("reels").unwrap();
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REELS_") || name == "RUST_LOG") {
-        command.env_remove(name);
-    }
-    let output = command.current_dir(folder).args(args).output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-}
-
-fn predictions(folder: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(folder.join("predictions.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 const MIXED: &str = concat!(
     "{\"id\":\"a\",\"transcript\":\"Soto enak. Datang ya.\",\"likes\":\"1,2 rb\",\"reference\":{\"summary\":\"Soto enak.\"}}\n",
@@ -27,16 +14,13 @@ const MIXED: &str = concat!(
     "{\"id\":\"d\",\"caption\":\"Kucing pulang.\",\"reference\":{\"summary\":[\"Kucing pulang.\",\"Kucing kembali.\"]}}\n",
 );
 
-const PREDICT: [&str; 5] = ["predict", "--model", "baseline:lead-1", "--data", "d.jsonl"];
+const PREDICT: &str = "predict --model baseline:lead-1 --data";
 
 #[test]
 fn records_that_cannot_be_used_fail_and_the_rest_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    std::fs::write(folder.join("d.jsonl"), MIXED).unwrap();
-    let args = ["eval", "--model", "baseline:lead-1", "--data", "d.jsonl", "--bootstrap", "100", "-o", "o"];
-    let (code, said) = reels(folder, &args);
-    assert_eq!(code, 3, "{said}");
+    let folder = Folder::new();
+    folder.write("d.jsonl", MIXED);
+    let said = folder.fails("eval --model baseline:lead-1 --data d.jsonl --bootstrap 100 -o o", 3);
     for expected in [
         "2 predictions failed",
         "d.jsonl: of 4 records, 2 can't be used, 1 field is unknown and not read, 1 value was mended",
@@ -47,7 +31,7 @@ fn records_that_cannot_be_used_fail_and_the_rest_goes_on() {
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
-    let made = predictions(&folder.join("o"));
+    let made = folder.lines("o/predictions.jsonl");
     let failed: Vec<&Value> = made.iter().filter(|prediction| prediction["finish"] == "error").collect();
     assert_eq!(failed.iter().map(|failed| &failed["reel_id"]).collect::<Vec<_>>(), ["line:2", "c"]);
     assert!(
@@ -55,34 +39,30 @@ fn records_that_cannot_be_used_fail_and_the_rest_goes_on() {
     );
     assert_eq!(made.len(), 4);
 
-    let (code, said) =
-        reels(folder, &["score", "--predictions", "o/predictions.jsonl", "--data", "d.jsonl", "-o", "s"]);
-    assert!(code == 3 && said.contains("2 can't be used"), "{said}");
-    let scores: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("s/scores.json")).unwrap()).unwrap();
-    assert_eq!(scores["tasks"]["summary"]["metrics"]["rouge1"]["n"], 2);
+    let said = folder.fails("score --predictions o/predictions.jsonl --data d.jsonl -o s", 3);
+    assert!(said.contains("2 can't be used"), "{said}");
+    assert_eq!(folder.json("s/scores.json")["tasks"]["summary"]["metrics"]["rouge1"]["n"], 2);
 }
 
 #[test]
 fn strict_refuses_before_anything_is_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = Folder::new();
     let run = |text: &str, expected: &str| {
-        std::fs::write(folder.join("d.jsonl"), text).unwrap();
-        let (code, said) = reels(folder, &[&PREDICT[..], &["--strict", "-o", "o"]].concat());
-        assert!(code == 2 && said.starts_with("error: --strict: d.jsonl: of ") && said.contains(expected), "{said}");
-        assert!(!folder.join("o").exists());
+        folder.write("d.jsonl", text);
+        let said = folder.fails(&format!("{PREDICT} d.jsonl --strict -o o"), 2);
+        assert!(said.starts_with("error: --strict: d.jsonl: of ") && said.contains(expected), "{said}");
+        assert!(!folder.has("o"));
     };
     run(MIXED, "Otomotif");
     run("{\"id\":\"a\",\"transcript\":\"x\",\"likes\":1.0}", "\"1.0\" → 1");
     run("{\"id\":\"a\",\"transcript\":\"x\",\"transkrip\":\"y\"}", "transcript?");
-    std::fs::write(folder.join("d.jsonl"), "{\"id\":\"a\",\"transcript\":\"x\",\"likes\":null}").unwrap();
-    assert_eq!(reels(folder, &[&PREDICT[..], &["--strict", "-o", "o"]].concat()).0, 0);
+    folder.write("d.jsonl", "{\"id\":\"a\",\"transcript\":\"x\",\"likes\":null}");
+    folder.succeeds(&format!("{PREDICT} d.jsonl --strict -o o"));
 }
 
 #[test]
 fn whatever_the_file_is_brought_as_the_records_are_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = Folder::new();
     let (a, b) = ("{\"id\":\"a\",\"transcript\":\"kafé\"}", "{\"id\":\"b\",\"transcript\":\"teh\"}");
     let plain = format!("{a}\n{b}\n");
     let gzip = |bytes: &[u8]| {
@@ -105,19 +85,18 @@ fn whatever_the_file_is_brought_as_the_records_are_the_same() {
             "objects are taken apart",
         ),
     ] {
-        std::fs::write(folder.join("d.jsonl"), bytes).unwrap();
-        let (code, said) = reels(folder, &[&PREDICT[..], &["-o", name]].concat());
-        assert!(code == 0 && said.contains(warning), "{name}: {said}");
-        let outputs: Vec<String> =
-            predictions(&folder.join(name)).iter().map(|made| made["output"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(outputs, expected, "{name}");
+        folder.write("d.jsonl", bytes);
+        let said = folder.succeeds(&format!("{PREDICT} d.jsonl -o {name}")).err;
+        assert!(said.contains(warning), "{name}: {said}");
+        let made = folder.lines(&format!("{name}/predictions.jsonl"));
+        assert_eq!(made.iter().map(|made| &made["output"]).collect::<Vec<_>>(), expected, "{name}");
     }
     for (name, bytes, expected) in [
         ("d.csv", &b"id,transcript\na,b\n"[..], "d.csv:1: expected a JSON object, found \"id,transcript\"\nhint: "),
         ("d.xlsx", b"PK\x03\x04", "d.xlsx: expected JSON, one object a line, found a workbook (XLSX)"),
     ] {
-        std::fs::write(folder.join(name), bytes).unwrap();
-        let (code, said) = reels(folder, &["predict", "--model", "baseline:lead-1", "--data", name, "-o", "o"]);
-        assert!(code == 2 && said.contains(expected) && said.contains("lines=True"), "{said}");
+        folder.write(name, bytes);
+        let said = folder.fails(&format!("{PREDICT} {name} -o o"), 2);
+        assert!(said.contains(expected) && said.contains("lines=True"), "{said}");
     }
 }

@@ -1,59 +1,15 @@
 //! Scoring as its users run it: answers that are missing, empty or from elsewhere, and data of few accounts.
 
-use std::path::Path;
+mod folder;
 
-use assert_cmd::Command;
-use serde_json::Value;
+use folder::Folder;
 
-struct Folder(tempfile::TempDir);
-
-/// What a run printed.
-struct Run {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Folder {
-    fn new() -> Folder {
-        Folder(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Folder {
-        std::fs::write(self.path().join(name), bytes).unwrap();
-        self
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_str(&self.read(name)).unwrap()
-    }
-
-    fn rows(&self, name: &str) -> Vec<Value> {
-        self.read(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// In this folder, with no settings from outside; few resamples.
-    fn run(&self, args: &str) -> Run {
-        let mut command = Command::cargo_bin("reels").unwrap();
-        command.current_dir(self.path()).args(args.split(' ')).env("REELS_BOOTSTRAP", "200");
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Run { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    fn succeeds(&self, args: &str) -> Run {
-        let run = self.run(args);
-        assert_eq!(run.code, 0, "{args}: {}", run.err);
-        run
-    }
+/// With few resamples.
+fn few_resamples() -> Folder {
+    let folder = Folder::new();
+    let sections = ["eval", "score", "compare", "report"].map(|section| format!("[{section}]\nbootstrap = 200\n"));
+    folder.write("reels.toml", sections.concat());
+    folder
 }
 
 const LABELS: [&str; 4] = ["kuliner", "otomotif", "edukasi", "lainnya"];
@@ -86,17 +42,16 @@ fn answers(reels: impl Iterator<Item = usize>) -> String {
 
 #[test]
 fn one_account_decides_nothing() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder.write("one.jsonl", records(40, |_| "kedai".into())).write("blank.jsonl", records(40, |_| " ".into()));
     for interval in
         ["", " --interval bca", " --interval percentile", " --interval jackknife", " --interval bootstrap-t"]
     {
         let args =
             format!("eval --model baseline:lead-1 --data one.jsonl -o o --fail-under summary.rougeL=0.1{interval}");
-        let run = folder.run(&args);
-        assert_eq!(run.code, 4, "{}", run.err);
+        let said = folder.fails(&args, 4);
         let why = "can't be decided by this data (1.000, the 95 % interval is withheld: the rows are of 1 account; ";
-        assert!(run.err.contains(why), "{}", run.err);
+        assert!(said.contains(why), "{said}");
     }
     folder.succeeds("eval --model baseline:lead-3 --data one.jsonl -o three");
     for interval in ["", " --interval percentile"] {
@@ -108,7 +63,7 @@ fn one_account_decides_nothing() {
     folder.succeeds("eval --model baseline:lead-1 --data blank.jsonl -o o1");
     folder.succeeds("eval --model baseline:lead-3 --data blank.jsonl -o o3");
     for name in ["o1/rows.jsonl", "o3/rows.jsonl"] {
-        let rows = folder.rows(name).into_iter().map(|mut row| {
+        let rows = folder.lines(name).into_iter().map(|mut row| {
             row["account"] = " ".into();
             row.to_string() + "\n"
         });
@@ -120,7 +75,7 @@ fn one_account_decides_nothing() {
 
 #[test]
 fn missing_answers_count_as_wrong_and_are_said_everywhere() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder
         .write("d.jsonl", records(40, of_each))
         .write("half.jsonl", answers(0..20))
@@ -130,7 +85,7 @@ fn missing_answers_count_as_wrong_and_are_said_everywhere() {
     assert_eq!((&task["asked"], &task["answered"]), (&40.into(), &20.into()));
     assert_eq!((&task["metrics"]["accuracy"]["value"], &task["metrics"]["accuracy"]["n"]), (&0.5.into(), &40.into()));
     assert!(task["signature"].as_str().unwrap().contains("|answered:20/40|missing:wrong|"), "{}", task["signature"]);
-    let missing = folder.rows("half/rows.jsonl").into_iter().filter(|row| row["finish"] == "missing").count();
+    let missing = folder.lines("half/rows.jsonl").into_iter().filter(|row| row["finish"] == "missing").count();
     assert_eq!(missing, 20);
     let sentence = "20 of 40 answers asked for are there; the missing ones count as wrong";
     assert!(run.out.contains("20 of 40") && run.out.replace("\n  ", " ").contains(sentence), "{}", run.out);
@@ -159,8 +114,8 @@ fn missing_answers_count_as_wrong_and_are_said_everywhere() {
     assert!(only["signature"].as_str().unwrap().contains("|answered:20/40|missing:left-out|"));
     assert!(folder.read("only/report.html").contains("the missing ones are left out, which flatters the result"));
 
-    let run = folder.run("compare half only");
-    assert!(run.code == 2 && run.err.contains("only lacks 20 of the rows of half"), "{}", run.err);
+    let said = folder.fails("compare half only", 2);
+    assert!(said.contains("only lacks 20 of the rows of half"), "{said}");
 
     // A whole run is better than half of it.
     folder.succeeds("score --predictions all.jsonl --data d.jsonl -o all");
@@ -176,11 +131,10 @@ fn missing_answers_count_as_wrong_and_are_said_everywhere() {
 
 #[test]
 fn the_manifest_says_what_was_asked() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder.write("d.jsonl", records(30, of_each));
     folder.succeeds("predict --model baseline:lead-1 --data d.jsonl --limit 20 -o p");
-    let lines = folder.read("p/predictions.jsonl");
-    folder.write("p/predictions.jsonl", lines.split_inclusive('\n').take(10).collect::<String>());
+    folder.edit("p/predictions.jsonl", |lines| lines.split_inclusive('\n').take(10).collect());
     folder.succeeds("score --predictions p/predictions.jsonl --data d.jsonl -o s");
     let counts = |name: &str| {
         let task = &folder.json(name)["tasks"]["summary"];
@@ -189,9 +143,9 @@ fn the_manifest_says_what_was_asked() {
     assert_eq!(counts("s/scores.json"), [20, 10, 20]);
     assert!(folder.read("s/report.html").contains(" on 20 Reels ("));
     // As an earlier version left it.
-    let mut manifest = folder.json("p/manifest.json");
-    assert_eq!(manifest.as_object_mut().unwrap().remove("asked").unwrap(), serde_json::json!({"summary": 20}));
-    folder.write("p/manifest.json", manifest.to_string());
+    folder.edit_json("p/manifest.json", |manifest| {
+        assert_eq!(manifest.as_object_mut().unwrap().remove("asked").unwrap(), serde_json::json!({"summary": 20}));
+    });
     folder.succeeds("score --predictions p/predictions.jsonl --data d.jsonl -o s");
     assert_eq!(counts("s/scores.json"), [20, 10, 20]);
     // With other data there is no telling which of its records were asked about.
@@ -202,7 +156,7 @@ fn the_manifest_says_what_was_asked() {
 
 #[test]
 fn a_limit_below_what_is_there_scores_what_it_says() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder.write("d.jsonl", records(30, of_each));
     let eval = "eval --model baseline:lead-1 --data d.jsonl -o o";
     folder.succeeds(eval);
@@ -210,7 +164,7 @@ fn a_limit_below_what_is_there_scores_what_it_says() {
     assert!(run.err.contains("data     d.jsonl, 20 Reels"), "{}", run.err);
     assert!(run.err.contains("kept and not scored: answers about further Reels, 10 of summary\nhint: "), "{}", run.err);
     let asked = |folder: &Folder| folder.json("o/scores.json")["tasks"]["summary"]["asked"].as_u64();
-    assert_eq!((asked(&folder), folder.rows("o/rows.jsonl").len()), (Some(20), 20));
+    assert_eq!((asked(&folder), folder.lines("o/rows.jsonl").len()), (Some(20), 20));
     assert!(folder.read("o/report.html").contains(" on 20 Reels ("));
     let run = folder.succeeds(eval);
     assert_eq!((asked(&folder), run.err.contains("not scored")), (Some(30), false));
@@ -218,7 +172,7 @@ fn a_limit_below_what_is_there_scores_what_it_says() {
 
 #[test]
 fn empty_invalid_and_missing_answers_are_counted_apart_and_one_way() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder.write("d.jsonl", records(24, of_each));
     let own = |index: usize, output: &str| {
         format!("{{\"reel_id\":\"r{index}\",\"task\":\"category\",\"output\":{output:?},\"finish\":\"stop\"}}\n")
@@ -244,7 +198,7 @@ fn empty_invalid_and_missing_answers_are_counted_apart_and_one_way() {
 
 #[test]
 fn answers_from_elsewhere_are_scored_and_nothing_is_claimed_of_them() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder.write("d.jsonl", records(4, of_each));
     let table = "\u{feff}id;task;output\r\nr0;category;Kuliner.\r\nr1;category;\"otomotif\"\r\nr2;category;makanan\r\nr3;summary;Kopi\r\n";
     let lines = "{\"id\":\"r0\",\"task\":\"category\",\"output\":\"Kuliner.\"}\n\
@@ -283,13 +237,13 @@ fn answers_from_elsewhere_are_scored_and_nothing_is_claimed_of_them() {
         // What it wrote can be scored again.
         folder.succeeds("score --predictions o/predictions.jsonl --data d.jsonl -o again");
         assert_eq!(folder.json("o/scores.json"), folder.json("again/scores.json"));
-        assert_eq!(folder.rows("eval/ledger.jsonl").len(), 1, "the same answers, whatever file they came in");
+        assert_eq!(folder.lines("eval/ledger.jsonl").len(), 1, "the same answers, whatever file they came in");
     }
 }
 
 #[test]
 fn what_answers_from_elsewhere_get_wrong_is_named_with_its_line() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder.write("d.jsonl", records(4, of_each));
     for (name, text, expected) in [
         (
@@ -305,15 +259,15 @@ fn what_answers_from_elsewhere_get_wrong_is_named_with_its_line() {
         ("b.jsonl", "{\"id\":\"r0\",\"task\":\"ad\"}\n", "b.jsonl:1: \"output\" is missing; there is id, task\nhint: "),
     ] {
         folder.write(name, text);
-        let run = folder.run(&format!("score --predictions {name} --data d.jsonl -o o"));
-        assert!(run.code == 2 && run.err.contains(expected), "{}", run.err);
-        assert!(!folder.path().join("o").exists(), "nothing is written");
+        let said = folder.fails(&format!("score --predictions {name} --data d.jsonl -o o"), 2);
+        assert!(said.contains(expected), "{said}");
+        assert!(!folder.has("o"), "nothing is written");
     }
 }
 
 #[test]
 fn a_manifest_beside_other_answers_is_not_theirs() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder.write("d.jsonl", records(4, of_each));
     folder.succeeds("eval --model baseline:lead-1 --data d.jsonl --limit 2 -o o");
     folder.write("o/other.jsonl", answers(0..4));
@@ -324,13 +278,13 @@ fn a_manifest_beside_other_answers_is_not_theirs() {
     // Ours and others' in one file.
     let ours = folder.read("o/predictions.jsonl");
     folder.write("mixed.jsonl", ours + &answers(0..1));
-    let run = folder.run("score --predictions mixed.jsonl --data d.jsonl -o m");
-    assert!(run.code == 2 && run.err.contains("mix 2 values of settings_sha256: "), "{}", run.err);
+    let said = folder.fails("score --predictions mixed.jsonl --data d.jsonl -o m", 2);
+    assert!(said.contains("mix 2 values of settings_sha256: "), "{said}");
 }
 
 #[test]
 fn texts_of_other_scripts_are_judged_by_what_can_read_them() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     let texts = ["แมวสีส้มหายไปสองวัน", "鸡汤面一碗十块钱", "متجر القهوة في المدينة القديمة", "Кафе на углу открыто"];
     let record = |index: usize, text: &str, summaries: &[&str]| {
         let reference = serde_json::json!({"summary": summaries});
@@ -370,7 +324,7 @@ fn texts_of_other_scripts_are_judged_by_what_can_read_them() {
 
 #[test]
 fn a_report_says_which_tasks_it_leaves_out() {
-    let folder = Folder::new();
+    let folder = few_resamples();
     folder.write("d.jsonl", records(12, of_each)).write("c.jsonl", answers(0..12));
     let summaries: String =
         (0..12).map(|index| format!("{{\"id\":\"r{index}\",\"task\":\"summary\",\"output\":\"Kopi\"}}\n")).collect();
@@ -388,4 +342,30 @@ fn a_report_says_which_tasks_it_leaves_out() {
     for name in ["comparison.html", "comparison.md", "comparison.tex"] {
         assert!(folder.read(&format!("compared/{name}")).contains(sentence), "{name}");
     }
+}
+
+#[test]
+fn rows_of_unknown_account_are_told() {
+    let folder = few_resamples();
+    folder
+        .write("d.jsonl", records(40, |index| if index < 12 { String::new() } else { format!("a{}", index % 12) }))
+        .write("half.jsonl", answers(0..20))
+        .write("all.jsonl", answers(0..40));
+    let unknown = "12 rows of unknown account, each by itself: where they share one, intervals are too narrow";
+    for name in ["half", "all"] {
+        let told = folder.succeeds(&format!("score --predictions {name}.jsonl --data d.jsonl -o {name}")).out;
+        let told = told.replace("\n  ", " ");
+        assert!(told.contains("category: 24 accounts") && told.contains(&format!(" ({unknown})")), "{told}");
+    }
+    folder.succeeds("report half");
+    let report = folder.read("half/report.md");
+    assert!(report.contains(&format!("category: {unknown}.")), "{report}");
+    assert!(report.contains("Where the account is unknown (12 rows), a Reel stands by itself; "), "{report}");
+    assert!(report.contains("Bila akunnya tidak diketahui (12 baris), Reel berdiri sendiri; "), "{report}");
+    let told = folder.succeeds("compare half all -o c").out;
+    assert!(told.contains(&format!("category: 40 rows, of 24 accounts ({unknown})")), "{told}");
+    assert!(folder.read("c/comparison.html").contains(&format!("of 24 accounts ({unknown}).")));
+    folder.write("d.jsonl", records(40, of_each));
+    let told = folder.succeeds("score --predictions half.jsonl --data d.jsonl -o known").out;
+    assert!(!told.contains("unknown account"), "{told}");
 }

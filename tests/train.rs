@@ -1,63 +1,43 @@
 //! `reels train` as its users run it: what a run leaves, going on after an interruption, and what is refused.
 
+mod folder;
 mod tiny;
 
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use folder::Folder;
 use serde_json::{Value, json};
 
-const ALWAYS: [&str; 9] =
-    ["train", "--base", "base", "--prompts", "prompts", "--max-seq-tokens", "160", "--dev", "dev.jsonl"];
+/// With a base, prompts and data.
+fn with_base() -> Folder {
+    let folder = Folder::new();
+    tiny::write(folder.root());
+    folder
+}
 
-struct Folder(tempfile::TempDir);
+fn train(flags: &str) -> String {
+    format!("train --base base --prompts prompts --max-seq-tokens 160 --dev dev.jsonl {flags}")
+}
 
 impl Folder {
-    fn new() -> Folder {
-        let folder = Folder(tempfile::tempdir().unwrap());
-        tiny::write(folder.path());
-        folder
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("reels"));
-        command.current_dir(self.path()).args(arguments).stderr(Stdio::piped()).stdout(Stdio::piped());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REELS_")) {
-            command.env_remove(name);
-        }
-        command
-    }
-
     /// Runs `reels train` with these flags besides those that all runs have, expects an exit code, and gives its stderr.
+    #[track_caller]
     fn train(&self, flags: &str, code: i32) -> String {
-        let flags: Vec<&str> = ALWAYS.into_iter().chain(flags.split_whitespace()).collect();
-        let output = self.command(&flags).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{stderr}");
-        stderr
-    }
-
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path().join(name)).unwrap()
+        self.ends(&train(flags), code).err
     }
 
     fn adapter(&self, run: &str) -> Vec<u8> {
-        std::fs::read(self.path().join(run).join("adapter_model.safetensors")).unwrap()
+        self.bytes(&format!("{run}/adapter_model.safetensors"))
     }
 
     /// Losses by step, and on dev data.
     fn losses(&self, run: &str) -> Vec<(u64, f64)> {
-        let line = |line: &str| {
-            let line: Value = serde_json::from_str(line).unwrap();
+        let line = |line: Value| {
             let loss = line.get("loss").or(line.get("dev_loss")).unwrap();
             (line["step"].as_u64().unwrap(), loss.as_f64().unwrap())
         };
-        self.text(&format!("{run}/metrics.jsonl")).lines().map(line).collect()
+        self.lines(&format!("{run}/metrics.jsonl")).into_iter().map(line).collect()
     }
 }
 
@@ -65,7 +45,7 @@ const SHORT: &str = "--data train.jsonl --epochs 2 --grad-accum 2 --eval-every 4
 
 #[test]
 fn a_run_leaves_all_that_later_stages_read() {
-    let folder = Folder::new();
+    let folder = with_base();
     let stderr = folder.train(&format!("{SHORT} -o run"), 0);
     for part in ["24 records, 48 examples", "computed twice", "⟦i|s|i| |0|<|im_end|>⟧", "dev loss", "kept: step"] {
         assert!(stderr.contains(part), "{part} is not in: {stderr}");
@@ -80,28 +60,26 @@ fn a_run_leaves_all_that_later_stages_read() {
         "metrics.jsonl",
         "probe.jsonl",
     ] {
-        assert!(folder.path().join("run").join(name).exists(), "{name}");
+        assert!(folder.has(&format!("run/{name}")), "{name}");
     }
-    let manifest: Value = serde_json::from_str(&folder.text("run/manifest.json")).unwrap();
+    let manifest = folder.json("run/manifest.json");
     assert_eq!(manifest["settings"]["lr"], 1e-2);
     assert!(manifest["finished_at"].is_string() && manifest["base"]["sha256"].is_string());
-    let config: Value = serde_json::from_str(&folder.text("run/adapter_config.json")).unwrap();
+    let config = folder.json("run/adapter_config.json");
     assert_eq!((&config["r"], &config["peft_type"]), (&16.into(), &"LORA".into()));
     let losses = folder.losses("run");
     let (first, last) = (losses[0].1, losses[losses.len() - 1].1);
     assert!(last < first - 0.3, "the loss went from {first} to {last}");
-    let probe: Value = serde_json::from_str(folder.text("run/probe.jsonl").lines().next().unwrap()).unwrap();
-    assert!(probe["tokens"].as_array().unwrap().len() > 10);
-    let report = folder.command(&["report", "run"]).output().unwrap();
-    assert_eq!(String::from_utf8(report.stdout).unwrap(), "run/report.html\n");
-    assert!(folder.text("run/report.html").contains("<title>run – training report</title>"));
+    assert!(folder.lines("run/probe.jsonl")[0]["tokens"].as_array().unwrap().len() > 10);
+    assert_eq!(folder.succeeds("report run").out, "run/report.html\n");
+    assert!(folder.read("run/report.html").contains("<title>run – training report</title>"));
     let again = folder.train(&format!("{SHORT} -o run"), 2);
     assert!(again.contains("run holds a run already\nhint: --resume"), "{again}");
 }
 
 #[test]
 fn a_loss_that_rises_is_told() {
-    let folder = Folder::new();
+    let folder = with_base();
     let said =
         folder.train("--data train.jsonl --steps 6 --lr 2 --warmup 0 --method full --max-grad-norm 100 -o run", 0);
     assert!(said.contains("warning: the loss rose from ") && said.contains("hint: train with a lower --lr"), "{said}");
@@ -110,20 +88,20 @@ fn a_loss_that_rises_is_told() {
 
 #[test]
 fn what_is_held_out_is_not_learned_from() {
-    let folder = Folder::new();
+    let folder = with_base();
     let record = |id: &str, transcript: &str| {
         json!({"id": id, "transcript": transcript, "reference": {"summary": "isi", "ad": "iklan"}}).to_string()
     };
     let text = "warung nasi uduk Mpok Leha buka dari jam lima subuh di Condet";
     let disguised = text.replace('a', "а").to_uppercase();
-    std::fs::write(folder.path().join("copies.jsonl"), [record("a", "lain"), record("b", &disguised)].join("\n"))
-        .unwrap();
-    std::fs::write(folder.path().join("judge.jsonl"), record("r", text)).unwrap();
+    folder
+        .write("copies.jsonl", [record("a", "lain"), record("b", &disguised)].join("\n"))
+        .write("judge.jsonl", record("r", text));
     let refused = folder.train("--data copies.jsonl --held-out judge.jsonl -o run", 2);
     let expected =
         "copies.jsonl: there are copies in it of 1 texts of judge.jsonl: \"b\" of \"r\" (the same words)\nhint: take";
     assert!(refused.contains(expected), "{refused}");
-    assert!(!folder.path().join("run").exists());
+    assert!(!folder.has("run"));
     // In conversations what is asked again and again is no text.
     let ask = "Tentukan apakah ini iklan atau bukan, satu kata saja.";
     let turns = |said: &str| {
@@ -131,20 +109,18 @@ fn what_is_held_out_is_not_learned_from() {
         json!({"messages": [user, {"role": "assistant", "content": "iklan"}]}).to_string()
     };
     let others: Vec<String> = (0..20).map(|index| turns(&format!("{index} lain"))).collect();
-    let talk = |last: &str| {
-        std::fs::write(folder.path().join("talk.jsonl"), [&others[..], &[turns(last)]].concat().join("\n"))
-    };
-    std::fs::write(folder.path().join("judged-talk.jsonl"), turns(text)).unwrap();
-    talk("kucing hilang").unwrap();
+    let talk = |last: &str| folder.write("talk.jsonl", [&others[..], &[turns(last)]].concat().join("\n"));
+    folder.write("judged-talk.jsonl", turns(text));
+    talk("kucing hilang");
     folder.train("--data talk.jsonl --held-out judged-talk.jsonl --steps 1 -o other", 0);
-    talk(text).unwrap();
+    talk(text);
     let refused = folder.train("--data talk.jsonl --held-out judge.jsonl -o run", 2);
     assert!(
         refused.contains("talk.jsonl: there are copies in it of 1 texts of judge.jsonl: \"21\" of \"r\""),
         "{refused}"
     );
     // Copies in what decides which step is kept are no reason to stop.
-    std::fs::write(folder.path().join("dev.jsonl"), record("r", text)).unwrap();
+    folder.write("dev.jsonl", record("r", text));
     let said = folder.train("--data copies.jsonl --steps 1 -o run", 0);
     assert!(
         said.contains(
@@ -156,7 +132,7 @@ fn what_is_held_out_is_not_learned_from() {
     let of = |id: &str, account: &str, transcript: &str| {
         json!({"id": id, "account": account, "transcript": transcript, "reference": {"ad": "iklan"}}).to_string()
     };
-    let write = |name: &str, records: &[String]| std::fs::write(folder.path().join(name), records.join("\n")).unwrap();
+    let write = |name: &str, records: &[String]| folder.write(name, records.join("\n"));
     write("data.jsonl", &[of("a", "warung", "satu"), of("b", "bengkel", "dua")]);
     write("dev.jsonl", &[of("c", "warung", "tiga"), of("d", "toko", "empat")]);
     write("judge.jsonl", &[of("e", "bengkel", "lima"), of("f", "toko", "enam")]);
@@ -179,7 +155,7 @@ fn what_is_held_out_is_not_learned_from() {
 /// The examples of a Reel computed together, apart, and one after the other, are the same training.
 #[test]
 fn how_examples_are_put_together_changes_nothing() {
-    let folder = Folder::new();
+    let folder = with_base();
     let packed = "--batch-size 16 --grad-accum 4";
     let refused = folder.train(&format!("--data train.jsonl {packed} --max-memory 1M -o none"), 2);
     let least = refused.split("needs ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
@@ -203,7 +179,7 @@ fn how_examples_are_put_together_changes_nothing() {
 
 fn wait_for(child: &mut Child, folder: &Folder, run: &str, steps: usize) {
     let started = Instant::now();
-    let metrics = folder.path().join(run).join("metrics.jsonl");
+    let metrics = folder.path(&format!("{run}/metrics.jsonl"));
     while std::fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() < steps) || !metrics.exists() {
         assert!(started.elapsed() < Duration::from_secs(60), "no {steps} steps within a minute");
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
@@ -213,26 +189,24 @@ fn wait_for(child: &mut Child, folder: &Folder, run: &str, steps: usize) {
 
 #[test]
 fn interrupted_and_killed_runs_go_on_to_the_last_bit() {
-    let folder = Folder::new();
+    let folder = with_base();
     let long = "--data train.jsonl --steps 300 --grad-accum 2 --eval-every 40 --patience 0 --lr 1e-3";
     folder.train(&format!("{long} -o whole"), 0);
     for (run, signal) in [("interrupted", "-INT"), ("killed", "-KILL")] {
-        let flags = format!("{long} -o {run}");
-        let flags: Vec<&str> = ALWAYS.into_iter().chain(flags.split_whitespace()).collect();
-        let mut child = folder.command(&flags).spawn().unwrap();
+        let mut command = folder.command(&train(&format!("{long} -o {run}")));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for(&mut child, &folder, run, 90);
         let pid = child.id().to_string();
-        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         let output = child.wait_with_output().unwrap();
         if signal == "-INT" {
             let stderr = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(130), "{stderr}");
             assert!(stderr.contains("reels train --resume --output interrupted goes on from there"), "{stderr}");
         }
-        assert!(!folder.path().join(run).join("adapter_model.safetensors").exists());
-        let resumed = folder.command(&["train", "--resume", "--output", run]).output().unwrap();
-        let stderr = String::from_utf8(resumed.stderr).unwrap();
-        assert!(resumed.status.success() && stderr.contains("going on from"), "{stderr}");
+        assert!(!folder.has(&format!("{run}/adapter_model.safetensors")));
+        let stderr = folder.succeeds(&format!("train --resume --output {run}")).err;
+        assert!(stderr.contains("going on from"), "{stderr}");
         assert_eq!(folder.losses(run), folder.losses("whole"), "{run}");
         assert_eq!(folder.adapter(run), folder.adapter("whole"), "{run}");
     }
@@ -240,17 +214,14 @@ fn interrupted_and_killed_runs_go_on_to_the_last_bit() {
 
 #[test]
 fn a_run_goes_on_only_as_what_it_is() {
-    let folder = Folder::new();
+    let folder = with_base();
     let missing = folder.train("--data train.jsonl --resume -o none", 2);
     assert!(missing.contains("none holds no run: it has no manifest.json\nhint: "), "{missing}");
     folder.train(&format!("{SHORT} -o run"), 0);
     let finished = folder.train("--data train.jsonl --resume -o run", 2);
     assert!(finished.contains("run is finished\nhint: to train further"), "{finished}");
     // As if it had been killed before its end.
-    let manifest = folder.text("run/manifest.json");
-    let mut unfinished: Value = serde_json::from_str(&manifest).unwrap();
-    unfinished["finished_at"] = Value::Null;
-    std::fs::write(folder.path().join("run/manifest.json"), unfinished.to_string()).unwrap();
+    folder.edit_json("run/manifest.json", |manifest| manifest["finished_at"] = Value::Null);
     let other = folder.train("--data train.jsonl --resume -o run --lr 1e-3", 2);
     assert!(other.contains("--lr 0.001, and run was started with 0.01\nhint: leave it out"), "{other}");
     let other = folder.train("--data dev.jsonl --resume -o run", 2);
@@ -259,9 +230,9 @@ fn a_run_goes_on_only_as_what_it_is() {
 
 #[test]
 fn records_that_cannot_be_used_are_refused_before_training() {
-    let folder = Folder::new();
-    let write = |text: String| std::fs::write(folder.path().join("brought.jsonl"), text).unwrap();
-    let good = folder.text("train.jsonl");
+    let folder = with_base();
+    let write = |text: String| folder.write("brought.jsonl", text);
+    let good = folder.read("train.jsonl");
     write(good.replacen("bukan iklan", "Bukan Iklan", 2).replacen("isi 7", "", 1));
     let refused = folder.train("--data brought.jsonl -o run", 2);
     for expected in [
@@ -272,7 +243,7 @@ fn records_that_cannot_be_used_are_refused_before_training() {
     ] {
         assert!(refused.contains(expected), "{expected}: {refused}");
     }
-    assert!(!folder.path().join("run").exists());
+    assert!(!folder.has("run"));
     write(good.replacen("\"isi 7\"", "\"\"", 1));
     let refused = folder.train("--data brought.jsonl --strict -o run", 2);
     assert!(refused.contains("--strict: brought.jsonl") && refused.contains("blank gold answer"), "{refused}");
@@ -282,15 +253,15 @@ fn records_that_cannot_be_used_are_refused_before_training() {
 
 #[test]
 fn conversations_of_other_formats_are_learned() {
-    let folder = Folder::new();
-    let write = |text: &str| std::fs::write(folder.path().join("talk.jsonl"), text).unwrap();
+    let folder = with_base();
+    let write = |text: &str| folder.write("talk.jsonl", text);
     for text in [
         "{\"conversations\": [{\"from\": \"human\", \"value\": \"hai\"}, {\"from\": \"gpt\", \"value\": \"ya\"}]}",
         "[\n {\"instruction\": \"Ringkas.\",\n  \"input\": \"hai\", \"output\": \"ya\"}\n]",
     ] {
         write(text);
         folder.train("--data talk.jsonl --steps 1 -o run", 0);
-        std::fs::remove_dir_all(folder.path().join("run")).unwrap();
+        std::fs::remove_dir_all(folder.path("run")).unwrap();
     }
     write("{\"text\": \"<|im_start|>user\"}\n");
     let refused = folder.train("--data talk.jsonl -o run", 2);
@@ -302,14 +273,14 @@ fn conversations_of_other_formats_are_learned() {
 
 #[test]
 fn the_example_settings_are_the_defaults() {
-    let folder = Folder::new();
+    let folder = with_base();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/reels.example.toml");
     let short = "--data train.jsonl --steps 2 --grad-accum 2 -o";
     folder.train(&format!("--config {example} {short} with"), 0);
     folder.train(&format!("{short} without"), 0);
     assert_eq!(folder.adapter("with"), folder.adapter("without"));
     let settings = |run: &str| {
-        let mut manifest: Value = serde_json::from_str(&folder.text(&format!("{run}/manifest.json"))).unwrap();
+        let mut manifest = folder.json(&format!("{run}/manifest.json"));
         manifest["settings"]["output"] = Value::Null;
         manifest["settings"]["epochs"] = Value::Null;
         manifest["settings"].clone()
@@ -319,7 +290,7 @@ fn the_example_settings_are_the_defaults() {
 
 #[test]
 fn methods_and_adapters_build_on_each_other() {
-    let folder = Folder::new();
+    let folder = with_base();
     folder.train(&format!("{SHORT} --method lora --rank 4 --targets q_proj,v_proj -o first"), 0);
     let onto = format!("{SHORT} --method lora --targets q_proj,v_proj -o second --init-adapter first");
     let rank = folder.train(&onto, 2);
@@ -328,50 +299,48 @@ fn methods_and_adapters_build_on_each_other() {
     let (first, second) = (folder.losses("first"), folder.losses("second"));
     assert!(second[0].1 < first[0].1 - 0.2, "{} after {}", second[0].1, first[0].1);
     folder.train("--data train.jsonl --steps 20 --method full --lr 1e-3 -o full", 0);
-    assert!(folder.path().join("full/model.safetensors").exists());
+    assert!(folder.has("full/model.safetensors"));
     // What is trained in whole is a base again.
-    let arguments = format!("train --base full --prompts prompts --max-seq-tokens 160 {SHORT} -o on-full");
-    let output = folder.command(&arguments.split_whitespace().collect::<Vec<_>>()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder.succeeds(&format!("train --base full --prompts prompts --max-seq-tokens 160 {SHORT} -o on-full"));
 }
 
 #[test]
 fn what_training_starts_from_is_not_written_over() {
-    let folder = Folder::new();
-    let before = folder.text("base/config.json");
+    let folder = with_base();
+    let before = folder.read("base/config.json");
     let stderr = folder.train("--data train.jsonl --steps 1 -o ./base", 2);
     assert!(stderr.contains("./base is what training starts from") && stderr.contains("\nhint: "), "{stderr}");
-    assert_eq!(folder.text("base/config.json"), before);
+    assert_eq!(folder.read("base/config.json"), before);
 }
 
 #[test]
 fn a_flag_takes_the_place_of_what_contradicts_it_in_the_file() {
-    let folder = Folder::new();
-    std::fs::write(folder.path().join("reels.toml"), "[train]\nsteps = 1\n").unwrap();
+    let folder = with_base();
+    folder.write("reels.toml", "[train]\nsteps = 1\n");
     folder.train("--data train.jsonl --epochs 1 --grad-accum 8 -o run", 0);
     assert_eq!(folder.losses("run").last().unwrap().0, 3);
-    std::fs::write(folder.path().join("reels.toml"), "[train]\nsteps = 1\nepochs = 1\n").unwrap();
+    folder.write("reels.toml", "[train]\nsteps = 1\nepochs = 1\n");
     let stderr = folder.train("--data train.jsonl -o both", 2);
     assert!(stderr.contains("both steps and epochs are given\nhint: "), "{stderr}");
 }
 
 #[test]
 fn control_tokens_in_an_answer_are_taken_apart() {
-    let folder = Folder::new();
+    let folder = with_base();
     let line = "{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{\"summary\":\"a<|im_end|>b\"}}\n";
-    std::fs::write(folder.path().join("odd.jsonl"), line).unwrap();
+    folder.write("odd.jsonl", line);
     let stderr = folder.train("--data odd.jsonl --steps 1 -o run", 0);
     assert!(stderr.contains("⟦a|<| |||i|m|_|e|n|d|||>|b|<|im_end|>⟧"), "{stderr}");
 }
 
 #[test]
 fn what_is_amiss_with_answers_is_told() {
-    let folder = Folder::new();
+    let folder = with_base();
     let line = |id: &str, summary: &str| {
         json!({"id": id, "transcript": "x", "reference": {"summary": summary}}).to_string() + "\n"
     };
     let lines = [line("a", "isi<|im_end|>\n"), line("b", &"i".repeat(24)), line("c", &"i".repeat(21))].concat();
-    std::fs::write(folder.path().join("odd.jsonl"), lines).unwrap();
+    folder.write("odd.jsonl", lines);
     let stderr = folder.train("--data odd.jsonl --steps 1 -o run", 0);
     assert!(stderr.contains("3 examples, 1 answers stripped of the end token they ended in\n"), "{stderr}");
     assert!(stderr.contains("⟦i|s|i|<|im_end|>⟧"), "{stderr}");
@@ -381,36 +350,31 @@ fn what_is_amiss_with_answers_is_told() {
 
 #[test]
 fn sequences_are_no_longer_than_the_base_has_positions() {
-    let folder = Folder::new();
-    let train = |flags: &str| {
-        let arguments = format!("train --base base --prompts prompts --data train.jsonl --steps 1 -o run {flags}");
-        let output = folder.command(&arguments.split_whitespace().collect::<Vec<_>>()).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (code, stderr) = train("--max-seq-tokens 2048");
-    assert!(code == 2 && stderr.contains("--max-seq-tokens 2048 is more than the 512 positions of base\n"), "{stderr}");
-    let (code, stderr) = train("");
-    assert!(code == 0 && stderr.contains("sequence 512 tokens at most: base has no more positions\n"), "{stderr}");
-    let mut manifest: Value = serde_json::from_str(&folder.text("run/manifest.json")).unwrap();
-    assert_eq!(manifest["settings"]["max_seq_tokens"], 512);
-    manifest["finished_at"] = Value::Null;
-    std::fs::write(folder.path().join("run/manifest.json"), manifest.to_string()).unwrap();
-    let (code, stderr) = train("--resume");
-    assert_eq!(code, 0, "{stderr}");
+    let folder = with_base();
+    let train = "train --base base --prompts prompts --data train.jsonl --steps 1 -o run";
+    let stderr = folder.fails(&format!("{train} --max-seq-tokens 2048"), 2);
+    assert!(stderr.contains("--max-seq-tokens 2048 is more than the 512 positions of base\n"), "{stderr}");
+    let stderr = folder.succeeds(train).err;
+    assert!(stderr.contains("sequence 512 tokens at most: base has no more positions\n"), "{stderr}");
+    folder.edit_json("run/manifest.json", |manifest| {
+        assert_eq!(manifest["settings"]["max_seq_tokens"], 512);
+        manifest["finished_at"] = Value::Null;
+    });
+    folder.succeeds(&format!("{train} --resume"));
 }
 
 #[test]
 fn conversations_are_learned_too() {
-    let folder = Folder::new();
+    let folder = with_base();
     let line = "{\"messages\": [{\"role\": \"user\", \"content\": \"hai\"}, {\"role\": \"assistant\", \"content\": \"ya\"}]}\n";
-    std::fs::write(folder.path().join("chat.jsonl"), line.repeat(3)).unwrap();
+    folder.write("chat.jsonl", line.repeat(3));
     let stderr = folder.train("--data chat.jsonl --steps 2 --grad-accum 1 -o run", 0);
     assert!(stderr.contains("3 records, 3 examples") && stderr.contains("⟦y|a|<|im_end|>⟧"), "{stderr}");
 }
 
 #[test]
 fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
-    let folder = Folder::new();
+    let folder = with_base();
     let stderr = folder.train("--data train.jsonl --steps 200 --eval-every 1 --method full --lr 9 --max-grad-norm 0 --weight-decay 9 --warmup 3 --patience 0 --grad-accum 1 -o run", 2);
     assert!(stderr.contains("training can't go on") && stderr.contains("hint: lower --lr"), "{stderr}");
     assert!(stderr.contains("the last checkpoint is kept: run/checkpoints/step-"), "{stderr}");
@@ -418,31 +382,28 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
 
 #[test]
 fn what_cannot_be_trained_is_refused_before_weights_are_read() {
-    let folder = Folder::new();
-    let path = folder.path();
-    let write = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+    let folder = with_base();
     let edited = |name: &str, change: &dyn Fn(&mut Value)| {
-        let from = path.join("base");
-        let to = path.join(name);
+        let to = folder.path(name);
         std::fs::create_dir_all(&to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap().flatten() {
+        for entry in std::fs::read_dir(folder.path("base")).unwrap().flatten() {
             std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
-        let mut config: Value = serde_json::from_str(&folder.text("base/config.json")).unwrap();
-        change(&mut config);
-        std::fs::write(to.join("config.json"), config.to_string()).unwrap();
+        folder.edit_json(&format!("{name}/config.json"), change);
     };
-    write("empty.jsonl", "");
-    write("unanswered.jsonl", "{\"id\":\"a\",\"transcript\":\"x\"}\n");
+    folder.write("empty.jsonl", "").write("unanswered.jsonl", "{\"id\":\"a\",\"transcript\":\"x\"}\n");
     let long = "kata ".repeat(100);
-    write("long.jsonl", &format!("{{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{{\"summary\":\"{long}\"}}}}\n"));
+    folder.write(
+        "long.jsonl",
+        format!("{{\"id\":\"a\",\"transcript\":\"x\",\"reference\":{{\"summary\":\"{long}\"}}}}\n"),
+    );
     edited("small", &|config| config["vocab_size"] = 200.into());
     edited("large", &|config| config["vocab_size"] = 2000.into());
     edited("gpt", &|config| config["model_type"] = "gpt2".into());
     edited("wide", &|config| config["intermediate_size"] = 32.into());
     edited("sharded", &|_| ());
-    std::fs::remove_file(path.join("sharded/model.safetensors")).unwrap();
-    write("sharded/model.safetensors.index.json", "{\"weight_map\": {\"a\": \"model-00001.safetensors\"}}");
+    folder.remove("sharded/model.safetensors");
+    folder.write("sharded/model.safetensors.index.json", "{\"weight_map\": {\"a\": \"model-00001.safetensors\"}}");
     edited("short", &|config| config["max_position_embeddings"] = 100.into());
     for (base, flags, expected) in [
         ("base", "--data empty.jsonl", "empty.jsonl has no records"),
@@ -461,23 +422,17 @@ fn what_cannot_be_trained_is_refused_before_weights_are_read() {
         ("model.gguf", "--data train.jsonl", "model.gguf is a GGUF file, which holds no weights to train"),
         ("none", "--data train.jsonl", "none/config.json is missing"),
     ] {
-        let arguments = format!("train --base {base} --prompts prompts --max-seq-tokens 160 {flags} -o run");
-        let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
-        if flags.contains("--max-seq-tokens") {
-            arguments.drain(5..7);
-        }
-        let output = folder.command(&arguments).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{base} {flags}: {stderr}");
+        let usual = if flags.contains("--max-seq-tokens") { "" } else { "--max-seq-tokens 160" };
+        let stderr = folder.fails(&format!("train --base {base} --prompts prompts {usual} {flags} -o run"), 2);
         assert!(stderr.contains(expected) && stderr.contains("\nhint: "), "{base} {flags}: {stderr}");
-        assert!(!path.join("run").exists(), "{base} {flags}: something was written");
+        assert!(!folder.has("run"), "{base} {flags}: something was written");
     }
 }
 
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn a_build_without_cuda_says_so() {
-    let folder = Folder::new();
+    let folder = with_base();
     let stderr = folder.train("--data train.jsonl --device cuda -o run", 5);
     assert!(stderr.contains("this build can't compute on a GPU\nhint: build it with --features cuda"), "{stderr}");
 }

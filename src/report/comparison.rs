@@ -3,6 +3,7 @@
 use comfy_table::Table;
 
 use super::RunDifference;
+use super::intervals::unknown_in_words;
 use super::metrics::{self, counted, decimal};
 use super::table::empty;
 use crate::score::compare::{Comparison, MetricComparison, MetricDifference, TaskComparison, Verdict};
@@ -22,7 +23,8 @@ pub fn comparison(comparison: &Comparison, differing: &[RunDifference]) -> Strin
     for (name, task) in &comparison.tasks {
         let sampling = &task.sampling;
         let units = counted(sampling.clusters, sampling.unit());
-        parts.push(format!("{name}: {}, of {units}", counted(task.n, "row")));
+        let unknown = unknown_in_words(sampling).map_or(String::new(), |unknown| format!(" ({unknown})"));
+        parts.push(format!("{name}: {}, of {units}{unknown}", counted(task.n, "row")));
         parts.extend(coverage(comparison, task));
         parts.push(sentences(comparison, task).join("\n"));
         parts.push(table(comparison, task).trim_fmt());

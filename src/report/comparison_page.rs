@@ -5,6 +5,7 @@ use minijinja::value::Value;
 use serde::Serialize;
 
 use super::comparison::{interval, p_value, signed, verdicts, word};
+use super::intervals::unknown_in_words;
 use super::page::{css, render};
 use super::prose::comparison_methods;
 use super::svg::Figure;
@@ -99,9 +100,10 @@ fn compared_task<'a>(name: &'a str, task: &'a TaskComparison, runs: &'a [String]
     ComparedTask {
         name,
         sample: format!(
-            "{} in every run, of {}.",
+            "{} in every run, of {}{}.",
             metrics::counted(task.n, "row"),
-            metrics::counted(sampling.clusters, sampling.unit())
+            metrics::counted(sampling.clusters, sampling.unit()),
+            unknown_in_words(sampling).map_or(String::new(), |unknown| format!(" ({unknown})"))
         ),
         left_out: &task.left_out,
         metrics: task.metrics.iter().map(|(key, metric)| compared_metric(key, metric, runs)).collect(),

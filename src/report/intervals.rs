@@ -123,10 +123,7 @@ pub fn sample(sampling: &Sampling, metrics: &[(&str, &Metric)], name: fn(&str) -
         1 => format!("all rows are of {units}"),
         _ => format!("{units}, the largest with {} of the rows", metrics::percent(sampling.largest_share)),
     };
-    if sampling.unknown_accounts > 0 {
-        let rows = metrics::counted(sampling.unknown_accounts, "row");
-        text.push_str(&format!(" ({rows} of unknown account, each by itself)"));
-    }
+    text.extend(unknown_in_words(sampling).map(|unknown| format!(" ({unknown})")));
     if let Some(effect) = sampling.design_effect {
         text.push_str(&format!(", design effect {effect:.2}"));
     }
@@ -142,6 +139,14 @@ pub fn sample(sampling: &Sampling, metrics: &[(&str, &Metric)], name: fn(&str) -
         text.push_str(&format!("; {}{way}{of}", if index == 0 { "intervals " } else { "" }));
     }
     text
+}
+
+/// How many rows are of accounts that nobody knows, and what that does (`benches/coverage/unknown_accounts.md`); `None` where all
+/// are known, or none is.
+pub fn unknown_in_words(sampling: &Sampling) -> Option<String> {
+    let rows = metrics::counted(sampling.unknown_accounts, "row");
+    (sampling.unknown_accounts > 0)
+        .then(|| format!("{rows} of unknown account, each by itself: where they share one, intervals are too narrow"))
 }
 
 /// How a method makes an interval.

@@ -43,6 +43,14 @@ pub fn intervals_made(scores: &Scores, resamples: &str, seed: &str) -> [String; 
             ),
         ]);
     }
+    if sampling.unknown_accounts > 0 && !methods.is_empty() {
+        let rows = metrics::counted(sampling.unknown_accounts, "row");
+        let baris = metrics::count(sampling.unknown_accounts).replace(',', ".");
+        told.push([
+            format!("Where the account is unknown ({rows}), a Reel stands by itself; where such Reels share an account, these intervals are too narrow."),
+            format!("Bila akunnya tidak diketahui ({baris} baris), Reel berdiri sendiri; bila Reels seperti itu sebenarnya dari akun yang sama, selang ini terlalu sempit."),
+        ]);
+    }
     let what = |method: &str| methods.get(method).map(|keys| named(keys, &methods));
     for (method, name, nama) in [
         (

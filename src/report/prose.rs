@@ -88,6 +88,9 @@ pub fn limitations(subject: Subject) -> Vec<String> {
                 percent(sampling.largest_share)
             ));
         }
+        if let Some(unknown) = intervals::unknown_in_words(sampling) {
+            limits.push(format!("{name}: {unknown}."));
+        }
         if let Some(unread) = intervals::unread_in_words(task, metrics::name) {
             limits.push(format!("{name}: {unread}."));
         }

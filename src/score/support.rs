@@ -2,6 +2,8 @@
 //!
 //! The rules are those that `tests/coverage` passes with; they use nothing but what is known of the rows.
 
+use std::collections::BTreeSet;
+
 use super::bootstrap::ResamplePlan;
 use super::interval::{degrees_of_freedom, effective, is_uneven};
 use super::metric::{Aggregate, MetricInfo};
@@ -23,6 +25,8 @@ pub(super) struct Support<'a> {
     pub unit: &'a str,
     /// By cluster that has a row, its rows.
     sizes: Vec<f64>,
+    /// How many clusters are known to be ones: where any account is known, Reels of unknown ones may share one.
+    known: usize,
     /// By what is left out in a jackknife, its rows.
     pub left_out: Vec<f64>,
     /// Rows of each label.
@@ -44,6 +48,8 @@ impl<'a> Support<'a> {
             sizes[*cluster as usize] += 1.0;
             left_out[*cluster as usize % groups] += 1.0;
         }
+        let of_known = rows.origins.iter().zip(cluster_of).filter(|(origin, _)| origin.account.is_some());
+        let known = of_known.map(|(_, cluster)| cluster).collect::<BTreeSet<_>>().len();
         let mut of_labels = vec![0.0; labels];
         // Rows of a cluster with a label, as (cluster, label).
         let mut pairs: Vec<(u32, u16)> =
@@ -59,7 +65,8 @@ impl<'a> Support<'a> {
         pairs.chunk_by(|a, b| a == b).for_each(|rows| of_clusters[usize::from(rows[0].1)] += 1.0);
         sizes.retain(|size| *size > 0.0);
         let theme = theme(&sizes, between, n - squares);
-        Support { rows, unit, sizes, left_out, labels: of_labels, clusters: of_clusters, theme }
+        let known = if known > 0 { known } else { sizes.len() };
+        Support { rows, unit, sizes, known, left_out, labels: of_labels, clusters: of_clusters, theme }
     }
 
     /// How the interval of a metric is made where nothing else is asked for: as its kind of metric is, but that the
@@ -106,7 +113,7 @@ impl<'a> Support<'a> {
 
     /// Whether there are clusters enough for any interval.
     pub fn has_clusters(&self) -> bool {
-        self.sizes.len() >= self.least()
+        self.known >= self.least()
     }
 
     fn least(&self) -> usize {
@@ -123,11 +130,11 @@ impl<'a> Support<'a> {
 
     /// Why there is no interval by any method: one cluster doesn't tell how clusters differ.
     pub fn one_cluster(&self) -> Option<String> {
-        (self.sizes.len() < 2).then(|| self.too_few(2))
+        (self.known < 2).then(|| self.too_few(2))
     }
 
     fn too_few(&self, least: usize) -> String {
-        let clusters = self.sizes.len();
+        let clusters = self.known;
         let s = if clusters == 1 { "" } else { "s" };
         format!("the rows are of {clusters} {}{s}; an interval takes at least {least}", self.unit)
     }

@@ -45,6 +45,8 @@ pub struct Accounts {
     /// How often an answer is the one that the account always gets for that label; the root of the correlation within
     /// accounts.
     pub habit: f64,
+    /// The share of rows of which nobody knows whose they are.
+    pub unknown: f64,
 }
 
 /// The shares of labels and answers that a design draws from.
@@ -57,7 +59,8 @@ pub struct Population {
 /// A drawn row.
 #[derive(Debug, Clone, Copy)]
 pub struct Drawn {
-    pub account: usize,
+    /// `None`: unknown.
+    pub account: Option<usize>,
     pub label: usize,
     /// Of each run; `labels` is invalid.
     pub answers: [usize; RUNS],
@@ -73,11 +76,12 @@ impl std::fmt::Display for Design {
         write!(f, "{} rows, {} {classes} labels, ", self.rows, self.labels)?;
         match self.accounts {
             None => write!(f, "single")?,
-            Some(Accounts { count, theme, heavy, .. }) => write!(
+            Some(Accounts { count, theme, heavy, unknown, .. }) => write!(
                 f,
-                "{count} accounts{}{}",
+                "{count} accounts{}{}{}",
                 if theme > 0.0 { ", themed" } else { "" },
-                if heavy { ", one with 30 %" } else { "" }
+                if heavy { ", one with 30 %" } else { "" },
+                if unknown > 0.0 { format!(", unknown for {:.0} %", 100.0 * unknown) } else { String::new() }
             )?,
         }
         write!(f, ", quality {}", self.quality)
@@ -163,10 +167,16 @@ impl Design {
                     true => habits[label],
                     false => self.answers(populations, label, random),
                 };
-                rows.push(Drawn { account, label, answers });
+                rows.push(Drawn { account: self.known(account, random), label, answers });
             }
         }
         rows
+    }
+
+    /// The account of a row, if somebody knows it.
+    fn known(&self, account: usize, random: &mut ChaCha8Rng) -> Option<usize> {
+        let Accounts { unknown, .. } = self.accounts?;
+        random.random_bool(1.0 - unknown).then_some(account)
     }
 
     fn answers(&self, populations: [&Population; RUNS], label: usize, random: &mut ChaCha8Rng) -> [usize; RUNS] {
@@ -236,7 +246,7 @@ impl Design {
     }
 
     /// The account of each row and its values in runs that are equally good.
-    pub fn draw_texts(&self, random: &mut ChaCha8Rng) -> Vec<(usize, [f64; RUNS])> {
+    pub fn draw_texts(&self, random: &mut ChaCha8Rng) -> Vec<(Option<usize>, [f64; RUNS])> {
         let habit = self.accounts.map_or(0.0, |accounts| accounts.habit);
         let runs = |random: &mut ChaCha8Rng| {
             let common = normal(random);
@@ -251,7 +261,7 @@ impl Design {
                     let off = habit * taste[run] + (1.0 - habit * habit).sqrt() * alone[run];
                     (self.centre() + Self::SPREAD * off).clamp(0.0, 1.0)
                 };
-                values.push((account, std::array::from_fn(of)));
+                values.push((self.known(account, random), std::array::from_fn(of)));
             }
         }
         values
@@ -262,7 +272,7 @@ impl Design {
 pub fn named() -> Vec<Design> {
     let single = |rows, classes| Design { classes, labels: 15, rows, accounts: None, quality: 0.7, correlation: 0.7 };
     let by = |count, rows, classes| Design {
-        accounts: Some(Accounts { count, theme: 1.0, heavy: false, habit: 0.0 }),
+        accounts: Some(Accounts { count, theme: 1.0, heavy: false, habit: 0.0, unknown: 0.0 }),
         ..single(rows, classes)
     };
     vec![
@@ -274,6 +284,21 @@ pub fn named() -> Vec<Design> {
         single(655, Classes::Zipf),
         by(42, 120, Classes::Balanced),
     ]
+}
+
+/// Accounts whose rows are alike: all known, and unknown for 30 % of the rows.
+pub fn hidden() -> Vec<Design> {
+    let alike = |(rows, count, theme)| {
+        [0.0, 0.3].map(|unknown| Design {
+            classes: Classes::Zipf,
+            labels: 8,
+            rows,
+            accounts: Some(Accounts { count, theme, heavy: false, habit: 0.4, unknown }),
+            quality: 0.7,
+            correlation: 0.7,
+        })
+    };
+    [(655, 42, 0.0), (655, 42, 0.9), (300, 20, 0.9), (300, 5, 0.9)].into_iter().flat_map(alike).collect()
 }
 
 /// A yes/no task with probabilities.
@@ -353,6 +378,7 @@ fn of_levels(levels: &[usize; 7]) -> Option<Design> {
             theme: [0.0, 0.9][theme],
             heavy: heavy == 1,
             habit: 0.4,
+            unknown: 0.0,
         }),
     };
     Some(Design {
