@@ -6,6 +6,7 @@ mod graph;
 mod instaloader;
 mod post;
 mod source;
+pub mod table;
 mod value;
 mod web;
 mod ytdlp;
