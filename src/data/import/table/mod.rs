@@ -5,6 +5,9 @@
 
 mod cell;
 mod date;
+mod facts;
+mod field;
+mod gold;
 mod header;
 mod json;
 mod parquet;
@@ -20,13 +23,15 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use self::cell::{Cell, Each, Row};
+use self::facts::Facts;
+pub use self::field::{Field, Mapping};
 use self::header::Names;
-pub use self::header::{Field, How, Layout, Mapping, Taken};
+pub use self::header::{How, Layout, Taken};
 use self::json::Objects;
 use self::parquet::Parquet;
 pub use self::text::Open;
 use self::text::{Delimited, Encoding};
-use self::values::{Facts, Values};
+use self::values::Values;
 use self::workbook::Workbook;
 use super::post::{Read, Skip};
 use crate::ask::records::Problems;
@@ -35,6 +40,9 @@ use crate::task::Task;
 
 /// Rows from which the layout is told.
 const HEAD: usize = 100;
+
+/// Columns that are named though they aren't read.
+const UNREAD: usize = 20;
 
 /// A file that may be a table.
 pub struct Opened<'a> {
@@ -87,7 +95,7 @@ pub fn read(
         let read = match row.cells {
             _ if layout.header.is_some_and(|header| line <= header) => return Ok(ControlFlow::Continue(())),
             Ok(cells) if is_blank(&cells) => return Ok(ControlFlow::Continue(())),
-            Ok(cells) if is_header(&cells, &layout) => Err(Skip::new("the header once more", at(String::new()))),
+            Ok(cells) if is_header(&cells, &layout) => Err(Skip::new("the header once more", format!("line {line}"))),
             Ok(cells) if is_text && !fits(&cells, &layout) => {
                 let detail = format!("{} cells under a header of {}", cells.len(), layout.names.len());
                 Err(Skip::new("more or fewer cells than the header has", at(detail)))
@@ -99,7 +107,7 @@ pub fn read(
     })?;
     let mut notes = table.notes(encoding);
     if values.made_ids > 0 {
-        notes.push(format!("{} rows have no id: it is made from their texts", values.made_ids));
+        notes.push(format!("rows without an id: {}; it is made from their texts", values.made_ids));
     }
     let problems = values.problems;
     Ok(Columns { what: table.what(), layout, notes, problems })
@@ -115,9 +123,16 @@ struct Survey {
 
 fn survey(table: &mut Table, names: &Names) -> Result<Survey> {
     let mut layout = table.header().map(|header| names.layout(&header, None)).transpose()?;
+    if let (Some(layout), Table::Parquet(parquet)) = (&layout, &mut *table) {
+        parquet.keep(|column| layout.taken.iter().any(|taken| taken.column == column));
+    }
     let mut facts = vec![Facts::default(); layout.as_ref().map_or(0, |layout| layout.taken.len())];
+    let is_text = matches!(table, Table::Text(_));
     let add = |facts: &mut [Facts], layout: &Layout, row: &Row| {
         let Ok(cells) = &row.cells else { return };
+        if is_header(cells, layout) || is_text && !fits(cells, layout) {
+            return;
+        }
         for (facts, taken) in facts.iter_mut().zip(&layout.taken) {
             facts.add(&taken.field, cells.get(taken.column).unwrap_or(&Cell::Empty));
         }
@@ -267,10 +282,10 @@ impl<'a> Table<'a> {
             _ => {}
         }
         if encoding.windows_1252 > 0 {
-            notes.push(format!("{} rows are not UTF-8: read as Windows-1252 (Latin-1)", encoding.windows_1252));
+            notes.push(format!("rows not in UTF-8: {}, read as Windows-1252 (Latin-1)", encoding.windows_1252));
         }
         if encoding.broken > 0 {
-            notes.push(format!("{} rows have bytes that are no characters: they stand as \u{fffd}", encoding.broken));
+            notes.push(format!("rows with bytes that are no characters: {}, they stand as \u{fffd}", encoding.broken));
         }
         notes
     }
@@ -291,12 +306,17 @@ impl fmt::Display for Columns {
             let how = if *how == How::Mapped { " (--map)" } else { "" };
             write!(formatter, "\n  {} ← {}{how}", field.name(), names[*column])?;
         }
-        let shown = |(name, near): &(String, Option<String>)| match near {
+        let mut unread: Vec<_> = unread.iter().collect();
+        unread.sort_by_key(|(_, near)| near.is_none());
+        let shown = |(name, near): &&(String, Option<String>)| match near {
             Some(near) => format!("{name} ({near}?)"),
             None => name.clone(),
         };
         if !unread.is_empty() {
-            write!(formatter, "\n  not read: {}", unread.iter().map(shown).collect::<Vec<_>>().join(", "))?;
+            let names: Vec<String> = unread.iter().take(UNREAD).map(shown).collect();
+            let more = unread.len().saturating_sub(UNREAD);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            write!(formatter, "\n  not read: {}{more}", names.join(", "))?;
         }
         self.notes.iter().try_for_each(|note| write!(formatter, "\n  {note}"))
     }

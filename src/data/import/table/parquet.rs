@@ -23,8 +23,8 @@ const COLUMN: i64 = 1 << 30;
 pub struct Parquet<'a> {
     name: &'a str,
     reader: SerializedFileReader<File>,
-    /// Indices of the columns that are read.
-    columns: Vec<usize>,
+    /// Indices of the columns, each in the header's place; `None` for those that nobody asks for.
+    columns: Vec<Option<usize>>,
     /// Their names; of a field of a struct, with the struct's before a dot.
     pub header: Vec<String>,
     /// Names of columns that can't be a cell.
@@ -50,10 +50,10 @@ impl<'a> Parquet<'a> {
         for (index, column) in metadata.file_metadata().schema_descr().columns().iter().enumerate() {
             let parts = column.path().parts();
             if column.max_rep_level() == 0 && is_read(column) {
-                columns.push(index);
+                columns.push(Some(index));
                 header.push(parts.join("."));
             } else if column.max_rep_level() == 1 && parts.len() <= 3 && column.physical_type() == Type::BYTE_ARRAY {
-                columns.push(index);
+                columns.push(Some(index));
                 header.push(parts[0].clone());
             } else {
                 let name = if column.max_rep_level() == 0 { parts.join(".") } else { parts[0].clone() };
@@ -62,6 +62,15 @@ impl<'a> Parquet<'a> {
         }
         nested.dedup();
         Ok(Parquet { name, reader, columns, header, nested })
+    }
+
+    /// Leaves all other columns out.
+    pub fn keep(&mut self, is_kept: impl Fn(usize) -> bool) {
+        self.columns
+            .iter_mut()
+            .enumerate()
+            .filter(|(index, _)| !is_kept(*index))
+            .for_each(|(_, column)| *column = None);
     }
 
     /// Reads all rows.
@@ -74,23 +83,28 @@ impl<'a> Parquet<'a> {
             let place = |error: anyhow::Error| error.context(format!("row group {group}"));
             let opened = guarded(self.name, || {
                 let group = self.reader.get_row_group(group)?;
-                let readers = self.columns.iter().map(|column| group.get_column_reader(*column));
-                Ok(readers.collect::<parquet::errors::Result<Vec<_>>>()?)
+                let reader = |column: &Option<usize>| column.map(|column| group.get_column_reader(column)).transpose();
+                Ok(self.columns.iter().map(reader).collect::<parquet::errors::Result<Vec<_>>>()?)
             });
             let mut readers = opened.map_err(place)?;
             let schema = self.reader.metadata().file_metadata().schema_descr();
             loop {
                 let batch = guarded(self.name, || {
-                    let columns = readers.iter_mut().zip(&self.columns);
-                    columns.map(|(reader, column)| cells(reader, &schema.column(*column))).collect::<Result<Vec<_>>>()
+                    let read = |(reader, column): (&mut Option<ColumnReader>, &Option<usize>)| match (reader, column) {
+                        (Some(reader), Some(column)) => cells(reader, &schema.column(*column)).map(Some),
+                        _ => Ok(None),
+                    };
+                    readers.iter_mut().zip(&self.columns).map(read).collect::<Result<Vec<_>>>()
                 });
-                let mut columns: Vec<_> = batch.map_err(place)?.into_iter().map(Vec::into_iter).collect();
-                let rows = columns.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-                let same = columns.iter().all(|column| column.len() == rows);
+                let batch = batch.map_err(place)?;
+                let rows = batch.iter().flatten().map(Vec::len).max().unwrap_or(0);
+                let same = batch.iter().flatten().all(|column| column.len() == rows);
                 ensure!(same, place(anyhow!("{}: columns of unequal length", self.name).hint("write the file again")));
                 if rows == 0 {
                     break;
                 }
+                let mut columns: Vec<_> =
+                    batch.into_iter().map(|column| column.unwrap_or_default().into_iter()).collect();
                 for _ in 0..rows {
                     line += 1;
                     let cells = Ok(columns.iter_mut().map(|column| column.next().unwrap_or_default()).collect());

@@ -96,7 +96,7 @@ fn the_same_posts_stand_in_every_kind_of_file() {
     let (.., columns) = read_file(&reference("posts.xlsx"), &[]).unwrap();
     assert_eq!(columns.notes, ["sheets that are not read: Petunjuk; to import one, save it as a file of its own"]);
     let (.., columns) = read_file(&reference("latin.csv"), &[]).unwrap();
-    assert_eq!(columns.notes, ["1 rows are not UTF-8: read as Windows-1252 (Latin-1)"]);
+    assert_eq!(columns.notes, ["rows not in UTF-8: 1, read as Windows-1252 (Latin-1)"]);
     let message = Shown::of(&read_file(&reference("brotli.parquet"), &[]).unwrap_err()).to_string();
     assert!(message.contains("brotli") && message.contains("\nhint: "), "{message}");
 }
@@ -189,8 +189,8 @@ fn encodings_are_told_apart_by_row() {
     assert_eq!(
         columns.notes,
         [
-            "1 rows are not UTF-8: read as Windows-1252 (Latin-1)",
-            "1 rows have bytes that are no characters: they stand as \u{fffd}"
+            "rows not in UTF-8: 1, read as Windows-1252 (Latin-1)",
+            "rows with bytes that are no characters: 1, they stand as \u{fffd}"
         ]
     );
 }
@@ -259,7 +259,7 @@ fn columns_are_shown() {
     assert_eq!(
         columns.to_string(),
         "CSV, cells separated by semicolons\n  shortcode ← Kode\n  likes ← Suka\n  caption ← Takarir\n  \
-         reference.mood ← Catatan (--map)\n  not read: Reel, Transkripp (transcript?)"
+         reference.mood ← Catatan (--map)\n  not read: Transkripp (transcript?), Reel"
     );
 }
 
@@ -273,6 +273,77 @@ fn an_id_twice_and_dates_to_come_are_told() {
     );
     let problems = columns.problems.to_string();
     assert!(problems.contains("1  date in the future  tanggal  line 3  \"2099-01-02T00:00:00Z\""), "{problems}");
+}
+
+#[test]
+fn exports_of_collectors_are_tables_too() {
+    let text = "id,inputUrl,url,shortCode,ownerUsername,caption,hashtags/0,hashtags/1,likesCount,videoUrl,isSponsored,error\n\
+                3123456789012345678,https://x/,https://www.instagram.com/p/DAxYz012345/,DAxYz012345,Rina,Soto,kuliner,soto,-1,https://cdn/a.mp4,true,\n\
+                ,,https://www.instagram.com/p/DBxYz012345/,,,,,,,,,not_found\n\
+                ,,https://www.instagram.com/p/DCxYz012345/,DDxYz012345,,Lain,,,,,,\n";
+    let (posts, skips, columns) = read_bytes(text, &[]).unwrap();
+    assert_eq!(posts.len(), 1);
+    let Post { id, owner, hashtags, counts, flags, .. } = &posts[0];
+    assert_eq!((id.as_str(), owner.handle.as_deref(), counts[&Counted::Likes]), ("DAxYz012345", Some("rina"), -1));
+    assert_eq!(hashtags.as_deref().unwrap(), ["kuliner", "soto"]);
+    assert_eq!(flags["isSponsored"], true);
+    assert_eq!(
+        reasons(&skips),
+        [
+            ("an error of the collector", "line 3: not_found"),
+            ("link and shortcode name two posts", "line 4: DCxYz012345 and DDxYz012345"),
+        ]
+    );
+    assert!(columns.to_string().ends_with("\n  not read: inputUrl, videoUrl"), "{columns}");
+}
+
+/// Rows made as they are read.
+struct Made {
+    rows: std::ops::Range<u32>,
+    row: std::io::Cursor<Vec<u8>>,
+}
+
+impl std::io::Read for Made {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.row.position() == self.row.get_ref().len() as u64
+            && let Some(row) = self.rows.next()
+        {
+            let text = format!(
+                "C{row:010},akun_{},{:02}/03/2025 10:11,{},\"{}\",1.{:03},\"Takarir, nomor {row}\",\"Halo semuanya, hari ini \
+                 kita bahas resep \"\"soto\"\" nomor {row}. Bahannya ada sepuluh.\",kuliner,Ya,,\n",
+                row % 5000,
+                row % 28 + 1,
+                row % 90,
+                row % 60,
+                row % 1000
+            );
+            self.row = std::io::Cursor::new(text.into_bytes());
+        }
+        self.row.read(buffer)
+    }
+}
+
+#[test]
+#[ignore = "a million rows take some seconds in a release build, a minute in others"]
+fn a_million_rows_are_streamed() {
+    const ROWS: u32 = 1_000_000;
+    const HEADER: &[u8] = b"shortcode,akun,tanggal,durasi,plays,suka,takarir,transkrip,kategori,iklan,,\n";
+    let tasks = crate::task::parse_tasks(TASKS, "tasks.toml").unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let text = || -> Result<Box<dyn BufRead>> {
+        Ok(Box::new(BufReader::new(Made { rows: 0..ROWS, row: std::io::Cursor::new(HEADER.to_vec()) })))
+    };
+    let before = crate::run::peak_bytes();
+    let mut posts = 0;
+    let started = std::time::Instant::now();
+    let columns = read(&Opened { name: "made.csv", file: &file, text: &text }, &[], &tasks, &mut |read| {
+        posts += u32::from(read.is_ok_and(|post| post.reference.len() == 2 && post.posted_at.is_some()));
+        Ok(())
+    });
+    eprintln!("{:.0} rows/s", f64::from(ROWS) / started.elapsed().as_secs_f64());
+    let grown = crate::run::peak_bytes() - before;
+    assert_eq!(posts, ROWS, "{}", columns.unwrap().problems);
+    assert!(grown < 16 << 20, "memory grew by {grown} bytes");
 }
 
 proptest! {

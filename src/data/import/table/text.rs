@@ -326,7 +326,3 @@ impl Scanner {
         self.state = State::Start;
     }
 }
-
-#[cfg(test)]
-#[path = "text_tests.rs"]
-mod tests;

@@ -5,77 +5,17 @@ use serde_json::Value;
 
 use super::cell::Cell;
 use super::date;
-use super::header::{Field, Layout, is_media_number};
-use crate::ask::records::{Kind, Note, Problems, Written, count, folded, is_unknown, lenient, nearest, seconds};
+use super::facts::Facts;
+use super::field::Field;
+use super::gold::{NO, YES};
+use super::header::{Layout, is_media_number};
+use crate::ask::records::{Kind, Note, Problems, Written, count, folded, is_unknown, seconds};
 use crate::data::import::post::{Account, Post, Read, Skip, linked, shortcode};
 use crate::run::sha256;
-use crate::task::{Task, TaskKind};
+use crate::task::Task;
 
-/// Times of a spreadsheet's column of lengths that are longer were typed as minutes and seconds.
-const LONG: f64 = 15.0 * 60.0;
 /// A float holds all whole numbers below.
 const EXACT: f64 = (1u64 << 53) as f64;
-const YES: [&str; 7] = ["ya", "iya", "y", "yes", "true", "1", "benar"];
-const NO: [&str; 8] = ["tidak", "tdk", "n", "no", "false", "0", "bukan", "salah"];
-
-/// What is known of a column when all of it is read.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Facts {
-    filled: u64,
-    /// Instagram's numbers of posts, and those of them whose last digits are lost.
-    media: u64,
-    rounded: u64,
-    /// Dates with the year last whose first number is no month, and whose second is none.
-    day_first: u64,
-    month_first: u64,
-    /// Times, those of whole minutes, and those longer than [`LONG`].
-    times: u64,
-    minutes: u64,
-    long: u64,
-}
-
-impl Facts {
-    /// Takes in one more cell.
-    pub fn add(&mut self, field: &Field, cell: &Cell) {
-        let is_filled = match cell {
-            Cell::Empty => false,
-            Cell::Text(text) => !is_unknown(text),
-            _ => true,
-        };
-        self.filled += u64::from(is_filled);
-        match (field, cell) {
-            (Field::Id | Field::Shortcode, Cell::Text(_) | Cell::Whole(_)) => {
-                let text = cell.shown();
-                let text = bare(&text);
-                let is_media = is_media_number(text);
-                self.media += u64::from(is_media);
-                self.rounded += u64::from(is_media && text.ends_with("000"));
-            }
-            (Field::PostedAt | Field::CollectedAt, Cell::Text(text)) => {
-                let (first, second) = date::halves(text).unwrap_or((0, 0));
-                self.day_first += u64::from(first > 12);
-                self.month_first += u64::from(second > 12);
-            }
-            (Field::Duration, Cell::Length(seconds)) => {
-                self.times += 1;
-                self.minutes += u64::from(seconds % 60.0 == 0.0);
-                self.long += u64::from(*seconds > LONG);
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the column proves that dates have the month first.
-    fn is_month_first(&self) -> bool {
-        self.month_first > 0 && self.day_first == 0
-    }
-
-    /// Whether 0:41 was typed for seconds: a spreadsheet takes it for hours and minutes.
-    fn is_typed_as_minutes(&self) -> bool {
-        self.times > 0 && self.minutes == self.times && self.long * 2 > self.times
-    }
-}
-
 /// Makes posts of rows, and counts what that took.
 pub struct Values<'a> {
     pub tasks: &'a [Task],
@@ -87,7 +27,8 @@ pub struct Values<'a> {
     pub made_ids: u64,
     /// A day from now.
     tomorrow: String,
-    line: u32,
+    /// Of the row that is read.
+    pub line: u32,
 }
 
 impl<'a> Values<'a> {
@@ -105,6 +46,9 @@ impl<'a> Values<'a> {
         let mut post = Post { line: Some(line), ..Post::default() };
         let (mut id, mut code, mut link) = (None, None, None);
         let (layout, facts) = (self.layout, self.facts);
+        if let Some(beyond) = cells.iter().skip(layout.names.len()).find(|cell| **cell != Cell::Empty) {
+            self.note(Kind::LeftOut, "cell beside the table", "", &beyond.shown(), "give its column a name");
+        }
         for (taken, facts) in layout.taken.iter().zip(facts) {
             let name = &layout.names[taken.column];
             let cell = cells.get_mut(taken.column).map(std::mem::take).unwrap_or_default();
@@ -116,7 +60,7 @@ impl<'a> Values<'a> {
                 Field::Account => account(&cell.shown(), &mut post.owner),
                 Field::AccountId => post.owner.id = Some(cell.shown().trim().to_owned()),
                 Field::Name => post.owner.name = Some(cell.shown().trim().to_owned()),
-                Field::With => post.with = accounts(cell),
+                Field::With => post.with.extend(accounts(cell)),
                 Field::PostedAt => post.posted_at = self.moment(name, cell, facts),
                 Field::CollectedAt => post.collected_at = self.moment(name, cell, facts),
                 Field::Duration => post.duration_s = self.duration(name, cell, facts),
@@ -126,11 +70,12 @@ impl<'a> Values<'a> {
                     }
                 }
                 Field::Caption => post.caption = Some(cell.shown()),
-                Field::Hashtags => post.hashtags = Some(hashtags(cell)),
+                Field::Hashtags => post.hashtags.get_or_insert_default().extend(hashtags(cell)),
                 Field::Transcript => post.transcript = Some(cell.shown()),
                 Field::Language => post.language = self.language(name, &cell.shown()),
                 Field::References => self.references(name, &cell.shown(), &mut post),
                 Field::Reference(task) => self.reference(name, task, cell, &mut post),
+                Field::Error => return Err(Skip::new("an error of the collector", at(&cell.shown()))),
                 Field::Flag(flag) => drop(post.flags.insert(flag.clone(), truth(&cell))),
             }
         }
@@ -146,14 +91,16 @@ impl<'a> Values<'a> {
             (!is_blank).then(|| format!("row_{}", &sha256(texts.join("\0").as_bytes())[..16]))
         };
         let own = code.or(linked).or(id).or(link);
-        self.made_ids += u64::from(own.is_none());
+        let is_made = own.is_none();
         let Some(id) = own.or_else(made) else {
             return Err(Skip::new("neither id nor text", at("nothing tells what it is about")));
         };
+        self.made_ids += u64::from(is_made);
         Ok(Post { id, ..post })
     }
 
-    fn note(&mut self, kind: Kind, what: &'static str, field: &str, value: &str, meant: &str) {
+    /// Counts one more thing found.
+    pub fn note(&mut self, kind: Kind, what: &'static str, field: &str, value: &str, meant: &str) {
         let meant = Some(meant.to_owned()).filter(|meant| !meant.is_empty());
         self.problems.add(kind, self.line, Note::new(what, field, value).meant(meant));
     }
@@ -175,7 +122,8 @@ impl<'a> Values<'a> {
         (!says_nothing).then_some(cell)
     }
 
-    fn left_out<T>(&mut self, what: &'static str, name: &str, cell: &Cell, expected: &str) -> Option<T> {
+    /// Counts one more value that says nothing.
+    pub fn left_out<T>(&mut self, what: &'static str, name: &str, cell: &Cell, expected: &str) -> Option<T> {
         self.note(Kind::LeftOut, what, name, &cell.shown(), expected);
         None
     }
@@ -196,11 +144,11 @@ impl<'a> Values<'a> {
         let is_digits = |part: &str| part.chars().all(|char| char.is_ascii_digit() || ".,".contains(char));
         let power = text.split_once("E+").or_else(|| text.split_once("e+"));
         if power.is_some_and(|(digits, power)| is_digits(digits) && is_exponent(power))
-            || is_media_number(&text) && text.ends_with("000") && facts.rounded * 2 > facts.media
+            || is_media_number(&text) && text.ends_with("000") && facts.is_rounded()
         {
             return Err(rounded(&written));
         }
-        if is_media_number(&text) && facts.media == facts.filled {
+        if is_media_number(&text) && facts.is_media() {
             return Ok(shortcode(&text));
         }
         // 17.0: pandas' way with a column that has gaps.
@@ -219,7 +167,7 @@ impl<'a> Values<'a> {
             Cell::Whole(number) => date::from_number(*number as f64),
             Cell::Number(number) => date::from_number(*number),
             Cell::Text(text) => date::read(text, facts.is_month_first()).map(|moment| {
-                if moment.ambiguous && (facts.day_first > 0) == (facts.month_first > 0) {
+                if moment.ambiguous && facts.is_undecided() {
                     self.note(Kind::Odd, "day and month could be the other way round", name, text, &moment.text[..10]);
                 } else if !text.starts_with(&moment.text[..10]) {
                     self.note(Kind::Mended, "date in another form", name, text, &moment.text);
@@ -317,74 +265,6 @@ impl<'a> Values<'a> {
         }
         Some(code.to_owned())
     }
-
-    /// Gold answers of several tasks in one cell.
-    fn references(&mut self, name: &str, text: &str, post: &mut Post) {
-        let Ok((golds, _)) = lenient(text) else {
-            let cell = Cell::Text(text.to_owned());
-            self.left_out::<()>("no gold answers", name, &cell, "an object, e.g. {\"category\": \"kuliner\"}");
-            return;
-        };
-        for (task, gold) in golds {
-            let cell = match gold {
-                Value::Null => continue,
-                Value::String(text) => Cell::text(text),
-                gold => Cell::Text(gold.to_string()),
-            };
-            if cell != Cell::Empty {
-                self.reference(name, &task, cell, post);
-            }
-        }
-    }
-
-    fn reference(&mut self, name: &str, task: &str, cell: Cell, post: &mut Post) {
-        let known = self.tasks.iter().find(|known| known.name == *task);
-        let gold = match (&cell, known) {
-            (_, Some(known)) if known.kind == TaskKind::Label => self.label(name, known, &cell),
-            (Cell::List(items), _) => {
-                self.note(Kind::LeftOut, "further gold answers", name, &cell.shown(), "the first one is read");
-                items.first().cloned()
-            }
-            _ => Some(cell.shown()),
-        };
-        if let Some(gold) = gold {
-            post.reference.insert(task.to_owned(), gold);
-        }
-    }
-
-    fn label(&mut self, name: &str, task: &Task, cell: &Cell) -> Option<String> {
-        let text = match cell {
-            // 1.0, where a column has gaps
-            Cell::Number(number) if number.fract() == 0.0 => format!("{number:.0}"),
-            cell => cell.shown().trim().to_owned(),
-        };
-        let labels = || task.labels.iter().map(String::as_str);
-        let key = folded(&text);
-        let said = task.label_said(&text).or_else(|| labels().find(|label| folded(label) == key && !key.is_empty()));
-        if let Some(label) = said {
-            if label != text {
-                self.note(Kind::Mended, "label in other letters", name, &text, label);
-            }
-            return Some(label.to_owned());
-        }
-        let other = |label: &String| labels().find(|other| *other != label).map(str::to_owned);
-        let yes_or_no = task.positive.as_ref().and_then(|positive| match text.trim_end_matches(".0").to_lowercase() {
-            text if YES.contains(&text.as_str()) => Some(positive.clone()),
-            text if NO.contains(&text.as_str()) => other(positive),
-            _ => None,
-        });
-        if let Some(label) = yes_or_no {
-            self.note(Kind::Mended, "yes or no for a label", name, &text, &label);
-            return Some(label);
-        }
-        let meant = match nearest(&text, labels()) {
-            Some(near) => format!("{near}?"),
-            None => format!("one of {}", task.labels.join(", ")),
-        };
-        let note = Note::new("no label of the task, left out", name, &text).meant(Some(meant)).by_value();
-        self.problems.add(Kind::LeftOut, self.line, note);
-        None
-    }
 }
 
 fn placed(skip: Skip, line: u64) -> Skip {
@@ -392,7 +272,7 @@ fn placed(skip: Skip, line: u64) -> Skip {
 }
 
 /// Without what makes a spreadsheet keep a number as text: ="123", '123.
-fn bare(text: &str) -> &str {
+pub fn bare(text: &str) -> &str {
     let text = text.trim();
     let text = text.strip_prefix("=\"").and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     text.strip_prefix('\'').unwrap_or(text)
