@@ -29,7 +29,7 @@ const SAME_LAYER: [(&str, &str); 9] = [
 ];
 
 /// Library → the only module that may name it.
-const LIBRARIES: [(&str, &str); 7] = [
+const LIBRARIES: [(&str, &str); 10] = [
     ("candle", "qlora"),
     ("llama_cpp_2", "llama"),
     ("llama_cpp_sys_2", "llama"),
@@ -37,6 +37,9 @@ const LIBRARIES: [(&str, &str); 7] = [
     ("sastrawi", "indonesian"),
     ("tokenizers::", "prompt"),
     ("linfa", "baseline"),
+    ("calamine", "data"),
+    ("encoding_rs", "data"),
+    ("parquet::", "data"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

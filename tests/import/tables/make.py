@@ -105,6 +105,19 @@ def parquet():
                                 use_dictionary=False, use_deprecated_int96_timestamps=True)
 
 
+def many():
+    """More rows than are held at once, in several pages and groups."""
+    numbers = range(3000)
+    table = pyarrow.table({
+        "id": pyarrow.array([f"r{number}" for number in numbers]),
+        "transcript": pyarrow.array([f"Teks nomor {number}" if number % 7 else None for number in numbers]),
+        "likes": pyarrow.array(numbers, pyarrow.uint32()),
+        "hashtags": pyarrow.array([[f"t{number}"] * (number % 3) for number in numbers]),
+    })
+    pyarrow.parquet.write_table(table, HERE / "many.parquet", compression="zstd", row_group_size=2500, data_page_size=4096)
+
+
+many()
 expected()
 workbook()
 text("posts.csv", "utf-8-sig", ";")

@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::date;
 use super::field::Field;
-use super::header::is_media_number;
+use super::guess::is_media_number;
 use super::values::bare;
 use crate::ask::records::is_unknown;
 

@@ -1,21 +1,20 @@
-//! Which column is which field: by `--map`, by its name, or by what stands in it.
+//! Which column is which field: by `--map` or by its name.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail, ensure};
 
 use super::cell::{Cell, Row};
-use super::date;
 use super::field::{FIELDS, Field, Mapping};
-use crate::ask::records::{folded, is_unknown, nearest};
-use crate::data::import::post::linked;
+use super::guess::is_data;
+use crate::ask::records::{folded, nearest};
 use crate::error::{Hint, did_you_mean};
-use crate::task::{Task, TaskKind};
+use crate::task::Task;
 
 /// Rows in which the header is looked for, below titles.
 const TITLES: usize = 20;
 /// A text of more letters is no name of a column.
-const NAME: usize = 60;
+pub const NAME: usize = 60;
 
 /// Why a column is taken for a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +81,12 @@ impl Names<'_> {
             Ok(cells) => cells.iter().filter(|cell| **cell != Cell::Empty).count(),
             Err(_) => 0,
         };
-        let rows = || head.iter().take(TITLES).enumerate();
-        let is_header = |(_, row): &(usize, &Row)| {
-            let known = row.cells.as_ref().map_or(0, |cells| self.known(cells));
-            known >= 2 || known == 1 && filled(row) <= 2
-        };
-        if let Some((index, _)) = rows().find(is_header) {
+        let rows = || head.iter().enumerate().take(TITLES);
+        let known = |row: &Row| row.cells.as_ref().map_or(0, |cells| self.known(cells));
+        let is_header = |row: &Row| known(row) >= 2 || known(row) == 1 && filled(row) <= 2;
+        // The first of those that have most: a title may be a column's name too.
+        let best = rows().rev().filter(|(_, row)| is_header(row)).max_by_key(|(_, row)| known(row));
+        if let Some((index, _)) = best {
             return Some(index);
         }
         // Names that nobody knows, above what is no name.
@@ -158,60 +157,8 @@ impl Names<'_> {
         self.check(layout)
     }
 
-    /// The layout of rows without a header.
-    ///
-    /// # Errors
-    /// As [`Names::layout`].
-    pub fn guess(&self, head: &[Row]) -> Result<Layout> {
-        let rows: Vec<&Vec<Cell>> = head.iter().filter_map(|row| row.cells.as_ref().ok()).collect();
-        let mut often: BTreeMap<usize, usize> = BTreeMap::new();
-        rows.iter().for_each(|row| *often.entry(row.len()).or_default() += 1);
-        let width = often.iter().max_by_key(|(_, often)| **often).map_or(0, |(width, _)| *width);
-        let names: Vec<String> = (1..=width).map(|number| format!("column {number}")).collect();
-        let mut layout =
-            Layout { header: None, taken: self.mapped(&vec![String::new(); width])?, names, unread: vec![] };
-        let mut texts = vec![];
-        for column in 0..width {
-            if layout.taken.iter().any(|taken| taken.column == column) {
-                continue;
-            }
-            let cells: Vec<&Cell> =
-                rows.iter().filter_map(|row| row.get(column)).filter(|cell| **cell != Cell::Empty).collect();
-            let sort = self.sort(&cells);
-            if let Sort::Text = sort {
-                texts.push(column);
-            }
-            match sort {
-                Sort::Field(field) if layout.taken.iter().all(|taken| taken.field != field) => {
-                    layout.taken.push(Taken { field, column, how: How::Guessed });
-                }
-                Sort::Text => {}
-                sort => layout.unread.push((format!("column {} ({})", column + 1, sort.what()), None)),
-            }
-        }
-        let is_text = |taken: &Taken| matches!(taken.field, Field::Transcript | Field::Caption);
-        match (layout.taken.iter().any(is_text), &texts[..]) {
-            (_, []) => {}
-            (true, _) => {
-                layout.unread.extend(texts.iter().map(|column| (format!("column {} (texts)", column + 1), None)))
-            }
-            (false, [column]) => {
-                layout.taken.push(Taken { field: Field::Transcript, column: *column, how: How::Guessed });
-            }
-            (false, [first, second, ..]) => {
-                bail!(anyhow!("{}: there is no header, and the columns {} hold texts", self.name, list(&texts)).hint(
-                    format!(
-                        "say which is which, e.g. --map caption={} --map transcript={}, or write a header",
-                        first + 1,
-                        second + 1
-                    )
-                ))
-            }
-        }
-        self.check(layout)
-    }
-
-    fn mapped(&self, header: &[String]) -> Result<Vec<Taken>> {
+    /// What `--map` says of these columns.
+    pub fn mapped(&self, header: &[String]) -> Result<Vec<Taken>> {
         let mut taken: Vec<Taken> = vec![];
         for Mapping { field, column } in self.mapping {
             let is = |name: &String| name.trim() == column.as_str();
@@ -239,7 +186,7 @@ impl Names<'_> {
     }
 
     /// Refuses what has nothing to read.
-    fn check(&self, mut layout: Layout) -> Result<Layout> {
+    pub fn check(&self, mut layout: Layout) -> Result<Layout> {
         layout.taken.sort_by_key(|taken| taken.column);
         let is_needed = |taken: &Taken| {
             matches!(taken.field, Field::Transcript | Field::Caption | Field::Id | Field::Shortcode | Field::Link)
@@ -260,105 +207,12 @@ impl Names<'_> {
         let own = FIELDS.iter().map(|(name, _)| (*name).to_owned()).filter(|name| name != "reference");
         own.chain(self.tasks.iter().map(|task| format!("reference.{}", task.name)))
     }
-
-    /// What the cells of a column are.
-    fn sort(&self, cells: &[&Cell]) -> Sort {
-        let texts: Vec<String> = cells.iter().map(|cell| cell.shown()).filter(|text| !is_unknown(text)).collect();
-        if texts.is_empty() {
-            return Sort::Nothing;
-        }
-        let all = |is: &dyn Fn(&str) -> bool| texts.iter().all(|text| is(text.trim()));
-        let is_label = |task: &&Task| {
-            task.kind == TaskKind::Label && texts.len() >= 2 && all(&|text| task.label_said(text).is_some())
-        };
-        if all(&|text| linked(text).is_some()) {
-            Sort::Field(Field::Link)
-        } else if all(&is_media_number) {
-            Sort::Field(Field::Id)
-        } else if all(&is_shortcode) {
-            Sort::Field(Field::Shortcode)
-        } else if let Some(task) = self.tasks.iter().find(is_label) {
-            Sort::Field(Field::Reference(task.name.clone()))
-        } else if all(&is_number) {
-            Sort::Numbers
-        } else if all(&|text| date::read(text, false).is_some()) {
-            Sort::Field(Field::PostedAt)
-        } else if texts.iter().map(|text| text.chars().count()).sum::<usize>() > 30 * texts.len() {
-            Sort::Text
-        } else {
-            Sort::Words
-        }
-    }
-}
-
-/// What stands in a column without a name.
-enum Sort {
-    Field(Field),
-    Numbers,
-    /// Texts of a sentence or more.
-    Text,
-    Words,
-    Nothing,
-}
-
-impl Sort {
-    fn what(&self) -> &'static str {
-        match self {
-            Sort::Field(_) => "as another one",
-            Sort::Numbers => "numbers",
-            Sort::Text => "texts",
-            Sort::Words => "words",
-            Sort::Nothing => "empty",
-        }
-    }
-}
-
-/// Whether a row holds what no header does.
-fn is_data(row: &Row) -> bool {
-    let is = |cell: &Cell| match cell {
-        Cell::Empty => false,
-        Cell::Text(text) => {
-            let text = text.trim();
-            text.chars().count() > NAME
-                || text.contains("://")
-                || is_number(text)
-                || is_shortcode(text) && text.bytes().any(|byte| byte.is_ascii_digit())
-                || date::read(text, false).is_some()
-        }
-        _ => true,
-    };
-    row.cells.as_ref().is_ok_and(|cells| cells.iter().any(is))
-}
-
-fn is_number(text: &str) -> bool {
-    let rest: &str = text.trim_start_matches(['-', '+']);
-    rest.starts_with(|char: char| char.is_ascii_digit())
-        && rest.len() <= 20
-        && rest.chars().all(|char| char.is_ascii_digit() || ".,:".contains(char))
-}
-
-/// Instagram's number of a post, which may have that of its account behind `_`.
-pub fn is_media_number(text: &str) -> bool {
-    let number = text.split('_').next().unwrap_or_default();
-    matches!(number.len(), 18 | 19) && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
-}
-
-/// Whether a text has the form of a post's name in links.
-fn is_shortcode(text: &str) -> bool {
-    text.len() == 11
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        && text.bytes().any(|byte| byte.is_ascii_uppercase())
-        && text.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
 /// As a shell takes it.
 fn quoted(text: &str) -> String {
     let is_plain = text.chars().all(|char| char.is_alphanumeric() || "._=-".contains(char));
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
-fn list(columns: &[usize]) -> String {
-    columns.iter().map(|column| (column + 1).to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Names, as many as one reads.

@@ -148,6 +148,7 @@ fn the_header_is_found_below_titles() {
     for (table, expected) in [
         (&[&["Kode", "Suka"][..], &["a", "1"]][..], Some(0)),
         (&[&["Data kami"], &["id", "teks"], &["a", "b"]], Some(1)),
+        (&[&["Caption"], &["id", "teks"], &["a", "b"]], Some(1)),
         (&[&["transkrip"], &["Halo"]], Some(0)),
         (&[&["nomor", "isi"], &["1", "Halo"]], Some(0)),
         (&[&["musik", "iklan", "Halo"], &["kuliner", "iklan", "Hai"]], None),

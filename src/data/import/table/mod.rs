@@ -4,10 +4,12 @@
 //! grow with the rows, but for a workbook's texts.
 
 mod cell;
+mod columns;
 mod date;
 mod facts;
 mod field;
 mod gold;
+mod guess;
 mod header;
 mod json;
 mod parquet;
@@ -15,7 +17,6 @@ mod text;
 mod values;
 mod workbook;
 
-use std::fmt;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
@@ -23,6 +24,7 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use self::cell::{Cell, Each, Row};
+pub use self::columns::Columns;
 use self::facts::Facts;
 pub use self::field::{Field, Mapping};
 use self::header::Names;
@@ -34,15 +36,11 @@ use self::text::{Delimited, Encoding};
 use self::values::Values;
 use self::workbook::Workbook;
 use super::post::{Read, Skip};
-use crate::ask::records::Problems;
 use crate::error::Hint;
 use crate::task::Task;
 
 /// Rows from which the layout is told.
 const HEAD: usize = 100;
-
-/// Columns that are named though they aren't read.
-const UNREAD: usize = 20;
 
 /// A file that may be a table.
 pub struct Opened<'a> {
@@ -52,19 +50,6 @@ pub struct Opened<'a> {
     pub file: &'a File,
     /// Its text, decompressed and not in UTF-16, from the start each time.
     pub text: Open<'a>,
-}
-
-/// How a table was read, to be shown.
-#[derive(Debug)]
-pub struct Columns {
-    /// What the file is.
-    pub what: String,
-    /// Which column is which field.
-    pub layout: Layout,
-    /// What else is to be said of the file, once.
-    pub notes: Vec<String>,
-    /// What was mended, odd or left out of cells.
-    pub problems: Problems,
 }
 
 enum Table<'a> {
@@ -288,37 +273,6 @@ impl<'a> Table<'a> {
             notes.push(format!("rows with bytes that are no characters: {}, they stand as \u{fffd}", encoding.broken));
         }
         notes
-    }
-}
-
-impl fmt::Display for Columns {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Layout { header, names, taken, unread } = &self.layout;
-        write!(formatter, "{}", self.what)?;
-        match header {
-            Some(line) if *line > 1 => write!(formatter, ", header on line {line}")?,
-            None if taken.iter().any(|taken| taken.how == How::Guessed) => {
-                write!(formatter, ", no header: columns are told by what stands in them")?;
-            }
-            _ => {}
-        }
-        for Taken { field, column, how } in taken {
-            let how = if *how == How::Mapped { " (--map)" } else { "" };
-            write!(formatter, "\n  {} ← {}{how}", field.name(), names[*column])?;
-        }
-        let mut unread: Vec<_> = unread.iter().collect();
-        unread.sort_by_key(|(_, near)| near.is_none());
-        let shown = |(name, near): &&(String, Option<String>)| match near {
-            Some(near) => format!("{name} ({near}?)"),
-            None => name.clone(),
-        };
-        if !unread.is_empty() {
-            let names: Vec<String> = unread.iter().take(UNREAD).map(shown).collect();
-            let more = unread.len().saturating_sub(UNREAD);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            write!(formatter, "\n  not read: {}{more}", names.join(", "))?;
-        }
-        self.notes.iter().try_for_each(|note| write!(formatter, "\n  {note}"))
     }
 }
 

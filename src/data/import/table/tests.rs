@@ -102,6 +102,19 @@ fn the_same_posts_stand_in_every_kind_of_file() {
 }
 
 #[test]
+fn columns_of_parquet_stay_together() {
+    let (posts, skips, _) = read_file(&reference("many.parquet"), &[]).unwrap();
+    assert_eq!((posts.len(), skips.len()), (3000, 0));
+    for (number, post) in posts.iter().enumerate() {
+        assert_eq!(post.id, format!("r{number}"));
+        assert_eq!(post.transcript, (number % 7 > 0).then(|| format!("Teks nomor {number}")));
+        assert_eq!(post.counts[&Counted::Likes], number as i64);
+        let tags = vec![format!("t{number}"); number % 3];
+        assert_eq!(post.hashtags, (!tags.is_empty()).then_some(tags));
+    }
+}
+
+#[test]
 fn objects_are_rows() {
     let text = "{\"id\":\"a\",\"transkrip\":\"Halo\",\"suka\":NaN,\"reference\":{\"category\":\"Kuliner\"},\"hashtags\":[\"a\",\"b\"]}\n\
                 {\"id\":3123456789012345678,\"transkrip\":\"\",\"caption\":\"x\",\"suka\":\"1,2 rb\",\"owner\":{\"tags\":[{}]}}\n\

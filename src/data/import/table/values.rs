@@ -8,7 +8,8 @@ use super::date;
 use super::facts::Facts;
 use super::field::Field;
 use super::gold::{NO, YES};
-use super::header::{Layout, is_media_number};
+use super::guess::is_media_number;
+use super::header::Layout;
 use crate::ask::records::{Kind, Note, Problems, Written, count, folded, is_unknown, seconds};
 use crate::data::import::post::{Account, Post, Read, Skip, linked, shortcode};
 use crate::run::sha256;
@@ -16,6 +17,7 @@ use crate::task::Task;
 
 /// A float holds all whole numbers below.
 const EXACT: f64 = (1u64 << 53) as f64;
+
 /// Makes posts of rows, and counts what that took.
 pub struct Values<'a> {
     pub tasks: &'a [Task],
@@ -52,7 +54,7 @@ impl<'a> Values<'a> {
         for (taken, facts) in layout.taken.iter().zip(facts) {
             let name = &layout.names[taken.column];
             let cell = cells.get_mut(taken.column).map(std::mem::take).unwrap_or_default();
-            let Some(cell) = self.known(name, cell) else { continue };
+            let Some(cell) = self.known(&taken.field, name, cell) else { continue };
             match &taken.field {
                 Field::Id => id = self.id(name, cell, facts).map_err(|skip| placed(skip, line))?,
                 Field::Shortcode => code = self.id(name, cell, facts).map_err(|skip| placed(skip, line))?,
@@ -106,7 +108,7 @@ impl<'a> Values<'a> {
     }
 
     /// A cell that says something.
-    fn known(&mut self, name: &str, cell: Cell) -> Option<Cell> {
+    fn known(&mut self, field: &Field, name: &str, cell: Cell) -> Option<Cell> {
         let says_nothing = match &cell {
             Cell::Empty => return None,
             Cell::Text(text) => {
@@ -116,10 +118,15 @@ impl<'a> Values<'a> {
             Cell::Number(number) => !number.is_finite(),
             _ => false,
         };
-        if says_nothing {
+        // A task may have a label such as "none".
+        let is_label = |task: &&Task| {
+            matches!(field, Field::Reference(name) if task.name == *name) && task.label_said(&cell.shown()).is_some()
+        };
+        if says_nothing && !self.tasks.iter().any(|task| is_label(&task)) {
             self.note(Kind::Mended, "says that it is unknown", name, &cell.shown(), "unknown");
+            return None;
         }
-        (!says_nothing).then_some(cell)
+        Some(cell)
     }
 
     /// Counts one more value that says nothing.
@@ -148,8 +155,9 @@ impl<'a> Values<'a> {
         {
             return Err(rounded(&written));
         }
-        if is_media_number(&text) && facts.is_media() {
-            return Ok(shortcode(&text));
+        if let Some(code) = shortcode(&text).filter(|_| is_media_number(&text) && facts.is_media()) {
+            self.note(Kind::Mended, "Instagram's number of the post", name, &written, &code);
+            return Ok(Some(code));
         }
         // 17.0: pandas' way with a column that has gaps.
         let whole = text.strip_suffix(".0").filter(|whole| whole.bytes().all(|byte| byte.is_ascii_digit()));

@@ -104,7 +104,8 @@ fn ids_are_the_platforms_where_they_can_be() {
     assert_eq!(each(reads, |post| post.id), ["DAxYz012345", "DBxYz012345", "17", "0042", "77"]);
     // A column of the platform's numbers, and one in which such a number stands among others.
     let code = shortcode("3123456789012345678").unwrap();
-    let (reads, _) = texts(Field::Id, &["3123456789012345678", "3123456789012345678_55"]);
+    let (reads, problems) = texts(Field::Id, &["3123456789012345678", "3123456789012345678_55"]);
+    assert!(problems.contains("2  Instagram's number of the post"), "{problems}");
     assert_eq!(each(reads, |post| post.id), [&code[..], &code]);
     let (reads, _) = texts(Field::Id, &["3123456789012345678", "x1"]);
     assert_eq!(each(reads, |post| post.id), ["3123456789012345678", "x1"]);
