@@ -202,9 +202,9 @@ impl<'a> Table<'a> {
         let mut text = (opened.text)()?;
         let start = text.fill_buf().with_context(|| format!("{name}: cannot be read"))?;
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
-        match start.first() {
-            Some(b'{' | b'[') => Ok(Table::Objects(Objects::open(name, text)?)),
-            Some(b'<') => bail!(
+        match start {
+            [b'{' | b'[', ..] => Ok(Table::Objects(Objects::open(name, text)?)),
+            [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'!' | b'?', ..] => bail!(
                 anyhow!("{name}: a web page or XML, not a table")
                     .hint("open it in a spreadsheet program and save it as XLSX, or as CSV in UTF-8")
             ),

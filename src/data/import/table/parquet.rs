@@ -39,11 +39,19 @@ impl<'a> Parquet<'a> {
     pub fn open(name: &'a str, file: &File) -> Result<Parquet<'a>> {
         let reader = guarded(name, || Ok(SerializedFileReader::new(file.try_clone()?)?))?;
         let metadata = reader.metadata();
-        for (group, column) in metadata.row_groups().iter().flat_map(|group| group.columns()).enumerate() {
+        for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+            let (name_of, bytes) = (column.column_path().string(), column.uncompressed_size());
             ensure!(
-                (0..=COLUMN).contains(&column.uncompressed_size()),
-                anyhow!("{name}: column chunk {group} says that it unpacks to {} bytes", column.uncompressed_size())
+                (0..=COLUMN).contains(&bytes),
+                anyhow!("{name}: column {name_of} says that {bytes} bytes of it belong together")
                     .hint("write the file with smaller row groups, e.g. row_group_size=100000 in pandas")
+            );
+            let offsets =
+                [Some(column.data_page_offset()), column.dictionary_page_offset(), Some(column.compressed_size())];
+            ensure!(
+                offsets.into_iter().flatten().all(|offset| offset >= 0),
+                anyhow!("{name}: the Parquet file is broken: column {name_of} begins before the file")
+                    .hint("copy or write it again")
             );
         }
         let (mut columns, mut header, mut nested) = (vec![], vec![], vec![]);

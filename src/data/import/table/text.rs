@@ -1,6 +1,7 @@
 //! CSV and what else separates cells by a character, as spreadsheets and people write it.
 //!
-//! Read here and not by crate csv, for which a quote that isn't closed makes one cell of the rest of the file.
+//! Read here and not by crate csv, for which a quote that isn't closed makes one cell of the rest of the file. A file of
+//! answers with such a quote is refused; here only its row is.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead, Read};

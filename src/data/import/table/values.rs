@@ -77,6 +77,7 @@ impl<'a> Values<'a> {
                 Field::Language => post.language = self.language(name, &cell.shown()),
                 Field::References => self.references(name, &cell.shown(), &mut post),
                 Field::Reference(task) => self.reference(name, task, cell, &mut post),
+                Field::Error if truth(&cell) == Value::Bool(false) => {}
                 Field::Error => return Err(Skip::new("an error of the collector", at(&cell.shown()))),
                 Field::Flag(flag) => drop(post.flags.insert(flag.clone(), truth(&cell))),
             }
