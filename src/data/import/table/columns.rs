@@ -5,7 +5,7 @@ use std::fmt;
 use super::header::{How, Layout, Taken};
 use crate::ask::records::Problems;
 
-/// Columns that are named though they aren't read.
+/// Columns that aren't read are named up to so many.
 const UNREAD: usize = 20;
 
 /// How a table was read, to be shown.
@@ -43,11 +43,17 @@ impl fmt::Display for Columns {
             None => name.clone(),
         };
         if !unread.is_empty() {
-            let names: Vec<String> = unread.iter().take(UNREAD).map(shown).collect();
-            let more = unread.len().saturating_sub(UNREAD);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            write!(formatter, "\n  not read: {}{more}", names.join(", "))?;
+            let names: Vec<String> = unread.iter().map(shown).collect();
+            write!(formatter, "\n  not read: {}", listed(&names))?;
         }
         self.notes.iter().try_for_each(|note| write!(formatter, "\n  {note}"))
     }
+}
+
+/// Names of what isn't read, as many as one looks at.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    let more = names.len().saturating_sub(UNREAD);
+    let shown = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }

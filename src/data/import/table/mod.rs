@@ -25,6 +25,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use self::cell::{Cell, Each, Row};
 pub use self::columns::Columns;
+use self::columns::listed;
 use self::facts::Facts;
 pub use self::field::{Field, Mapping};
 use self::header::Names;
@@ -245,25 +246,22 @@ impl<'a> Table<'a> {
 
     fn notes(&self, encoding: Encoding) -> Vec<String> {
         let mut notes = vec![];
-        let listed = |names: Vec<&str>| names.join(", ");
         match self {
             Table::Book(book) if !book.others.is_empty() => notes.push(format!(
                 "sheets that are not read: {}; to import one, save it as a file of its own",
-                listed(book.others.iter().map(String::as_str).collect())
+                listed(&book.others)
             )),
             Table::Objects(objects) => {
                 if !objects.nested.is_empty() {
-                    let nested = listed(objects.nested.iter().map(String::as_str).collect());
-                    notes.push(format!("keys of what is no cell, not read: {nested}"));
+                    notes.push(format!("keys of what is no cell, not read: {}", listed(&objects.nested)));
                 }
                 if objects.more {
                     notes.push(format!("more than {} keys: the rest is not read", objects.keys.len()));
                 }
             }
-            Table::Parquet(parquet) if !parquet.nested.is_empty() => notes.push(format!(
-                "columns of what is no cell, not read: {}",
-                listed(parquet.nested.iter().map(String::as_str).collect())
-            )),
+            Table::Parquet(parquet) if !parquet.nested.is_empty() => {
+                notes.push(format!("columns of what is no cell, not read: {}", listed(&parquet.nested)))
+            }
             _ => {}
         }
         if encoding.windows_1252 > 0 {
