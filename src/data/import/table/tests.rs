@@ -275,7 +275,7 @@ fn columns_are_shown() {
          reference.mood ← Catatan (--map)\n  not read: Transkripp (transcript?), Reel"
     );
     let many: String = (0..25).map(|number| format!(",x{number}")).collect();
-    let (.., columns) = read_bytes(format!("id{many}\na{many}\n"), &[]).unwrap();
+    let (.., columns) = read_bytes(format!("id,teks{many}\na,Halo{many}\n"), &[]).unwrap();
     assert!(columns.to_string().ends_with(", x18, x19 and 5 more"), "{columns}");
 }
 
