@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
-    CompareOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides, PromptOverrides,
-    ReportOverrides, ScoreOverrides, TrainOverrides,
+    CompareOverrides, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides,
+    PromptOverrides, ReportOverrides, ScoreOverrides, TrainOverrides,
 };
+use crate::data::import::SOURCES;
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
 #[derive(Debug, Parser)]
@@ -31,6 +33,9 @@ pub struct Cli {
 /// One line of help each.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make records of what collectors wrote: yt-dlp, instaloader, gallery-dl, Apify, Zeeschuimer, the Graph API, tables
+    #[command(after_help = "Example:\n  reels import collected/ --output data/reels.jsonl")]
+    Import(ImportArgs),
     /// Answer all tasks for all records, score the answers and write a report
     #[command(after_help = "Without --output, results go to eval/runs/<time>-<key>/ and eval/latest points there.\n\
                             An interrupted run goes on where it stopped when the same command is given again.\n\n\
@@ -78,6 +83,9 @@ pub enum Command {
     #[command(after_help = "Exit code 2 where something is wrong with the file or directory, 5 with the machine.\n\n\
                       Examples:\n  reels doctor gguf/reels-mini.gguf\n  reels doctor runs/a\n  reels doctor --json")]
     Doctor(DoctorArgs),
+    /// Look at data: what there is, what must not be in it, and erasing somebody from it
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]
     Prompt(PromptCommand),
@@ -100,6 +108,101 @@ pub enum PromptCommand {
         #[arg(default_value = "prompts")]
         folder: PathBuf,
     },
+}
+
+/// What `reels import` takes.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Files that a collector wrote, or folders of them
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Folder of transcripts, or one of them: what a recogniser wrote, called like the Reel's file or by its shortcode
+    #[arg(long, value_name = "DIR", num_args = 1)]
+    pub transcripts: Vec<PathBuf>,
+    /// File of records; what it has already stays, and what is new is added
+    #[arg(short, long, value_name = "F.jsonl")]
+    pub output: PathBuf,
+    /// Take all files for those of this collector [default: each is known by what stands in it]
+    #[arg(long, value_name = "SOURCE", value_parser = PossibleValuesParser::new(SOURCES.map(|source| source.name)))]
+    pub from: Option<String>,
+    /// Tell what would be written, and write nothing
+    #[arg(long)]
+    pub check: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: DataOverrides,
+    /// Keep handles, shortcodes and texts as they are: whoever gets the file sees who said what
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// What `reels data stats` takes.
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// Records
+    #[arg(value_name = "F.jsonl")]
+    pub data: PathBuf,
+    /// Folder with tasks.toml and templates [default: those in the --model file, else ./prompts, else the embedded ones]
+    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
+    pub prompts: Option<PathBuf>,
+    /// Count the tokens of prompts as this model reads them, and the transcripts that would be cut
+    #[arg(long, env = "REELS_MODEL", value_name = "F.gguf")]
+    pub model: Option<String>,
+    /// Prompt budget in tokens, with --model
+    #[arg(long, env = "REELS_MAX_PROMPT_TOKENS", value_name = "N", requires = "model")]
+    pub max_prompt_tokens: Option<usize>,
+    /// Write a page (data.html), a data card (data.md) and all figures (data.json) into this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// One line of help each.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Tell what there is in records: labels, accounts, lengths, months, what is unknown, what a model's prompts would cut
+    #[command(
+        after_help = "Example:\n  reels data stats data/reels.jsonl --model gguf/reels-mini.gguf --output data/stats"
+    )]
+    Stats(StatsArgs),
+    /// Tell what is left of personal data in records, results or texts
+    #[command(after_help = "Exit code 1 where something is left, 2 where a file can't be looked into.\n\n\
+                            Examples:\n  reels data audit data/reels.jsonl\n  reels data audit data eval/latest --json")]
+    Audit(AuditArgs),
+    /// Erase an account or a Reel from records, results and what was synthesised from them
+    #[command(
+        after_help = "Runs and models that learned from what is erased are named, not altered. Exit code 1 where nothing has\n\
+                      an ID, 3 where a file names it that has to be looked at by hand.\n\n\
+                      Examples:\n  reels data erase @rani_kue --in data eval --dry-run\n  reels data erase r_3f9a2c0b1d4e5f60 --in data eval"
+    )]
+    Erase(EraseArgs),
+}
+
+/// What `reels data audit` takes.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Files and folders; all files in a folder are looked into
+    #[arg(value_name = "F|DIR", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `reels data erase` takes.
+#[derive(Debug, Args)]
+pub struct EraseArgs {
+    /// Handles, shortcodes, media numbers or pseudonyms
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
+    /// Files and folders to erase it from; all files in a folder are looked into
+    #[arg(long = "in", value_name = "F|DIR", required = true, num_args = 1..)]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: DataOverrides,
+    /// Tell what would go, and alter nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// What `reels report` takes.
@@ -194,7 +297,7 @@ mod tests {
     fn command(section: &str) -> clap::Command {
         let command = Cli::command();
         let found = command.find_subcommand(section).unwrap();
-        found.find_subcommand("render").unwrap_or(found).clone()
+        found.find_subcommand("render").or(found.find_subcommand("erase")).unwrap_or(found).clone()
     }
 
     #[test]
@@ -212,6 +315,7 @@ mod tests {
             ("export", keys(ExportOverrides::default())),
             ("doctor", keys(DoctorOverrides::default())),
             ("prompt", keys(PromptOverrides::default())),
+            ("data", keys(DataOverrides::default())),
         ];
         assert_eq!(settings.each_ref().map(|(section, _)| *section), SECTIONS);
         for (section, keys) in settings {
@@ -271,6 +375,7 @@ mod tests {
         check("report", &[bootstrap, seed], &["format", "interval"]);
         check("prompt", &[], &["data", "prompts", "task", "id"]);
         check("doctor", &[], &["path"]);
+        check("data", &[], &["key"]);
 
         let output = Some("a.gguf".into());
         let export = ExportOverrides { output, ..Default::default() }.resolve("run".into(), false).unwrap();

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tempfile::{SpooledData, SpooledTempFile};
 
-pub use self::snapshot::{Snapshot, decoded, objects};
+pub use self::snapshot::{Snapshot, decoded, objects, utf16};
 use crate::error::environment;
 
 const BUFFER: usize = 1 << 18;
@@ -64,6 +64,11 @@ impl Lines {
         let file = File::open(path).with_context(|| format!("cannot read {what} {name}"))?;
         anyhow::ensure!(!file.metadata()?.is_dir(), "cannot read {what} {name}: it is a directory");
         Ok(Lines { name, source: Source::File(file), numbers: vec![] })
+    }
+
+    /// No lines.
+    pub fn none() -> Lines {
+        Lines { name: String::new(), source: Source::Memory(vec![]), numbers: vec![] }
     }
 
     /// A text of a test.

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Imports within a layer, each for a reason that is easy to see.
-const SAME_LAYER: [(&str, &str); 9] = [
+const SAME_LAYER: [(&str, &str); 10] = [
     ("indonesian", "run"),
     ("task", "reel"),
     ("scores", "prediction"),
@@ -25,11 +25,12 @@ const SAME_LAYER: [(&str, &str); 9] = [
     ("generator", "prompt"),
     ("prompt", "run"),
     ("prompt", "publish"),
+    ("report", "data"),
     ("report", "score"),
 ];
 
 /// Library → the only module that may name it.
-const LIBRARIES: [(&str, &str); 10] = [
+const LIBRARIES: [(&str, &str); 11] = [
     ("candle", "qlora"),
     ("llama_cpp_2", "llama"),
     ("llama_cpp_sys_2", "llama"),
@@ -40,6 +41,7 @@ const LIBRARIES: [(&str, &str); 10] = [
     ("calamine", "data"),
     ("encoding_rs", "data"),
     ("parquet::", "data"),
+    ("lingua::", "data"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

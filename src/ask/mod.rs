@@ -29,4 +29,4 @@ pub use manifest::{
 };
 pub use prompts::Prompts;
 pub use questions::{Asked, Asker, Format, Question, label_tokens};
-pub use records::Records;
+pub use records::{NO_NUMBER, Records, mended_json};

@@ -3,7 +3,6 @@
 mod count;
 mod json;
 mod mend;
-mod music;
 mod names;
 mod problems;
 
@@ -15,7 +14,7 @@ use anyhow::{Result, anyhow, ensure};
 use sha2::{Digest, Sha256};
 
 pub use self::count::{Written, count, is_unknown, seconds};
-pub use self::json::{NO_NUMBER, lenient};
+pub use self::json::{NO_NUMBER, lenient, mended as mended_json};
 use self::mend::{Golds, Mender};
 pub use self::names::{folded, nearest, synonym};
 pub use self::problems::{Kind, Note, Problems};

@@ -60,13 +60,21 @@ fn values_are_mended_and_counted() {
 #[test]
 fn what_python_and_spreadsheets_write_is_read() {
     let records = read(
-        "{\"id\":\"a\",\"transcript\":\"enak \\ud83d sekali \\ud83d\\ude0b\",\"likes\":NaN,\"duration_s\":-Infinity,\"caption\":\"a\tb\"}",
+        "{\"id\":\"a\",\"transcript\":\"enak \\ud83d sekali \\ud83d\\ude0b\",\"likes\":NaN,\"duration_s\":-Infinity,\"caption\":\"a\tb \\kopi\"}",
     );
     let reel = records.read().unwrap().remove(0);
     assert_eq!(reel.transcript.as_deref(), Some("enak \u{fffd} sekali \u{1f60b}"));
-    assert_eq!((reel.likes, reel.duration_s, reel.caption.as_deref()), (None, None, Some("a\tb")));
+    assert_eq!((reel.likes, reel.duration_s, reel.caption.as_deref()), (None, None, Some("a\tb \\kopi")));
     let table = records.problems.to_string();
-    for expected in ["NaN or Infinity", "likes", "duration_s", "half a character", "transcript", "control character"] {
+    for expected in [
+        "NaN or Infinity",
+        "likes",
+        "duration_s",
+        "half a character",
+        "transcript",
+        "control character",
+        "escapes nothing",
+    ] {
         assert!(table.contains(expected), "{expected}: {table}");
     }
 }

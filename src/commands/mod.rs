@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod compare;
+mod data;
 mod doctor;
 mod eval;
 #[cfg(all(feature = "train", feature = "infer"))]
@@ -9,6 +10,7 @@ mod export;
 #[path = "export_disabled.rs"]
 mod export;
 mod folder;
+mod import;
 mod leaks;
 mod predict;
 mod prompt;
@@ -81,6 +83,7 @@ pub fn run(cli: Cli) -> Result<Code> {
     let stop = Stop::on_interrupt()?;
     let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
+        Command::Import(args) => import::run(args, &file),
         Command::Eval(overrides) => {
             let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
             eval::run(predict, &scoring, &stop)
@@ -95,6 +98,7 @@ pub fn run(cli: Cli) -> Result<Code> {
             export::run(settings.resolve(args.directory, args.adapter)?, &stop)
         }
         Command::Doctor(args) => doctor::run(args, &file),
+        Command::Data(command) => data::run(command, &file, &stop),
         Command::Prompt(command) => prompt::run(command, &file),
     }
 }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::error::{Hint, did_you_mean};
 
 /// One a command that has settings.
-pub const SECTIONS: [&str; 9] =
-    ["eval", "predict", "score", "compare", "report", "train", "export", "doctor", "prompt"];
+pub const SECTIONS: [&str; 10] =
+    ["eval", "predict", "score", "compare", "report", "train", "export", "doctor", "prompt", "data"];
 
 /// What a settings file says, read once a command.
 #[derive(Debug, Default)]
@@ -79,7 +79,11 @@ impl SettingsFile {
         };
         for (key, value) in given {
             let name = &self.name;
-            let command = if section == "prompt" { "prompt render" } else { section };
+            let command = match section {
+                "prompt" => "prompt render",
+                "data" => "data erase",
+                section => section,
+            };
             ensure!(
                 known.contains_key(key),
                 anyhow!("{name}: [{section}] {key} is not a setting").hint(format!(

@@ -3,6 +3,7 @@
 //! Flags and `REELS_*` variables arrive as overrides (parsed by clap), the settings file adds what they leave out,
 //! defaults fill the rest. Below `commands/` only the resolved structs are seen.
 
+mod data;
 mod doctor;
 mod export;
 mod file;
@@ -11,6 +12,7 @@ mod prompt;
 mod scoring;
 mod train;
 
+pub use data::*;
 pub use doctor::*;
 pub use export::*;
 pub use file::*;

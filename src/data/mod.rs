@@ -3,3 +3,5 @@
 pub mod dedup;
 pub mod import;
 pub mod overlap;
+pub mod privacy;
+pub mod stats;

@@ -1,5 +1,7 @@
 //! Indonesian as it is spoken and typed: sentences, and words in a form in which they can be compared.
 
+mod heard;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -7,6 +9,7 @@ use sastrawi::{Dictionary, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+pub use self::heard::{Unspoken, unspoken};
 use crate::run::sha256;
 
 /// Lines of an informal word, a tab and the formal words: our own compilation.

@@ -122,7 +122,7 @@ fn filled(source: &mut (impl BufRead + ?Sized)) -> io::Result<Vec<u8>> {
 
 /// Whether the bytes are UTF-16, big endian or not, and how long its mark is. Without one, each letter of JSON has a zero
 /// beside it.
-fn utf16(start: &[u8]) -> Option<(bool, usize)> {
+pub fn utf16(start: &[u8]) -> Option<(bool, usize)> {
     match start {
         [0xff, 0xfe, ..] => Some((false, 2)),
         [0xfe, 0xff, ..] => Some((true, 2)),

@@ -1,15 +1,17 @@
 //! What a template may see.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::reel::Reel;
 
 /// The fields of [`TaskView`].
 pub(super) const TASK: [&str; 3] = ["name", "labels", "descriptions"];
 /// The fields of [`ReelView`].
-pub(super) const REEL: [&str; 12] = [
+pub(super) const REEL: [&str; 13] = [
     "id",
     "account",
     "posted_at",
@@ -22,6 +24,7 @@ pub(super) const REEL: [&str; 12] = [
     "hashtags",
     "transcript",
     "language",
+    "flags",
 ];
 
 /// What a template may see of a task.
@@ -31,6 +34,8 @@ pub(super) struct TaskView<'a> {
     pub labels: &'a [String],
     pub descriptions: &'a BTreeMap<String, String>,
 }
+
+static NO_FLAGS: LazyLock<Value> = LazyLock::new(|| json!({}));
 
 /// What a template may see of a Reel: never the gold answer, nor where the record came from.
 #[derive(Serialize)]
@@ -47,6 +52,8 @@ pub(super) struct ReelView<'a> {
     hashtags: &'a [String],
     transcript: Option<&'a str>,
     language: Option<&'a str>,
+    /// What the platform says of paid partnerships: a label that leaks, so no template of ours asks for it.
+    flags: &'a Value,
 }
 
 impl<'a> From<&'a Reel> for ReelView<'a> {
@@ -64,6 +71,7 @@ impl<'a> From<&'a Reel> for ReelView<'a> {
             hashtags: &reel.hashtags,
             transcript: reel.transcript.as_deref(),
             language: reel.language.as_deref(),
+            flags: reel.source.as_ref().and_then(|source| source.get("flags")).unwrap_or(&NO_FLAGS),
         }
     }
 }

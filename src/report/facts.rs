@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::metrics::{count, counted, percent};
 use super::svg::DataTable;
 use crate::ask::Manifest;
+use crate::data::stats::Stats;
 use crate::prediction::Shortened;
 
 /// One entry of the head: a name, what it is, and smaller print.
@@ -14,6 +15,22 @@ pub struct Fact {
     name: &'static str,
     value: String,
     details: Vec<String>,
+}
+
+/// The head of a page on data.
+pub fn data_facts(stats: &Stats) -> Vec<Fact> {
+    let labelled = stats.tasks.iter().filter(|(_, task)| task.labelled > 0);
+    let labelled: Vec<String> = labelled.map(|(name, task)| format!("{name} {}", count(task.labelled))).collect();
+    let unusable = (stats.unusable > 0).then(|| format!("{} can’t be used", count(stats.unusable)));
+    let hash: String = stats.sha256.chars().take(12).collect();
+    [
+        fact("Data", Some(counted(stats.records, "Reel")), [unusable, Some(format!("SHA-256 {hash}…"))]),
+        fact("Accounts", Some(count(stats.accounts)), [None]),
+        fact("Gold answers", (!labelled.is_empty()).then(|| labelled.join(", ")), [None]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What isn't known isn't a fact.

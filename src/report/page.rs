@@ -19,11 +19,12 @@ use crate::scores::{Metric, TaskScores};
 use crate::task::{Task, TaskKind};
 
 /// Names end in .html, which is what turns escaping on.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("layout.html", include_str!("layout.html.jinja")),
     ("macros.html", include_str!("macros.html.jinja")),
     ("report.html", include_str!("report.html.jinja")),
     ("comparison.html", include_str!("comparison.html.jinja")),
+    ("data.html", include_str!("data.html.jinja")),
     ("training.html", include_str!("training.html.jinja")),
 ];
 

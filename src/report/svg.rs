@@ -192,6 +192,25 @@ pub struct Series {
     pub look: Look,
 }
 
+/// Counts as bars, a row each. `None` without any above 0.
+pub fn bars(title: &str, description: &str, rows: &[(String, usize)]) -> Option<Value> {
+    let most = rows.iter().map(|(_, count)| *count).max().filter(|most| *most > 0)?;
+    let longest = rows.iter().map(|(name, _)| name.chars().count()).max()? as f64;
+    let left = (8.0 + CHARACTER * longest).clamp(64.0, 160.0);
+    let shown = ((left - 8.0) / CHARACTER) as usize;
+    let room = WIDTH - left - CHARACTER * (most.to_string().len() as f64 + 2.0);
+    let mut body = String::new();
+    for (row, (name, count)) in rows.iter().enumerate() {
+        let top = row as f64 * ROW;
+        let width = round(room * *count as f64 / most as f64);
+        text(&mut body, "label", 0.0, top + 15.5, &cut(name, shown));
+        let _ =
+            write!(body, "<rect class=\"value\" x=\"{left}\" y=\"{}\" width=\"{width}\" height=\"12\"/>", top + 5.0);
+        text(&mut body, "label", left + width + 6.0, top + 15.5, &count.to_string());
+    }
+    Some(svg("bars", rows.len() as f64 * ROW + 4.0, title, description, &body))
+}
+
 /// How a series is drawn: series of the same `run` have the same colour.
 #[derive(Clone, Copy)]
 pub struct Look {

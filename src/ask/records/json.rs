@@ -78,6 +78,7 @@ pub fn lenient(text: &str) -> serde_json::Result<(Map<String, Value>, Vec<&'stat
 
 const TWICE: &str = " stands twice";
 const HALF: &str = "half a character (lone surrogate)";
+const ESCAPE: &str = "backslash that escapes nothing";
 const CONTROL: &str = "control character in a text";
 
 fn parse(text: &str) -> serde_json::Result<Map<String, Value>> {
@@ -161,7 +162,7 @@ impl<'de> Visitor<'de> for Unique<'_> {
 }
 
 /// The text with what JSON doesn't allow written in a way that it does, and what that was.
-fn mended(text: &str) -> (String, Vec<&'static str>) {
+pub fn mended(text: &str) -> (String, Vec<&'static str>) {
     let bytes = text.as_bytes();
     let mut mended = Vec::with_capacity(bytes.len() + 16);
     let mut kinds: Vec<&'static str> = Vec::new();
@@ -185,6 +186,10 @@ fn mended(text: &str) -> (String, Vec<&'static str>) {
                 Some(0xd800..0xe000) => {
                     found(HALF);
                     (6, b"\\ufffd")
+                }
+                None if !b"\"\\/bfnrt".contains(&rest[1]) => {
+                    found(ESCAPE);
+                    (1, b"\\\\")
                 }
                 _ => (2, &rest[..2]),
             },

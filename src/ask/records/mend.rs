@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use super::count::{Written, count, is_unknown, seconds};
 use super::json::{NO_JSON_NUMBER, NO_NUMBER};
-use super::music::heard_only_music;
 use super::names;
 use super::problems::{Kind, Note, Problems};
 use super::{Place, Unusable};
 use crate::error::Hint;
+use crate::indonesian::unspoken;
 use crate::reel::Reel;
 use crate::task::{Task, TaskKind, check_reference};
 
@@ -82,7 +82,7 @@ impl Mender<'_> {
             ));
         }
         self.check_labels(&reel)?;
-        if reel.transcript.as_deref().is_some_and(heard_only_music) {
+        if reel.transcript.as_deref().is_some_and(|text| unspoken(text).is_some()) {
             let text = reel.transcript.as_deref().unwrap_or("");
             self.note(Kind::Odd, Note::new("heard only music?", "transcript", text));
         }

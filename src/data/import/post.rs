@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::data::privacy;
+
 /// Who posted, as far as a file says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -19,7 +21,6 @@ pub struct Account {
 /// What is counted of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the fields of a record")]
 pub enum Counted {
     Likes,
     Views,
@@ -28,7 +29,6 @@ pub enum Counted {
 }
 
 impl Counted {
-    #[expect(missing_docs, reason = "the name says it")]
     pub const ALL: [Counted; 4] = [Counted::Likes, Counted::Views, Counted::Plays, Counted::Comments];
 
     /// The record's field.
@@ -89,7 +89,6 @@ pub struct Skip {
 }
 
 impl Skip {
-    #[expect(missing_docs, reason = "the type says it")]
     pub fn new(reason: &'static str, detail: impl Into<String>) -> Skip {
         Skip { reason, detail: detail.into() }
     }
@@ -98,20 +97,19 @@ impl Skip {
 /// What is made of one thing in a file.
 pub type Read = Result<Post, Skip>;
 
-/// Digits of Instagram's names, 64 of them.
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 /// A post's name in links from its number, which may have the account's behind `_`; `None` for what is no number.
-///
-/// Both are names of one post: the first is the second, written in base 64.
 pub fn shortcode(number: &str) -> Option<String> {
-    let mut rest: u128 = number.split('_').next()?.parse().ok().filter(|number| *number > 0)?;
-    let mut code = vec![];
-    while rest > 0 {
-        code.push(char::from(DIGITS[(rest % 64) as usize]));
-        rest /= 64;
-    }
-    Some(code.into_iter().rev().collect())
+    let number: u64 = number.split('_').next()?.parse().ok().filter(|number| *number > 0)?;
+    Some(privacy::shortcode(number))
+}
+
+/// The number of a post from its name in links; `None` for what is no such name.
+pub fn number(shortcode: &str) -> Option<String> {
+    let add = |number: u64, letter: u8| {
+        let digit = privacy::SHORTCODE_LETTERS.iter().position(|other| *other == letter)?;
+        number.checked_mul(64)?.checked_add(digit as u64)
+    };
+    shortcode.bytes().try_fold(0, add).map(|number| number.to_string())
 }
 
 /// A post's name in a link to it.

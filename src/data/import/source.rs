@@ -52,3 +52,11 @@ pub fn recognise(value: &Value) -> Result<&'static Source, Option<(&'static Sour
     }
     Err(nearest.map(|(source, missing, _)| (source, missing)))
 }
+
+/// Whether 0 says that a source doesn't know a count.
+pub fn zero_is_unknown(name: &str, counted: Counted) -> bool {
+    SOURCES.iter().find(|source| source.name == name).is_some_and(|source| source.zero_is_unknown.contains(&counted))
+}
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

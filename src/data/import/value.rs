@@ -66,10 +66,10 @@ pub fn moment(value: &Value, paths: &[&str]) -> Option<String> {
     paths.iter().find_map(found)
 }
 
-/// Seconds, or milliseconds where they would be after the year 5000.
+/// Seconds, or milliseconds where they would be after the year 5000; before 2001 there were no such posts.
 pub fn epoch(since: f64) -> Option<String> {
     let seconds = if since.abs() > 1e11 { since / 1000.0 } else { since };
-    let moment = jiff::Timestamp::from_second(seconds as i64).ok().filter(|_| seconds > 0.0)?;
+    let moment = jiff::Timestamp::from_second(seconds as i64).ok().filter(|_| seconds >= 1e9)?;
     Some(moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 

@@ -1,0 +1,30 @@
+//! `reels data`: what there is, and what must not be there.
+
+mod audit;
+mod erase;
+mod stats;
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+
+use super::Code;
+use crate::cli::DataCommand;
+use crate::config::SettingsFile;
+use crate::stop::Stop;
+
+pub(super) fn run(command: DataCommand, file: &SettingsFile, stop: &Stop) -> Result<Code> {
+    match command {
+        DataCommand::Stats(args) => stats::run(args, file),
+        DataCommand::Audit(args) => audit::run(&args, stop),
+        DataCommand::Erase(args) => erase::run(args, file, stop),
+    }
+}
+
+/// A table without lines.
+fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header);
+    table.add_rows(rows);
+    table
+}

@@ -1,0 +1,47 @@
+//! `reels import`: what collectors wrote → records.
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+
+use super::Code;
+use crate::cli::ImportArgs;
+use crate::config::SettingsFile;
+use crate::data::import::{Naming, SOURCES, gather, walk, write};
+use crate::data::privacy::{Key, Pseudonyms};
+use crate::error::environment;
+
+pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
+    let from = args.from.and_then(|name| SOURCES.into_iter().find(|source| source.name == name));
+    let naming = if args.raw {
+        errln!(
+            "warning: --raw: {} will name people, with their phone numbers and links\nhint: don't pass it on; leave --raw out for pseudonyms and placeholders",
+            args.output.display()
+        );
+        Naming::Raw
+    } else {
+        let path = file.add("data", args.settings)?.resolve()?;
+        let key = Key::read_or_create(&path)?;
+        if key.is_new {
+            errln!(
+                "key      made {0}: keep a copy of it. With the same key accounts and Reels have the same pseudonyms on another machine; without it nobody can tell who is who",
+                path.display()
+            );
+        } else {
+            errln!("key      {}", path.display());
+        }
+        Naming::Pseudonyms(Pseudonyms::new(&key))
+    };
+    if let Some(folder) = args.output.parent().filter(|_| !args.check) {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| environment(format!("cannot make {}: {error}", folder.display())))?;
+    }
+    let walked = walk(&args.paths, &args.transcripts)?;
+    let bar = ProgressBar::new(walked.len() as u64);
+    let gathered = gather(walked, from, &naming, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    let (told, gathered) = write(gathered, &naming, &args.output, args.check)?;
+    gathered.broken.iter().for_each(|error| errln!("{error}"));
+    errln!("{}", told.shown(&gathered));
+    errln!("{}", args.output.display());
+    Ok(if gathered.broken.is_empty() { Code::Done } else { Code::SomeFailed })
+}
