@@ -30,7 +30,7 @@ const SAME_LAYER: [(&str, &str); 10] = [
 ];
 
 /// Library → the only module that may name it.
-const LIBRARIES: [(&str, &str); 8] = [
+const LIBRARIES: [(&str, &str); 11] = [
     ("candle", "qlora"),
     ("llama_cpp_2", "llama"),
     ("llama_cpp_sys_2", "llama"),
@@ -38,6 +38,9 @@ const LIBRARIES: [(&str, &str); 8] = [
     ("sastrawi", "indonesian"),
     ("tokenizers::", "prompt"),
     ("linfa", "baseline"),
+    ("calamine", "data"),
+    ("encoding_rs", "data"),
+    ("parquet::", "data"),
     ("lingua::", "data"),
 ];
 

@@ -18,7 +18,7 @@ mod ledger;
 mod manifest;
 mod prompts;
 mod questions;
-mod records;
+pub mod records;
 
 pub use answerer::Answerer;
 pub use identity::{Identity, settings_json};

@@ -13,10 +13,11 @@ use std::path::Path;
 use anyhow::{Result, anyhow, ensure};
 use sha2::{Digest, Sha256};
 
-pub use self::json::{NO_NUMBER, mended as mended_json};
+pub use self::count::{Written, count, is_unknown, seconds};
+pub use self::json::{NO_NUMBER, lenient, mended as mended_json};
 use self::mend::{Golds, Mender};
-pub use self::problems::Problems;
-use self::problems::{Kind, Note};
+pub use self::names::{folded, nearest, synonym};
+pub use self::problems::{Kind, Note, Problems};
 use crate::error::{Hint, Shown};
 use crate::lines::{Line, Lines, Snapshot, Spool};
 use crate::reel::{Reel, read_reels};

@@ -32,21 +32,17 @@ pub fn object(bytes: &[u8], mender: &mut Mender) -> Result<Map<String, Value>, U
                 .hint("the file must be JSONL: one object a line, not CSV"),
         ));
     }
-    let error = match parse(text) {
-        Ok(object) => return Ok(object),
+    let error = match lenient(text) {
+        Ok((object, kinds)) => {
+            for kind in kinds.into_iter().filter(|kind| *kind != NO_JSON_NUMBER) {
+                let broken = |(_, value): &(&String, &Value)| value.to_string().contains('\u{fffd}');
+                let field = object.iter().find(broken).filter(|_| kind == HALF).map_or("", |(field, _)| field);
+                mender.problems.add(Kind::Mended, place.number, Note::new(kind, field, ""));
+            }
+            return Ok(object);
+        }
         Err(error) => error,
     };
-    let (mended, kinds) = mended(text);
-    if !kinds.is_empty()
-        && let Ok(object) = parse(&mended)
-    {
-        for kind in kinds.into_iter().filter(|kind| *kind != NO_JSON_NUMBER) {
-            let broken = |(_, value): &(&String, &Value)| value.to_string().contains('\u{fffd}');
-            let field = object.iter().find(broken).filter(|_| kind == HALF).map_or("", |(field, _)| field);
-            mender.problems.add(Kind::Mended, place.number, Note::new(kind, field, ""));
-        }
-        return Ok(object);
-    }
     let message = error.to_string();
     // Its " at line 1 column 9" counts within the line only.
     let message = message.split(" at line ").next().unwrap_or(&message);
@@ -62,6 +58,22 @@ pub fn object(bytes: &[u8], mender: &mut Mender) -> Result<Map<String, Value>, U
         _ => "the line is not complete JSON; one object must stand on one line",
     };
     Err(place.unusable(note, anyhow!("column {}: {message}", error.column()).hint(hint)))
+}
+
+/// An object, and what was mended to read it: numbers that JSON doesn't have become texts that begin with [`NO_NUMBER`].
+///
+/// # Errors
+/// Of the text as it is; a key that stands twice is one.
+pub fn lenient(text: &str) -> serde_json::Result<(Map<String, Value>, Vec<&'static str>)> {
+    let error = match parse(text) {
+        Ok(object) => return Ok((object, vec![])),
+        Err(error) => error,
+    };
+    let (mended, kinds) = mended(text);
+    match parse(&mended) {
+        Ok(object) if !kinds.is_empty() => Ok((object, kinds)),
+        _ => Err(error),
+    }
 }
 
 const TWICE: &str = " stands twice";

@@ -117,8 +117,17 @@ const COLLECTORS: [(&str, &str, &str); 30] = [
 ];
 
 /// Without case and what isn't a letter or digit.
-fn folded(name: &str) -> String {
+pub fn folded(name: &str) -> String {
     name.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The field, or task, that a name is known to stand for.
+pub fn synonym(name: &str) -> Option<&'static str> {
+    let name = folded(name);
+    let field = FIELDS.into_iter().find(|field| folded(field) == name);
+    let synonym = || SYNONYMS.iter().find(|(synonym, _)| *synonym == name).map(|(_, meant)| *meant);
+    let collector = || COLLECTORS.iter().find(|(theirs, ..)| folded(theirs) == name).map(|(_, meant, _)| *meant);
+    field.or_else(synonym).or_else(collector)
 }
 
 /// The one of some names that another is most likely meant to be: equal but for case, spaces and separators, a synonym, or

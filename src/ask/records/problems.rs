@@ -25,6 +25,8 @@ pub enum Kind {
     Unknown,
     /// A value was written in a way that had to be mended.
     Mended,
+    /// A value of a record that is used says nothing that can be read.
+    LeftOut,
     /// Used as it is, and likely not what was meant.
     Odd,
 }
@@ -93,13 +95,13 @@ pub struct Problems {
 
 impl Problems {
     /// None yet, of a file with this name.
-    pub(super) fn new(name: &str) -> Problems {
+    pub fn new(name: &str) -> Problems {
         let found = IndexMap::new();
         Problems { name: name.to_owned(), records: 0, unusable: 0, first_unusable: None, found, others: 0 }
     }
 
     /// Counts one more.
-    pub(super) fn add(&mut self, kind: Kind, number: u32, note: Note) {
+    pub fn add(&mut self, kind: Kind, number: u32, note: Note) {
         self.unusable += usize::from(kind == Kind::Unusable);
         let Note { what, field, value, meant, by_value } = note;
         let own = if by_value { value.clone() } else { String::new() };
@@ -176,6 +178,7 @@ impl fmt::Display for Problems {
             (self.unusable, "can't be used", "can't be used"),
             (self.count(Kind::Unknown), "field is unknown and not read", "fields are unknown and not read"),
             (self.count(Kind::Mended), "value was mended", "values were mended"),
+            (self.count(Kind::LeftOut), "value can't be read and is left out", "values can't be read and are left out"),
             (self.count(Kind::Odd), "value is odd and used as it is", "values are odd and used as they are"),
         ];
         let counted = counted.iter().filter(|(count, ..)| *count > 0);

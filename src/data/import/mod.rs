@@ -13,6 +13,7 @@ mod node;
 mod post;
 mod record;
 mod source;
+pub mod table;
 mod told;
 mod transcripts;
 mod value;

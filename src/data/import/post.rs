@@ -55,6 +55,8 @@ pub struct Post {
     pub with: Vec<Account>,
     /// Handles that stand in it otherwise: mentioned, tagged, sponsors.
     pub handles: Vec<String>,
+    /// Where it stands in a table, counted from 1.
+    pub line: Option<u64>,
     /// ISO 8601, UTC.
     pub posted_at: Option<String>,
     pub duration_s: Option<f64>,
