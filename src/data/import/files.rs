@@ -84,6 +84,8 @@ pub enum Shape {
     /// An object or an array.
     Json,
     Text,
+    /// A workbook or Parquet.
+    Binary,
 }
 
 /// A file without its compression.
@@ -104,8 +106,11 @@ pub fn open(path: &Path) -> Result<Opened> {
     let file = File::open(path).with_context(cannot)?;
     ensure!(file.metadata().with_context(cannot)?.is_file(), "{name}: no regular file");
     let mut file = BufReader::with_capacity(BUFFER, file);
-    let is_xz = file.fill_buf().with_context(cannot)?.starts_with(b"\xfd7zXZ\0");
-    let source: Box<dyn BufRead> = if is_xz {
+    let start = file.fill_buf().with_context(cannot)?;
+    if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PAR1") {
+        return Ok(Opened { text: Box::new(io::empty()), shape: Shape::Binary, name });
+    }
+    let source: Box<dyn BufRead> = if start.starts_with(b"\xfd7zXZ\0") {
         Box::new(BufReader::with_capacity(BUFFER, liblzma::bufread::XzDecoder::new(file)))
     } else {
         Box::new(file)

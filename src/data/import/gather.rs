@@ -2,7 +2,9 @@
 //! about the same Reel, who is who, and which counts are placeholders.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,11 +15,13 @@ use serde::{Deserialize, Serialize};
 use super::files::{Found, Shape, Walked, is_media, open, posts, values};
 use super::naming::Naming;
 use super::post::{Account, Counted, Post, Read, Skip};
-use super::source::Source;
+use super::source::{SOURCES, Source};
+use super::table::{self, Columns, Mapping};
 use super::transcripts::{self, Transcript};
 use crate::error::Shown;
 use crate::lines::{Lines, Place, Spool};
 use crate::run::sha256_file;
+use crate::task::Task;
 
 /// Files that are read at once, and held in memory meanwhile.
 const AT_ONCE: usize = 64;
@@ -25,6 +29,41 @@ const AT_ONCE: usize = 64;
 const SMALL: u64 = 1 << 20;
 /// Places named for a reason.
 const SHOWN: usize = 3;
+
+/// What `--from` and records call a table.
+pub const TABLE: &str = "table";
+
+/// Who wrote all files.
+#[derive(Clone, Copy)]
+pub enum From {
+    #[expect(missing_docs, reason = "the type says it")]
+    Source(&'static Source),
+    #[expect(missing_docs, reason = "the name says it")]
+    Table,
+}
+
+impl From {
+    /// By its name.
+    pub fn named(name: &str) -> Option<From> {
+        let source = || SOURCES.into_iter().find(|source| source.name == name).map(From::Source);
+        if name == TABLE { Some(From::Table) } else { source() }
+    }
+
+    /// All names.
+    pub fn names() -> Vec<&'static str> {
+        SOURCES.iter().map(|source| source.name).chain([TABLE]).collect()
+    }
+}
+
+/// How files are read.
+pub struct How<'a> {
+    /// `None` where each file is known by what stands in it.
+    pub from: Option<From>,
+    /// Columns of tables that are told.
+    pub mapping: &'a [Mapping],
+    /// Whose gold answers tables may have.
+    pub tasks: &'a [Task],
+}
 
 /// A file that posts were in.
 #[derive(Debug, Clone)]
@@ -87,6 +126,8 @@ pub struct Gathered {
     pub skipped: IndexMap<&'static str, Count>,
     #[expect(missing_docs, reason = "the type says it")]
     pub transcripts: Vec<(PathBuf, Result<Transcript>)>,
+    /// How tables were read.
+    pub tables: Vec<(PathBuf, Columns)>,
     /// Files that can't be read, or not to their end.
     pub broken: Vec<Shown>,
     /// By hash of the account.
@@ -105,26 +146,21 @@ pub struct Gathered {
 struct FileRead {
     sha256: String,
     reads: Vec<(Option<u32>, &'static str, Read)>,
-    /// The transcript that it is, or why it can't be read to its end.
-    read: Result<Option<Transcript>>,
+    /// What it is beside them, or why it can't be read to its end.
+    read: Result<Other>,
 }
 
 /// Reads all files.
 ///
 /// # Errors
 /// Of the environment, when what was read can't be kept.
-pub fn gather(
-    walked: Vec<Result<Walked>>,
-    forced: Option<&'static Source>,
-    naming: &Naming,
-    read: &dyn Fn(),
-) -> Result<Gathered> {
+pub fn gather(walked: Vec<Result<Walked>>, how: &How, naming: &Naming, read: &dyn Fn()) -> Result<Gathered> {
     let mut gatherer = Gatherer::new(naming);
     for chunk in walked.chunks(AT_ONCE) {
         let small = |path: &Path| path.metadata().is_ok_and(|file| file.len() <= SMALL);
         let is_held = |file: &&Walked| !is_media(&file.path) && small(&file.path);
         let held: Vec<Option<FileRead>> =
-            chunk.par_iter().map(|file| file.as_ref().ok().filter(is_held).map(|file| whole(file, forced))).collect();
+            chunk.par_iter().map(|file| file.as_ref().ok().filter(is_held).map(|file| whole(file, how))).collect();
         for (file, held) in chunk.iter().zip(held) {
             read();
             gatherer.gathered.looked_at += 1;
@@ -132,7 +168,7 @@ pub fn gather(
                 (Err(error), _) => gatherer.gathered.broken.push(Shown::of(error)),
                 (Ok(file), Some(read)) => gatherer.file(&file.path, read)?,
                 (Ok(file), None) if is_media(&file.path) => gatherer.gathered.media += 1,
-                (Ok(file), None) => gatherer.streamed(file, forced)?,
+                (Ok(file), None) => gatherer.streamed(file, how)?,
             }
         }
     }
@@ -140,33 +176,51 @@ pub fn gather(
 }
 
 /// Reads a file that fits in memory.
-fn whole(file: &Walked, forced: Option<&'static Source>) -> FileRead {
+fn whole(file: &Walked, how: &How) -> FileRead {
     let mut reads = vec![];
-    let read = each_read(file, forced, &mut |line, kind, read| {
+    let read = each_read(file, how, &mut |line, kind, read| {
         reads.push((line, kind, read));
         Ok(())
     });
     FileRead { sha256: sha256_file(&file.path).unwrap_or_default(), reads, read }
 }
 
-/// Everything that stands in a file, with its line and source; or the transcript that it is.
-fn each_read(
-    file: &Walked,
-    forced: Option<&'static Source>,
-    each: &mut dyn FnMut(Option<u32>, &'static str, Read) -> Result<()>,
-) -> Result<Option<Transcript>> {
+/// What a file is beside the posts in it.
+enum Other {
+    Nothing,
+    Transcript(Transcript),
+    Table(Columns),
+}
+
+type EachRead<'a> = &'a mut dyn FnMut(Option<u32>, &'static str, Read) -> Result<()>;
+
+/// Everything that stands in a file, with its line and source; and what else it is.
+fn each_read(file: &Walked, how: &How, each: EachRead) -> Result<Other> {
     if file.is_transcript {
-        return transcript(file);
+        return Ok(transcript(file)?.map_or(Other::Nothing, Other::Transcript));
     }
     let opened = open(&file.path)?;
-    if opened.shape == Shape::Text {
-        let heard = transcript(file)?;
-        if heard.is_none() {
-            each(None, "", Err(Skip::new("a text that is no data", "")))?;
+    let forced = match how.from {
+        Some(From::Table) => return table(file, how, each),
+        Some(From::Source(source)) => Some(source),
+        None => None,
+    };
+    match opened.shape {
+        Shape::Binary => return table(file, how, each),
+        Shape::Text => {
+            if let Some(transcript) = transcript(file)? {
+                return Ok(Other::Transcript(transcript));
+            }
+            // Captions and notes are texts too.
+            if is_called_table(file) || has_tabs(opened.text)? {
+                return table(file, how, each);
+            }
+            each(None, "", Err(Skip::new("a text that is no table", "")))?;
+            return Ok(Other::Nothing);
         }
-        return Ok(heard);
+        Shape::Json => {}
     }
-    // What no collector wrote may be a transcript: the first value tells.
+    // What no collector wrote may be a transcript or a table: the first value tells.
     let mut first = true;
     let mut unknown = None;
     let read = values(opened, &mut |Found { line, value }| match value {
@@ -177,18 +231,55 @@ fn each_read(
                 reads.into_iter().try_for_each(|read| each(line, source.name, read))
             }
             Err(skip) if first => {
-                unknown = Some((line, skip));
+                unknown = Some(skip);
                 bail!("no collector's")
             }
             Err(skip) => each(line, "", Err(skip)),
         },
     });
-    let Some((line, skip)) = unknown else { return read.map(|()| None) };
-    let heard = transcript(file)?;
-    if heard.is_none() {
-        each(line, "", Err(skip))?;
+    match unknown {
+        None => read.map(|()| Other::Nothing),
+        Some(skip) => match transcript(file)? {
+            Some(transcript) => Ok(Other::Transcript(transcript)),
+            None => maybe_table(file, how, each, skip),
+        },
     }
-    Ok(heard)
+}
+
+fn is_called_table(file: &Walked) -> bool {
+    let ending = file.path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    ["csv", "tsv", "tab"].contains(&ending.to_lowercase().as_str())
+}
+
+/// Whether a text's first line has cells.
+fn has_tabs(mut text: Box<dyn BufRead>) -> Result<bool> {
+    let start = text.fill_buf()?;
+    Ok(start.split(|byte| *byte == b'\n').next().is_some_and(|line| line.contains(&b'\t')))
+}
+
+/// Reads JSON that no collector wrote as rows of a table; where its keys are no columns it is skipped.
+fn maybe_table(file: &Walked, how: &How, each: EachRead, skip: Skip) -> Result<Other> {
+    let mut rows = 0;
+    let read = table(file, how, &mut |line, kind, read| {
+        rows += 1;
+        each(line, kind, read)
+    });
+    if read.is_err() && rows == 0 {
+        each(None, "", Err(skip))?;
+        return Ok(Other::Nothing);
+    }
+    read
+}
+
+fn table(file: &Walked, how: &How, each: EachRead) -> Result<Other> {
+    let name = file.path.display().to_string();
+    let on_disk = File::open(&file.path).with_context(|| format!("{name}: cannot be read"))?;
+    let opened = table::Opened { name: &name, file: &on_disk, text: &|| Ok(open(&file.path)?.text) };
+    let columns = table::read(&opened, how.mapping, how.tasks, &mut |read| {
+        let line = read.as_ref().ok().and_then(|post| post.line).and_then(|line| u32::try_from(line).ok());
+        each(line, TABLE, read)
+    })?;
+    Ok(Other::Table(columns))
 }
 
 /// The transcript that a file is, if it is one.
@@ -218,6 +309,7 @@ impl Gatherer<'_> {
             media: 0,
             skipped: IndexMap::new(),
             transcripts: vec![],
+            tables: vec![],
             broken: vec![],
             likes: HashMap::new(),
             handle_of: HashMap::new(),
@@ -237,10 +329,10 @@ impl Gatherer<'_> {
         Ok(())
     }
 
-    fn streamed(&mut self, file: &Walked, forced: Option<&'static Source>) -> Result<()> {
+    fn streamed(&mut self, file: &Walked, how: &How) -> Result<()> {
         let number = self.begin(&file.path);
         let mut kept = Ok(());
-        let read = each_read(file, forced, &mut |line, kind, read| {
+        let read = each_read(file, how, &mut |line, kind, read| {
             kept = self.read(number, line, kind, read);
             ensure!(kept.is_ok(), "stopped");
             Ok(())
@@ -250,12 +342,15 @@ impl Gatherer<'_> {
         Ok(())
     }
 
-    fn end(&mut self, number: usize, sha256: String, read: Result<Option<Transcript>>) {
+    fn end(&mut self, number: usize, sha256: String, read: Result<Other>) {
         let gathered = &mut self.gathered;
         gathered.files[number].sha256 = sha256;
         match read {
-            Ok(None) => {}
-            Ok(Some(transcript)) => gathered.transcripts.push((gathered.files[number].path.clone(), Ok(transcript))),
+            Ok(Other::Nothing) => {}
+            Ok(Other::Transcript(transcript)) => {
+                gathered.transcripts.push((gathered.files[number].path.clone(), Ok(transcript)));
+            }
+            Ok(Other::Table(columns)) => gathered.tables.push((gathered.files[number].path.clone(), columns)),
             Err(error) => gathered.broken.push(Shown::of(&error)),
         }
     }

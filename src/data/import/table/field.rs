@@ -11,7 +11,6 @@ use crate::task::Task;
 
 /// What a column may hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the fields of a post")]
 pub enum Field {
     Id,
     Shortcode,

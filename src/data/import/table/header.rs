@@ -30,11 +30,9 @@ pub enum How {
 /// A column that is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    #[expect(missing_docs, reason = "the type says it")]
     pub field: Field,
     /// Index, from 0.
     pub column: usize,
-    #[expect(missing_docs, reason = "the type says it")]
     pub how: How,
 }
 
