@@ -227,3 +227,41 @@ fn nobody_is_named_in_anything_that_is_written() {
     assert_eq!([&same["id"], &same["account"]], [&records[0]["id"], &records[0]["account"]]);
     assert!(same["id"] != other["id"] && same["account"] != other["account"]);
 }
+
+#[test]
+fn tables_tell_what_people_know() {
+    let folder = folder();
+    folder.write("in/a.info.json", info("DGrSoto4yam", "warung", &json!({})));
+    folder.write("in/DGrSoto4yam.srt", "1\n00:00:00,000 --> 00:00:04,000\nHari ini kita masak soto.\n");
+    folder.write("in/caption.txt", "sebuah takarir; tanpa tabel\n");
+    folder.write("labels.csv", "\u{feff}kode;ringkasan;kategori;iklan_A;iklan_B\r\nDGrSoto4yam;Masak soto.;Kuliner;Tidak;Ya\r\nDGrTidakAda;;musik;Ya;Ya\r\n");
+    let said = folder.fails("import in labels.csv --raw -o r.jsonl", 3);
+    assert!(said.contains("reference.ad could be the columns iklan_A, iklan_B\nhint: say which: --map"), "{said}");
+    let said = folder.fails("import in labels.csv --map reference.ad=iklan_C --raw -o s.jsonl", 2);
+    assert!(
+        said.contains("--map reference.ad=iklan_C: no table has such a column") && !folder.has("s.jsonl"),
+        "{said}"
+    );
+    let run = folder.succeeds("import in labels.csv --map reference.ad=iklan_A --raw -o t.jsonl");
+    for expected in [
+        "reference.ad ← iklan_A (--map)",
+        "\"Tidak\" → bukan iklan",
+        "a text that is no table",
+        "heard    1 Reels have a transcript",
+    ] {
+        assert!(run.err.contains(expected), "{expected}: {}", run.err);
+    }
+    let records = folder.lines("t.jsonl");
+    let soto = |name: &str| field(&records, "DGrSoto4yam", name);
+    assert_eq!(soto("reference"), &json!({"ad": "bukan iklan", "category": "kuliner", "summary": "Masak soto."}));
+    assert_eq!([soto("transcript"), soto("account")], ["Hari ini kita masak soto.", "warung"]);
+    assert_eq!(soto("source")["transcript"]["not_available"][0], "avg_logprob");
+
+    // Two that say something else.
+    folder.write("in/DGrSoto4yam.vtt", "WEBVTT\n\n00:00.000 --> 00:04.000\nKita pergi ke pasar.\n");
+    let said = folder.succeeds("import in --raw -o u.jsonl").err;
+    assert!(
+        said.contains("contradict in transcript") && said.contains("DGrSoto4yam.srt and in/DGrSoto4yam.vtt"),
+        "{said}"
+    );
+}

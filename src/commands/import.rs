@@ -1,14 +1,15 @@
 //! `reels import`: what collectors wrote → records.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, ensure};
 use indicatif::ProgressBar;
 
 use super::Code;
 use crate::cli::ImportArgs;
 use crate::config::SettingsFile;
 use crate::data::import::{From, How, Naming, gather, walk, write};
+use crate::data::overlap::listed;
 use crate::data::privacy::{Key, Pseudonyms};
-use crate::error::environment;
+use crate::error::{Hint, did_you_mean, environment};
 use crate::prompt::PromptSet;
 
 pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
@@ -39,12 +40,20 @@ pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
     let bar = ProgressBar::new(walked.len() as u64);
     let gathered = gather(walked, &how, &naming, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    let (told, gathered) = write(gathered, &naming, &args.output, args.check)?;
     for (path, columns) in &gathered.tables {
         errln!("{}: {columns}", path.display());
         columns.problems.warn();
     }
     gathered.broken.iter().for_each(|error| errln!("{error}"));
+    for mapping in &args.mapping {
+        let columns: Vec<&String> = gathered.tables.iter().flat_map(|(_, columns)| &columns.layout.names).collect();
+        ensure!(
+            gathered.tables.iter().any(|(_, columns)| columns.is_mapped(mapping)),
+            anyhow!("{mapping}: no table has such a column; there is {}", listed(&columns, 20))
+                .hint(format!("{}name a column, or give its number from 1", did_you_mean(&mapping.column, columns)))
+        );
+    }
+    let (told, gathered) = write(gathered, &naming, &args.output, args.check)?;
     errln!("{}", told.shown(&gathered));
     errln!("{}", args.output.display());
     Ok(if gathered.broken.is_empty() { Code::Done } else { Code::SomeFailed })

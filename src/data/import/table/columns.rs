@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::field::Mapping;
 use super::header::{How, Layout, Taken};
 use crate::ask::records::Problems;
 
@@ -19,6 +20,13 @@ pub struct Columns {
     pub notes: Vec<String>,
     /// What was mended, odd or left out of cells.
     pub problems: Problems,
+}
+
+impl Columns {
+    /// Whether a column was taken because of this.
+    pub fn is_mapped(&self, mapping: &Mapping) -> bool {
+        self.layout.taken.iter().any(|taken| taken.how == How::Mapped && taken.field == mapping.field)
+    }
 }
 
 impl fmt::Display for Columns {

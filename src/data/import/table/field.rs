@@ -1,5 +1,6 @@
 //! What a column may hold, and the names that people and tools give it.
 
+use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail, ensure};
@@ -255,6 +256,12 @@ pub struct Mapping {
     pub field: Field,
     /// Its name or number, as it was written.
     pub column: String,
+}
+
+impl fmt::Display for Mapping {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "--map {}={}", self.field.name(), self.column)
+    }
 }
 
 impl FromStr for Mapping {

@@ -8,7 +8,7 @@ use super::cell::{Cell, Row};
 use super::field::{FIELDS, Field, Mapping};
 use super::guess::is_data;
 use crate::ask::records::{folded, nearest};
-use crate::error::{Hint, did_you_mean};
+use crate::error::Hint;
 use crate::task::Task;
 
 /// Rows in which the header is looked for, below titles.
@@ -155,7 +155,7 @@ impl Names<'_> {
         self.check(layout)
     }
 
-    /// What `--map` says of these columns.
+    /// What `--map` says of these columns; what isn't one of them is said of another table.
     pub fn mapped(&self, header: &[String]) -> Result<Vec<Taken>> {
         let mut taken: Vec<Taken> = vec![];
         for Mapping { field, column } in self.mapping {
@@ -163,20 +163,12 @@ impl Names<'_> {
             let alike = |name: &String| folded(name) == folded(column) && !folded(column).is_empty();
             let number = column.parse().ok().filter(|number: &usize| (1..=header.len()).contains(number));
             let index = header.iter().position(is).or_else(|| header.iter().position(alike));
-            let Some(index) = index.or(number.map(|number| number - 1)) else {
-                let names: Vec<&String> = header.iter().filter(|name| !name.trim().is_empty()).collect();
-                let shown = match names[..] {
-                    [] => format!("there is no header, and {} columns", header.len()),
-                    _ => format!("there is {}", list_of(&names)),
-                };
-                bail!(
-                    anyhow!("{}: --map {}={column}: no column {column:?}; {shown}", self.name, field.name())
-                        .hint(format!("{}name a column, or give its number from 1", did_you_mean(column, names)))
-                );
-            };
+            // Other tables may have it.
+            let Some(index) = index.or(number.map(|number| number - 1)) else { continue };
             ensure!(
                 taken.iter().all(|taken| taken.field != *field),
-                anyhow!("--map {}=… stands twice", field.name()).hint("a field has one column; leave one out")
+                anyhow!("{}: --map names two of its columns for {}", self.name, field.name())
+                    .hint("a field has one column; leave one out")
             );
             taken.push(Taken { field: field.clone(), column: index, how: How::Mapped });
         }
