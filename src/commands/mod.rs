@@ -10,10 +10,12 @@ mod export;
 mod export;
 mod folder;
 mod leaks;
+mod locked;
 mod predict;
 mod prompt;
 mod report;
 mod score;
+mod split;
 mod threshold;
 #[cfg(feature = "train")]
 mod train;
@@ -81,6 +83,7 @@ pub fn run(cli: Cli) -> Result<Code> {
     let stop = Stop::on_interrupt()?;
     let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
+        Command::Split(args) => split::run(file.add("split", args.settings)?.resolve(args.data)?, &stop),
         Command::Eval(overrides) => {
             let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
             eval::run(predict, &scoring, &stop)

@@ -9,6 +9,7 @@ mod file;
 mod predict;
 mod prompt;
 mod scoring;
+mod split;
 mod train;
 
 pub use doctor::*;
@@ -17,6 +18,7 @@ pub use file::*;
 pub use predict::*;
 pub use prompt::*;
 pub use scoring::*;
+pub use split::*;
 pub use train::*;
 
 /// The model that comes with the project.
