@@ -282,17 +282,16 @@ fn folds_are_grouped_and_hold_each_record_once() {
 #[test]
 fn impossible_wishes_are_met_as_far_as_possible_and_said() {
     let folder = Folder::new();
-    let lines: Vec<String> = bundled("sample.jsonl")
-        .iter()
-        .enumerate()
-        .map(
-            |(index, line)| {
-                if index < 72 { changed(line, |record| record["account"] = "acc_besar".into()) } else { line.clone() }
-            },
-        )
-        .collect();
+    let lines: Vec<String> =
+        bundled("sample.jsonl")
+            .iter()
+            .enumerate()
+            .map(|(index, line)| {
+                if index < 108 { changed(line, |record| record["account"] = "acc_besar".into()) } else { line.clone() }
+            })
+            .collect();
     folder.write("reels.jsonl", &lines);
-    let [table, said] = folder.split("reels.jsonl -o data --dev 0.1 --test 0.6", 0);
+    let [table, said] = folder.split("reels.jsonl -o data --dev 0.1 --test 0.3", 0);
     assert!(
         said.contains("were wanted: groups stay whole, and the largest has ") && said.contains("of 120 records"),
         "{said}"

@@ -25,6 +25,14 @@ const SHOWN: usize = 10;
 pub fn check(settings: &TrainSettings) -> Result<()> {
     let read = |path: &Option<_>| path.as_deref().map(Data::read).transpose();
     let (dev, held_out) = (read(&settings.dev)?, read(&settings.held_out)?);
+    if let (Some(dev), Some(held_out)) = (&dev, &held_out) {
+        ensure!(
+            dev.sha256 != held_out.sha256,
+            anyhow!("--dev {} and --held-out {} are the same data", dev.name, held_out.name).hint(
+                "the best step is chosen on dev data, so what is held out has to be other data: name another for one of them"
+            )
+        );
+    }
     let found = Lock::find(settings.lock.as_deref(), &[folder_of(&settings.data)])?;
     if let Some((path, lock)) = &found {
         announce(path, lock)?;
@@ -43,14 +51,6 @@ pub fn check(settings: &TrainSettings) -> Result<()> {
     }
     if let Some(dev) = &dev {
         data.warn(dev, "the loss on it says less");
-    }
-    if let (Some(dev), Some(held_out)) = (&dev, &held_out) {
-        ensure!(
-            dev.sha256 != held_out.sha256,
-            anyhow!("--dev {} and --held-out {} are the same data", dev.name, held_out.name).hint(
-                "the best step is chosen on dev data, so what is held out has to be other data: name another for one of them"
-            )
-        );
     }
     Ok(())
 }

@@ -24,6 +24,9 @@ const MARGIN: f64 = 0.08;
 /// the words of each text of the bundled sample changed, ten times, the least of 1,200 estimates is 0.239; of 450 news texts
 /// one is above 0.233 beside 2,513 others, and it is a copy (tests/leaks.rs). Many: [`MARGIN`] above.
 const SURE: [f64; 2] = [0.235, SIMILAR_OF_MANY + MARGIN];
+/// Texts of fewer words vary more: a fifth of them changed takes more of some and less of others, and unlike ones have less in
+/// common. Where both are as short, so much less is enough.
+const BRIEF: (usize, f64) = (40, 0.06);
 /// Runs of words that are held at once.
 const RUNS_AT_ONCE: usize = 1 << 25;
 /// Pairs of records that are held at once.
@@ -49,6 +52,11 @@ pub struct Alike {
     pub bands: (usize, usize),
 }
 
+/// The estimate that is enough for texts of so many words.
+pub fn enough(sure: f64, words: [usize; 2]) -> f64 {
+    if words.iter().all(|words| *words < BRIEF.0) { sure - BRIEF.1 } else { sure }
+}
+
 impl Alike {
     /// Of a set of so many records.
     pub fn among(records: usize) -> Alike {
@@ -59,6 +67,13 @@ impl Alike {
             Alike { jaccard: SIMILAR_OF_MANY, sure: SURE[1], bands: bands(SIMILAR_OF_MANY) }
         }
     }
+}
+
+/// What is held of a text.
+#[derive(Debug, Clone)]
+struct Sketch {
+    signature: Signature,
+    words: usize,
 }
 
 /// What finding copies left.
@@ -76,13 +91,13 @@ pub struct Near {
 /// # Errors
 /// Whatever `read` says.
 pub fn join(count: usize, read: Read, alike: &Alike, groups: &mut Groups) -> Result<Near> {
-    let mut signatures = vec![None; count];
+    let mut signatures: Vec<Option<Sketch>> = vec![None; count];
     let mut wholes = vec![None; count];
     let run_count = AtomicUsize::new(0);
     signatures.par_iter_mut().zip(&mut wholes).enumerate().try_for_each(|(at, (signature, whole))| {
         let known = read(at)?;
         let words = folded(&known.text);
-        *signature = Signature::of(&shingles(&words));
+        *signature = Signature::of(&shingles(&words)).map(|signature| Sketch { signature, words: words.len() });
         *whole = (!words.is_empty()).then(|| hash(words.concat().as_bytes()));
         let others: usize = known.others.iter().map(|text| text.split_whitespace().count()).sum();
         run_count.fetch_add(words.len() + others, Ordering::Relaxed);
@@ -115,7 +130,7 @@ pub fn join(count: usize, read: Read, alike: &Alike, groups: &mut Groups) -> Res
 /// Joins texts whose letters are similar, a band at a time. How many weren't compared with all they met?
 fn join_similar(
     firsts: &[u32],
-    signatures: &[Option<Signature>],
+    signatures: &[Option<Sketch>],
     read: Read,
     alike: &Alike,
     groups: &mut Groups,
@@ -124,7 +139,7 @@ fn join_similar(
     let most = (COMPARED / firsts.len().max(1)).max(1);
     let mut cut_short = vec![];
     for band in 0..bands {
-        let key = |at: &u32| Some((signatures[*at as usize].as_ref()?.band(band, rows), *at));
+        let key = |at: &u32| Some((signatures[*at as usize].as_ref()?.signature.band(band, rows), *at));
         let mut keyed: Vec<(u64, u32)> = firsts.par_iter().filter_map(key).collect();
         keyed.par_sort_unstable();
         let buckets: Vec<&[(u64, u32)]> = keyed.chunk_by(|a, b| a.0 == b.0).filter(|met| met.len() > 1).collect();
@@ -150,7 +165,7 @@ fn join_similar(
 fn similar(
     met: &[u32],
     most: usize,
-    signatures: &[Option<Signature>],
+    signatures: &[Option<Sketch>],
     read: Read,
     alike: &Alike,
     groups: &Groups,
@@ -166,18 +181,24 @@ fn similar(
     if first_of.len() == 1 {
         return Ok(pairs);
     }
-    let (sure, possible) = (agreement(alike.sure), agreement(alike.jaccard.min(alike.sure) - MARGIN));
+    let possible = agreement(alike.jaccard.min(alike.sure) - MARGIN);
+    let [sure, sure_of_brief] = [usize::MAX, 0].map(|words| agreement(enough(alike.sure, [words; 2])));
     let signature = |place: usize| signatures[met[place] as usize].as_ref();
     let letters = |place: usize| anyhow::Ok(shingles(&folded(&read(met[place] as usize)?.text)));
+    let is_brief = |sketch: &Sketch| sketch.words < BRIEF.0;
+    let least = |other: usize, own: &Sketch| {
+        if is_brief(own) && signature(other).is_some_and(is_brief) { sure_of_brief } else { sure }
+    };
     for place in 1..met.len() {
         let Some(own) = signature(place) else { continue };
         let candidates: Vec<(usize, usize)> = (place.saturating_sub(most)..place)
             .into_par_iter()
             .with_min_len(4096)
-            .filter_map(|other| Some((signature(other)?.agreement(own), other)))
+            .filter_map(|other| Some((signature(other)?.signature.agreement(&own.signature), other)))
             .filter(|(agreed, other)| *agreed >= possible && here.root(*other) != here.root(place))
             .collect();
-        let (surely, perhaps): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|(agreed, _)| *agreed >= sure);
+        let (surely, perhaps): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|(agreed, other)| *agreed >= least(*other, own));
         let mut add = |other: usize, here: &mut Groups| {
             if here.join(other, place, Tie::Copies) {
                 pairs.push((met[other], met[place]));

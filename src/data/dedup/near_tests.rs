@@ -117,8 +117,11 @@ fn pairs_are_those_of_datasketch() {
         expected.join(a, b, Tie::Copies);
     }
     let alike = Alike { sure: 2.0, ..Alike::among(FEW + 1) };
-    let signatures: Vec<Option<Signature>> =
-        texts.par_iter().map(|known| Signature::of(&shingles(&folded(&known.text)))).collect();
+    let sketch = |known: &Known| {
+        let words = folded(&known.text);
+        Signature::of(&shingles(&words)).map(|signature| Sketch { signature, words: words.len() })
+    };
+    let signatures: Vec<Option<Sketch>> = texts.par_iter().map(sketch).collect();
     let firsts: Vec<u32> = (0..texts.len() as u32).collect();
     let mut groups = Groups::new(texts.len());
     join_similar(&firsts, &signatures, &|at| Ok(texts[at].clone()), &alike, &mut groups).unwrap();

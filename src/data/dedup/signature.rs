@@ -49,9 +49,11 @@ impl Signature {
 
     /// How many functions agree.
     pub fn agreement(&self, other: &Signature) -> usize {
-        // Summed in bytes, 128 at a time, which is many at once for the machine.
-        let same = |(a, b): (&[u8], &[u8])| a.iter().zip(b).map(|(a, b)| u8::from(a == b)).sum::<u8>();
-        self.0.chunks(128).zip(other.0.chunks(128)).map(|pair| usize::from(same(pair))).sum()
+        // Summed in bytes, 128 at a time, which is many at once for the machine; more could overflow.
+        let same = |(a, b): (&[u8; 128], &[u8; 128])| {
+            usize::from(a.iter().zip(b).fold(0u8, |sum, (a, b)| sum.wrapping_add(u8::from(a == b))))
+        };
+        self.0.as_chunks().0.iter().zip(other.0.as_chunks().0).map(same).sum()
     }
 
     /// An estimate of the Jaccard index; that bytes agree by chance is taken off.

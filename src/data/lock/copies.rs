@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Lock;
 use crate::data::dedup::fold::{covered, folded, runs, shingles};
-use crate::data::dedup::near::Read;
+use crate::data::dedup::near::{Read, enough};
 use crate::data::dedup::signature::{Signature, agreement, bands, similarity};
 use crate::data::dedup::{Likeness, PART, RUN};
 use crate::data::known::Known;
@@ -164,15 +164,14 @@ impl<'a> Index<'a> {
             found.words.push(words.len());
             if text == 0 && !words.is_empty() {
                 found.same = self.wholes.get(sha256(words.concat().as_bytes()).as_str()).copied();
-                found.similar = Signature::of(&shingles(&words)).and_then(|own| self.similar(&own));
+                found.similar = Signature::of(&shingles(&words)).and_then(|own| self.similar(&own, words.len()));
             }
         }
         found
     }
 
     /// The locked record whose letters are most similar, where they are enough.
-    fn similar(&self, own: &Signature) -> Option<(usize, f64)> {
-        let least = agreement(self.lock.similar);
+    fn similar(&self, own: &Signature, words: usize) -> Option<(usize, f64)> {
         let met = self.bands.iter().enumerate().flat_map(|(band, keys)| {
             let key = own.band(band, self.rows);
             let first = keys.partition_point(|(other, _)| *other < key);
@@ -180,9 +179,14 @@ impl<'a> Index<'a> {
         });
         let all = 0..if self.bands.is_empty() { self.signatures.len() } else { 0 };
         let agreed = met.chain(all).map(|at| (self.signatures[at].0.agreement(own), self.signatures[at].1));
+        let least = agreement(enough(self.lock.similar, [words; 2]));
+        let is_copy = |(agreed, of): &(usize, usize)| {
+            let of_both = || enough(self.lock.similar, [words, self.lock.records[*of].passage.words]);
+            *agreed >= least && similarity(*agreed) >= of_both()
+        };
         // Of several the first.
-        let best = agreed.max_by_key(|(agreed, of)| (*agreed, std::cmp::Reverse(*of)))?;
-        (best.0 >= least).then(|| (best.1, similarity(best.0)))
+        let best = agreed.filter(is_copy).max_by_key(|(agreed, of)| (*agreed, std::cmp::Reverse(*of)))?;
+        Some((best.1, similarity(best.0)))
     }
 
     fn best(&self, found: &Found, known: &Known, stock: &HashSet<u64>) -> Option<Copy> {

@@ -13,7 +13,7 @@ pub struct Group {
     pub key: u64,
 }
 
-/// The part of each group. `wanted` are the parts' sizes, which add up to the weight of all groups; a part of which nothing is
+/// The part of each group; those of no weight are in the first. `wanted` are the parts' sizes, which add up to the weight of all groups; a part of which nothing is
 /// wanted gets nothing.
 ///
 /// Groups are given away by size, the largest first, and those of one size class by their rarest stratum (as in iterative
@@ -34,6 +34,10 @@ pub fn assign(groups: &[Group], wanted: &[f64], strata: usize, seed: u64) -> Vec
     let open: Vec<usize> = (0..wanted.len()).filter(|part| wanted[*part] > 0.0).collect();
     for (.., at) in order {
         let group = &groups[at];
+        // What doesn't count stays in the first part.
+        if group.weight == 0 {
+            continue;
+        }
         // Ties go to a part drawn by the group's own number.
         let costs = open.iter().map(|part| (ledger.cost(group, *part), mixed(group.key ^ *part as u64, seed), *part));
         if let Some((.., part)) = costs.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))) {
@@ -161,11 +165,13 @@ mod tests {
 
     #[test]
     fn a_part_of_nothing_gets_nothing() {
-        let groups: Vec<Group> = (0..30).map(|key| group(key, 1, 0)).collect();
+        let mut groups: Vec<Group> = (0..30).map(|key| group(key, 1, 0)).collect();
         let parts = assign(&groups, &[20.0, 0.0, 10.0], 1, 1);
         assert_eq!(sizes(&groups, &parts, 3), [20, 0, 10]);
         let parts = assign(&groups, &[30.0, 0.0, 0.0], 1, 1);
         assert_eq!(sizes(&groups, &parts, 3), [30, 0, 0]);
+        groups.extend((30..60).map(|key| Group { weight: 0, strata: vec![], key }));
+        assert_eq!(assign(&groups, &[10.0, 10.0, 10.0], 1, 1)[30..], [0; 30]);
     }
 
     proptest! {
