@@ -205,13 +205,9 @@ fn planted_copies_are_never_parted() {
     for (index, line) in lines.iter().enumerate() {
         let (id, own) = (id_of(line), text(line));
         let summary = serde_json::from_str::<Value>(line).unwrap()["reference"]["summary"].as_str().unwrap().to_owned();
-        // Every fifth word, which are 20 %.
+        // Every fifth word, which are 20 % at most.
         let fifth = own.split(' ').enumerate().map(|(at, word)| {
-            if at % 5 == index % 5 {
-                vocabulary[(at * 7919 + index * 104_729) % vocabulary.len()].as_str()
-            } else {
-                word
-            }
+            if at % 5 == 4 { vocabulary[(at * 7919 + index * 104_729) % vocabulary.len()].as_str() } else { word }
         });
         let copies = [
             ("case", own.to_uppercase()),
