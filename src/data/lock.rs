@@ -214,7 +214,7 @@ fn searched(folders: &[&Path]) -> Option<PathBuf> {
     let last = folders.last()?.canonicalize().ok()?;
     let is_root = |folder: &&Path| ROOTS.iter().any(|root| folder.join(root).exists());
     let above: Vec<&Path> = last.ancestors().collect();
-    let root = above.iter().position(|folder| is_root(folder))?;
+    let root = above.iter().position(is_root)?;
     above[..=root].iter().find_map(|folder| there(folder))
 }
 

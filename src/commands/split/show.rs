@@ -224,7 +224,7 @@ fn count(data: &Data, plan: &Plan, output: &Output) -> Written {
             data.strata(at).for_each(|stratum| strata[usize::from(stratum)].0 += 1);
         }
     }
-    let groups = plan.groups.iter().filter(|whole| whole.members.iter().any(|at| takes(at))).count();
+    let groups = plan.groups.iter().filter(|whole| whole.members.iter().any(&takes)).count();
     Written { name: output.name.clone(), records, counted, wanted: 0.0, groups, accounts: accounts.len(), strata }
 }
 
