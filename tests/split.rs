@@ -41,7 +41,7 @@ impl Folder {
     }
 
     fn ids(&self, name: &str) -> BTreeSet<String> {
-        self.read(name).lines().map(|line| id_of(line)).collect()
+        self.read(name).lines().map(id_of).collect()
     }
 
     /// The part of each id.
@@ -187,7 +187,9 @@ fn a_test_set_stays_when_data_grows() {
 #[test]
 fn planted_copies_are_never_parted() {
     let folder = Folder::new();
-    let lines = bundled("sample.jsonl");
+    // By letters the longer one of transcript and caption is compared.
+    let lines: Vec<String> =
+        bundled("sample.jsonl").iter().map(|line| changed(line, |record| record["caption"] = Value::Null)).collect();
     let alone = |line: &str, id: String, text: String| {
         changed(line, |record| {
             (record["id"], record["account"], record["transcript"]) = (id.into(), Value::Null, text.into());
