@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
     CompareOverrides, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides,
-    PromptOverrides, ReportOverrides, ScoreOverrides, TrainOverrides,
+    PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides, TrainOverrides,
 };
 use crate::data::import::{From, Mapping};
 
@@ -36,6 +36,14 @@ pub enum Command {
     /// Make records of what collectors wrote: yt-dlp, instaloader, gallery-dl, Apify, Zeeschuimer, the Graph API, tables
     #[command(after_help = "Example:\n  reels import collected/ --output data/reels.jsonl")]
     Import(ImportArgs),
+    /// Part records into train, dev and a frozen test set, or into folds; what belongs together stays together
+    #[command(
+        after_help = "Records of one account, of accounts that posted together, and near copies stay in one part. The test set is frozen in\n\
+                      test.lock: run again on grown data, it stays as it is, and what has to do with it is left out and listed.\n\n\
+                      Examples:\n  reels split reels.jsonl --output data\n  reels split reels.jsonl --output data --test 100 --dev 50\n  \
+                      reels split reels.jsonl --output folds --folds 5"
+    )]
+    Split(SplitArgs),
     /// Answer all tasks for all records, score the answers and write a report
     #[command(after_help = "Without --output, results go to eval/runs/<time>-<key>/ and eval/latest points there.\n\
                             An interrupted run goes on where it stopped when the same command is given again.\n\n\
@@ -208,6 +216,17 @@ pub struct EraseArgs {
     pub dry_run: bool,
 }
 
+/// What `reels split` takes.
+#[derive(Debug, Args)]
+pub struct SplitArgs {
+    /// Records, one JSON object a line
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: SplitOverrides,
+}
+
 /// What `reels report` takes.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -309,6 +328,7 @@ mod tests {
             serde_json::to_value(default).unwrap().as_object().unwrap().keys().cloned().collect()
         }
         let settings = [
+            ("split", keys(SplitOverrides::default())),
             ("eval", keys(EvalOverrides::default())),
             ("predict", keys(PredictOverrides::default())),
             ("score", keys(ScoreOverrides::default())),
@@ -379,6 +399,8 @@ mod tests {
         check("prompt", &[], &["data", "prompts", "task", "id"]);
         check("doctor", &[], &["path"]);
         check("data", &[], &["key"]);
+        let split = SplitOverrides { output: Some("out".into()), ..Default::default() }.resolve("a".into()).unwrap();
+        check("split", &[("seed", split.seed.to_string())], &["train", "dev", "test", "lock", "prompts"]);
 
         let output = Some("a.gguf".into());
         let export = ExportOverrides { output, ..Default::default() }.resolve("run".into(), false).unwrap();
@@ -387,7 +409,7 @@ mod tests {
         check("export", &written, &["base", "threads"]);
 
         let filled = serde_json::to_value(TrainOverrides::default().filled().unwrap()).unwrap();
-        let in_words = ["prompts", "alpha", "targets", "eval-every", "max-memory"];
+        let in_words = ["lock", "prompts", "alpha", "targets", "eval-every", "max-memory"];
         // A switch that is off needs no word.
         let filled: Vec<(String, String)> = filled
             .as_object()

@@ -21,7 +21,7 @@
 //!   engine does (a session that takes jobs one by one), [`learner`] what one that trains does.
 //! * Engines: [`llama`] runs GGUF models on the CPU, [`baseline`] needs no model, `qlora` trains.
 //! * [`ask`]: what answers and with which prompts, a record and a task as a job, what came of it as a prediction.
-//! * Stages: [`data`] (what must not be learned from, and whose personal data), [`predict`] (records × tasks → predictions), [`mod@score`]
+//! * Stages: [`data`] (collected files → records; pseudonyms; train, dev and a frozen test set; what must not be learned from), [`predict`] (records × tasks → predictions), [`mod@score`]
 //!   (predictions → rows and scores), [`report`] (scores → a table and a page), `train` (records → an adapter), `export` (an
 //!   adapter and its base → a model file, proved to answer the same), [`doctor`] (will this work here).
 //! * [`commands`] has one file a command; [`cli`] is what can be typed.

@@ -7,7 +7,9 @@ use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
-use reels::data::dedup::{Collection, Likeness};
+use reels::data::dedup::{COMMON, Collection, Likeness};
+use reels::data::known::Known;
+use reels::data::lock::{Index, Lock};
 use reels::lines::Lines;
 use reels::reel::{Reel, read_reels};
 
@@ -78,6 +80,40 @@ fn planted_copies_are_found() {
     assert_eq!(found(&texts, &mut changed), count);
 }
 
+fn known(texts: &[String]) -> Vec<Known> {
+    let numbered = texts.iter().enumerate();
+    numbered.map(|(at, text)| Known { id: at.to_string(), text: text.clone(), ..Known::default() }).collect()
+}
+
+/// From its lock alone, each text with a fifth of its words changed is found, however they are drawn.
+#[test]
+fn changed_copies_are_found_from_a_lock() {
+    let texts = bundled("sample.jsonl");
+    let words: Vec<&str> = texts.iter().flat_map(|text| text.split_whitespace()).collect();
+    let lock = Lock::in_memory(&known(&texts));
+    let index = Index::of(&lock);
+    for seed in 0..10 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut changed = |text: &String| {
+            let mut own: Vec<&str> = text.split_whitespace().collect();
+            for at in sample(&mut random, own.len(), own.len().div_ceil(5)) {
+                own[at] = words.choose(&mut random).unwrap();
+            }
+            own.join(" ")
+        };
+        let data = known(&texts.iter().map(&mut changed).collect::<Vec<String>>());
+        let copies = index.copies(data.len(), &|at| Ok(data[at].clone()), COMMON).unwrap();
+        let found: Vec<(usize, usize)> = copies.iter().map(|copy| (copy.at, copy.of)).collect();
+        assert_eq!(found, (0..texts.len()).map(|at| (at, at)).collect::<Vec<_>>(), "seed {seed}");
+    }
+    // Nothing of the other bundled splits is.
+    for name in ["dev.jsonl", "train.jsonl"] {
+        let data = known(&bundled(name));
+        let copies = index.copies(data.len(), &|at| Ok(data[at].clone()), COMMON).unwrap();
+        assert_eq!(copies, [], "{name}");
+    }
+}
+
 #[test]
 fn the_bundled_splits_share_nothing() {
     let splits = ["sample.jsonl", "dev.jsonl", "train.jsonl"].map(bundled);
@@ -142,5 +178,11 @@ fn news_of_clean_splits_pass() {
         }
     }
     println!("{alarms} of {}", held_out.len());
+    let lock = Lock::in_memory(&known(&held_out));
+    let data = known(&train);
+    let copies = Index::of(&lock).copies(data.len(), &|at| Ok(data[at].clone()), COMMON).unwrap();
+    let found: BTreeSet<usize> = copies.iter().map(|copy| copy.of).collect();
+    println!("from the lock {} of {}: {copies:?}", found.len(), held_out.len());
+    assert!((found.len() as f64) < 0.005 * held_out.len() as f64, "{} of {}", found.len(), held_out.len());
     assert!((alarms as f64) < 0.005 * held_out.len() as f64, "{alarms} of {}", held_out.len());
 }

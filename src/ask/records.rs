@@ -62,14 +62,14 @@ impl Records {
             None => Snapshot::of(SAMPLE_NAME, &mut SAMPLE.as_bytes())?,
             Some(path) => Snapshot::open(path, "data file")?,
         };
-        Records::of(snapshot, tasks)
+        Records::of(&snapshot, tasks)
     }
 
     /// Reads and mends what was opened.
     ///
     /// # Errors
     /// When there is no record, and of the environment.
-    pub fn of(snapshot: Snapshot, tasks: &[Task]) -> Result<Records> {
+    pub fn of(snapshot: &Snapshot, tasks: &[Task]) -> Result<Records> {
         let name = snapshot.lines.name();
         let mut reader = Reader {
             tasks,
@@ -90,7 +90,7 @@ impl Records {
         let mut sorted = hashes.clone();
         sorted.sort_unstable();
         let sha256 = sha256(sorted.as_flattened());
-        Ok(Records { lines: spool.finish()?, sha256, file_sha256: snapshot.sha256, problems })
+        Ok(Records { lines: spool.finish()?, sha256, file_sha256: snapshot.sha256.clone(), problems })
     }
 
     /// All of them.

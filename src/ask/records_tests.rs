@@ -5,7 +5,7 @@ use crate::prompt::PromptSet;
 
 fn read(text: &str) -> Records {
     let tasks = PromptSet::embedded().unwrap().tasks;
-    Records::of(Snapshot::of("a.jsonl", &mut text.as_bytes()).unwrap(), &tasks).unwrap()
+    Records::of(&Snapshot::of("a.jsonl", &mut text.as_bytes()).unwrap(), &tasks).unwrap()
 }
 
 /// A record with one field more, or another one.

@@ -12,10 +12,12 @@ mod export;
 mod folder;
 mod import;
 mod leaks;
+mod locked;
 mod predict;
 mod prompt;
 mod report;
 mod score;
+mod split;
 mod threshold;
 #[cfg(feature = "train")]
 mod train;
@@ -84,6 +86,7 @@ pub fn run(cli: Cli) -> Result<Code> {
     let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
         Command::Import(args) => import::run(args, &file),
+        Command::Split(args) => split::run(file.add("split", args.settings)?.resolve(args.data)?, &stop),
         Command::Eval(overrides) => {
             let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
             eval::run(predict, &scoring, &stop)

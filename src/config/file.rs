@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::error::{Hint, did_you_mean};
 
 /// One a command that has settings.
-pub const SECTIONS: [&str; 10] =
-    ["eval", "predict", "score", "compare", "report", "train", "export", "doctor", "prompt", "data"];
+pub const SECTIONS: [&str; 11] =
+    ["data", "split", "eval", "predict", "score", "compare", "report", "train", "export", "doctor", "prompt"];
 
 /// What a settings file says, read once a command.
 #[derive(Debug, Default)]
@@ -144,9 +144,9 @@ mod tests {
         for (text, expected) in [
             ("[eval]\nwidht = 4\n", ": [eval] widht is not a setting\nhint: did you mean width? keys are the flags of"),
             ("[eval]\nzebra_stripes = 4\n", ": [eval] zebra_stripes is not a setting\nhint: keys are the flags of"),
-            ("[evla]\n", ": [evla] is not a section\nhint: did you mean [eval]? there are [eval], [predict],"),
-            ("[server]\n", ": [server] is not a section\nhint: there are [eval], [predict],"),
-            ("width = 4\n", ": width is in no section\nhint: put it below one of [eval], [predict],"),
+            ("[evla]\n", ": [evla] is not a section\nhint: did you mean [eval]? there are [split], [eval],"),
+            ("[server]\n", ": [server] is not a section\nhint: there are [split], [eval],"),
+            ("width = 4\n", ": width is in no section\nhint: put it below one of [split], [eval],"),
             ("[eval]\nwidth = \"vier\"\nlimit = 3\n", ": [eval] width: invalid type: string \"vier\", expected usize"),
             ("[eval]\nbootstrap = true\n", ": [eval] bootstrap: invalid type: boolean"),
             ("[eval\n", "TOML parse error at line 1"),

@@ -10,6 +10,7 @@ mod file;
 mod predict;
 mod prompt;
 mod scoring;
+mod split;
 mod train;
 
 pub use data::*;
@@ -19,6 +20,7 @@ pub use file::*;
 pub use predict::*;
 pub use prompt::*;
 pub use scoring::*;
+pub use split::*;
 pub use train::*;
 
 /// The model that comes with the project.

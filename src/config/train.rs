@@ -63,6 +63,8 @@ pub struct TrainSettings {
     pub dev: Option<PathBuf>,
     /// What must not be in the data.
     pub held_out: Option<PathBuf>,
+    /// `None`: it is looked for.
+    pub lock: Option<PathBuf>,
     /// Folder of prompts; `None` looks for them.
     pub prompts: Option<PathBuf>,
     /// Run directory.

@@ -1,7 +1,11 @@
 //! What is done with records before anything is learned from them.
 
 pub mod dedup;
+pub mod groups;
 pub mod import;
+pub mod known;
+pub mod lock;
 pub mod overlap;
 pub mod privacy;
+pub mod split;
 pub mod stats;

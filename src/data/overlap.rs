@@ -5,25 +5,8 @@ use std::fmt::{Display, Formatter};
 
 use rayon::prelude::*;
 
-use super::dedup::{Collection, Likeness, NearDuplicate, text};
-use crate::reel::Reel;
-
-/// What of a record or conversation is looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    #[expect(missing_docs, reason = "the name says it")]
-    pub id: String,
-    /// `None` where it isn't known.
-    pub account: Option<String>,
-    /// See [`text`].
-    pub text: String,
-}
-
-impl From<&Reel> for Known {
-    fn from(reel: &Reel) -> Known {
-        Known { id: reel.id.clone(), account: reel.account.clone(), text: text(reel).to_owned() }
-    }
-}
+use super::dedup::{Collection, Likeness, NearDuplicate};
+use super::known::Known;
 
 /// A text that is a copy of another one, both by their ids.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +68,7 @@ mod tests {
             id: id.into(),
             account: account.map(str::to_owned),
             text: text.into(),
+            others: vec![],
         };
         let long = "nasi uduk subuh di Condet harganya dua belas ribu sudah pakai semur jengkol sama telor balado";
         let data = [known("a", Some("w"), "lain"), known("b", Some("x"), long), known("c", None, "pendek")];

@@ -37,7 +37,7 @@ impl Data {
             (conversations::examples(&opened.lines, &base.chat, &base.tokenizer, max_tokens)?, None)
         } else {
             let budget = max_prompt_tokens(max_tokens, prompts)?;
-            let records = Records::of(opened, &prompts.tasks)?;
+            let records = Records::of(&opened, &prompts.tasks)?;
             records.problems.refuse(settings.strict)?;
             sha256.clone_from(&records.sha256);
             let reels = records.read()?;

@@ -12,8 +12,8 @@ use crate::run::{machine, read_manifest, sha256_directory, sha256_file, timestam
 
 /// Flags that may differ when a run goes on: where it is, and what doesn't change the result. What is learned is
 /// compared by content.
-const FREE: [&str; 10] =
-    ["output", "resume", "max_memory", "base", "data", "dev", "held_out", "prompts", "init_adapter", "strict"];
+const FREE: [&str; 11] =
+    ["output", "resume", "max_memory", "base", "data", "dev", "held_out", "lock", "prompts", "init_adapter", "strict"];
 
 /// A run that is to go on: its manifest, and its directory.
 pub struct Stored {

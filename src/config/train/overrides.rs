@@ -23,6 +23,9 @@ pub struct TrainOverrides {
     /// Records that the model will be judged by: --data that holds a copy of one, even a changed one, is refused
     #[arg(long, env = "REELS_HELD_OUT", value_name = "F.jsonl")]
     pub held_out: Option<PathBuf>,
+    /// Lock of a test set by `reels split`, which is held out too [default: test.lock beside the data or above it in the project]
+    #[arg(long, env = "REELS_LOCK", value_name = "F")]
+    pub lock: Option<PathBuf>,
     /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
     #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
     pub prompts: Option<PathBuf>,

@@ -125,6 +125,7 @@ impl TrainOverrides {
             data: named(filled.data, "data", "records with references, see eval/sample.jsonl")?,
             dev: filled.dev,
             held_out: filled.held_out,
+            lock: filled.lock,
             prompts: filled.prompts,
             strict: filled.strict.unwrap_or(false),
             output: named(filled.output, "output", "a directory for the run, e.g. --output runs/a")?,
