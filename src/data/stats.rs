@@ -7,8 +7,12 @@ use anyhow::Result;
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::dedup::near::{self, Alike};
+use super::groups::Groups;
+use super::known::Known;
 use crate::ask::Records;
-use crate::reel::{Reel, each_reel};
+use crate::lines::Place;
+use crate::reel::{Reel, each_reel, reel_at};
 use crate::task::{Task, TaskKind};
 
 /// Accounts named.
@@ -147,12 +151,12 @@ pub struct Stats {
     /// By collector.
     pub sources: BTreeMap<String, usize>,
     /// Groups of near copies, and the records in them.
-    pub copies: Option<(usize, usize)>,
+    pub copies: (usize, usize),
     #[expect(missing_docs, reason = "the type says it")]
     pub tokens: Option<Tokens>,
 }
 
-/// Counts all records; copies and tokens are for others to add.
+/// Counts all records; tokens are for others to add.
 ///
 /// # Errors
 /// Of the environment.
@@ -163,11 +167,13 @@ pub fn stats(records: &Records, tasks: &[Task]) -> Result<Stats> {
     let (mut transcript_words, mut durations) = (vec![], vec![]);
     let (mut languages, mut months, mut sources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let (mut unusable, mut synthetic) = (0, 0);
-    each_reel(&records.lines, |reel, _| {
+    let mut places = vec![];
+    each_reel(&records.lines, |reel, place| {
         if reel.unusable.is_some() {
             unusable += 1;
             return Ok(());
         }
+        places.push(place);
         synthetic += usize::from(reel.synthetic);
         if let Some(account) = &reel.account {
             *accounts.entry(account.clone()).or_default() += 1;
@@ -210,13 +216,27 @@ pub fn stats(records: &Records, tasks: &[Task]) -> Result<Stats> {
         duration_s: Histogram::of(durations, 20),
         missing,
         sources,
-        copies: None,
+        copies: copies(records, &places)?,
         tokens: None,
     })
 }
 
+/// Groups of records that are near copies of one another, and how many are in them.
+fn copies(records: &Records, places: &[Place]) -> Result<(usize, usize)> {
+    let mut groups = Groups::new(places.len());
+    let read = |at: usize| Ok(Known::from(&reel_at(&records.lines, places[at])?));
+    near::join(places.len(), &read, &Alike::among(places.len()), &mut groups)?;
+    let mut sizes: HashMap<usize, usize> = HashMap::new();
+    (0..places.len()).for_each(|at| *sizes.entry(groups.root(at)).or_default() += 1);
+    let copied = sizes.values().filter(|size| **size > 1);
+    Ok((copied.clone().count(), copied.sum()))
+}
+
+/// Whether a field is known.
+type IsKnown = fn(&Reel) -> bool;
+
 /// Fields that may be unknown.
-const FIELDS: [(&str, fn(&Reel) -> bool); 10] = [
+const FIELDS: [(&str, IsKnown); 10] = [
     ("account", |reel| reel.account.is_some()),
     ("posted_at", |reel| reel.posted_at.is_some()),
     ("duration_s", |reel| reel.duration_s.is_some()),

@@ -71,10 +71,11 @@ pub fn sentences(stats: &Stats) -> Vec<String> {
         }
         sentences.push(sentence + ".");
     }
-    if let Some((groups, records)) = stats.copies.filter(|(groups, _)| *groups > 0) {
+    let (groups, copied) = stats.copies;
+    if groups > 0 {
         sentences.push(format!(
             "{} are near copies of one another, in {}.",
-            counted(records, "Reel"),
+            counted(copied, "Reel"),
             counted(groups, "group")
         ));
     }

@@ -28,7 +28,7 @@ const AT_ONCE: usize = 64;
 /// A larger file is read by itself, and not held.
 const SMALL: u64 = 1 << 20;
 /// Places named for a reason.
-const SHOWN: usize = 3;
+const SHOWN: usize = 1;
 
 /// What `--from` and records call a table.
 pub const TABLE: &str = "table";
@@ -189,7 +189,7 @@ fn whole(file: &Walked, how: &How) -> FileRead {
 enum Other {
     Nothing,
     Transcript(Transcript),
-    Table(Columns),
+    Table(Box<Columns>),
 }
 
 type EachRead<'a> = &'a mut dyn FnMut(Option<u32>, &'static str, Read) -> Result<()>;
@@ -279,7 +279,7 @@ fn table(file: &Walked, how: &How, each: EachRead) -> Result<Other> {
         let line = read.as_ref().ok().and_then(|post| post.line).and_then(|line| u32::try_from(line).ok());
         each(line, TABLE, read)
     })?;
-    Ok(Other::Table(columns))
+    Ok(Other::Table(Box::new(columns)))
 }
 
 /// The transcript that a file is, if it is one.
@@ -350,7 +350,7 @@ impl Gatherer<'_> {
             Ok(Other::Transcript(transcript)) => {
                 gathered.transcripts.push((gathered.files[number].path.clone(), Ok(transcript)));
             }
-            Ok(Other::Table(columns)) => gathered.tables.push((gathered.files[number].path.clone(), columns)),
+            Ok(Other::Table(columns)) => gathered.tables.push((gathered.files[number].path.clone(), *columns)),
             Err(error) => gathered.broken.push(Shown::of(&error)),
         }
     }

@@ -92,7 +92,7 @@ pub fn write(mut gathered: Gathered, naming: &Naming, output: &Path, check: bool
     } else {
         publish(output, |file| write(file))?
     }
-    told.unpaired(&writer.index);
+    told.unpaired(&writer.index, &gathered);
     Ok((told, gathered))
 }
 

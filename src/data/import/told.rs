@@ -6,8 +6,9 @@ use std::fmt;
 use super::gather::{Count, Gathered};
 use super::merge::Merged;
 use super::post::Counted;
-use super::transcripts::{FlagKind, Index, Quality};
+use super::transcripts::{FlagKind, Index, Quality, stem};
 use crate::data::privacy::Counts;
+use crate::error::did_you_mean;
 
 /// Contradictions and files named; more are counted.
 const SHOWN: usize = 8;
@@ -85,10 +86,14 @@ impl Told {
         quality.not_available.iter().for_each(|name| *self.not_available.entry(name).or_default() += 1);
     }
 
-    /// Notes transcripts that no Reel was found for.
-    pub fn unpaired(&mut self, index: &Index) {
+    /// Notes transcripts that no Reel was found for, with the Reel's file that is called most like the first.
+    pub fn unpaired(&mut self, index: &Index, gathered: &Gathered) {
         for path in index.unpaired() {
-            self.unpaired.add(|| path.display().to_string());
+            let stems = || gathered.files.iter().map(|file| stem(&file.path)).filter(|other| *other != stem(path));
+            self.unpaired.add(|| match did_you_mean(&stem(path), stems()) {
+                near if near.is_empty() => path.display().to_string(),
+                near => format!("{} ({})", path.display(), near.trim()),
+            });
         }
     }
 
