@@ -159,7 +159,7 @@ fn a_lock_beside_the_data_is_kept_to() {
     let words = ["nasi uduk", "soto banjar", "bengkel motor", "salon kucing", "toko buku bekas", "kolam ikan koi"];
     let lines: Vec<String> = (0..6)
         .map(|index| {
-            let transcript = vec![words[index]; 6].join(" dan ");
+            let transcript = [words[index]; 6].join(" dan ");
             json!({"id": format!("r_{index}"), "account": format!("a_{index}"), "transcript": transcript, "reference": {"ad": "iklan"}})
                 .to_string()
         })

@@ -82,7 +82,6 @@ impl Passage {
 }
 
 impl Locked {
-    /// `stock` are hashes of runs that many texts have, in order: they tell nothing.
     fn of(known: &Known, stock: &[u64]) -> Locked {
         let words = folded(&known.text);
         let others = known.others.iter().map(|text| Passage::of(&folded(text), stock));
@@ -98,7 +97,7 @@ impl Locked {
 }
 
 impl Lock {
-    /// Of these records; see [`Locked::of`] for `stock`.
+    /// Of these records; `stock` are hashes of runs that many texts have, in order: they tell nothing.
     ///
     /// # Errors
     /// Whatever `read` says.

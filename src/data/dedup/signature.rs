@@ -78,7 +78,7 @@ pub fn agreement(similar: f64) -> usize {
     (0..FUNCTIONS).find(|agreement| similarity(*agreement) >= similar).unwrap_or(FUNCTIONS)
 }
 
-/// Bands and the functions of each: as many functions to a band as the signature allows where [`RECALL`] of the pairs with
+/// Bands and the functions of each: as many functions to a band as the signature allows where 99.8 % of the pairs with
 /// this Jaccard index are to have a band in common. With more of them fewer texts meet that aren't alike.
 pub fn bands(jaccard: f64) -> (usize, usize) {
     let bands = |rows: usize| {
