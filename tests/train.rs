@@ -155,7 +155,7 @@ fn what_is_held_out_is_not_learned_from() {
 /// What `reels split` froze is held out without being named.
 #[test]
 fn a_lock_beside_the_data_is_kept_to() {
-    let folder = Folder::new();
+    let folder = with_base();
     let words = ["nasi uduk", "soto banjar", "bengkel motor", "salon kucing", "toko buku bekas", "kolam ikan koi"];
     let lines: Vec<String> = (0..6)
         .map(|index| {
@@ -164,15 +164,14 @@ fn a_lock_beside_the_data_is_kept_to() {
                 .to_string()
         })
         .collect();
-    std::fs::write(folder.path().join("reels.jsonl"), lines.join("\n")).unwrap();
-    let split = ["split", "reels.jsonl", "-o", "data", "--dev", "0", "--test", "0.5", "--prompts", "prompts"];
-    assert!(folder.command(&split).output().unwrap().status.success());
+    folder.write("reels.jsonl", lines.join("\n"));
+    folder.succeeds("split reels.jsonl -o data --dev 0 --test 0.5 --prompts prompts");
     folder.train("--data data/train.jsonl --steps 1 -o run", 0);
-    std::fs::copy(folder.path().join("data/test.jsonl"), folder.path().join("data/leak.jsonl")).unwrap();
+    folder.write("data/leak.jsonl", folder.read("data/test.jsonl"));
     let refused = folder.train("--data data/leak.jsonl -o none", 2);
     assert!(refused.contains("lock     data/test.lock: 3 records, frozen since "), "{refused}");
     assert!(refused.contains("data/leak.jsonl: there are copies in it of 3 texts of data/test.lock: "), "{refused}");
-    assert!(refused.contains("(the same words)") && !folder.path().join("none").exists(), "{refused}");
+    assert!(refused.contains("(the same words)") && !folder.has("none"), "{refused}");
 }
 
 /// The examples of a Reel computed together, apart, and one after the other, are the same training.
