@@ -328,6 +328,7 @@ mod tests {
             serde_json::to_value(default).unwrap().as_object().unwrap().keys().cloned().collect()
         }
         let settings = [
+            ("data", keys(DataOverrides::default())),
             ("split", keys(SplitOverrides::default())),
             ("eval", keys(EvalOverrides::default())),
             ("predict", keys(PredictOverrides::default())),
@@ -338,7 +339,6 @@ mod tests {
             ("export", keys(ExportOverrides::default())),
             ("doctor", keys(DoctorOverrides::default())),
             ("prompt", keys(PromptOverrides::default())),
-            ("data", keys(DataOverrides::default())),
         ];
         assert_eq!(settings.each_ref().map(|(section, _)| *section), SECTIONS);
         for (section, keys) in settings {

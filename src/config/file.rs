@@ -144,9 +144,9 @@ mod tests {
         for (text, expected) in [
             ("[eval]\nwidht = 4\n", ": [eval] widht is not a setting\nhint: did you mean width? keys are the flags of"),
             ("[eval]\nzebra_stripes = 4\n", ": [eval] zebra_stripes is not a setting\nhint: keys are the flags of"),
-            ("[evla]\n", ": [evla] is not a section\nhint: did you mean [eval]? there are [split], [eval],"),
-            ("[server]\n", ": [server] is not a section\nhint: there are [split], [eval],"),
-            ("width = 4\n", ": width is in no section\nhint: put it below one of [split], [eval],"),
+            ("[evla]\n", ": [evla] is not a section\nhint: did you mean [eval]? there are [data], [split], [eval],"),
+            ("[server]\n", ": [server] is not a section\nhint: there are [data], [split], [eval],"),
+            ("width = 4\n", ": width is in no section\nhint: put it below one of [data], [split], [eval],"),
             ("[eval]\nwidth = \"vier\"\nlimit = 3\n", ": [eval] width: invalid type: string \"vier\", expected usize"),
             ("[eval]\nbootstrap = true\n", ": [eval] bootstrap: invalid type: boolean"),
             ("[eval\n", "TOML parse error at line 1"),

@@ -27,6 +27,7 @@ use self::cell::{Cell, Each, Row};
 pub use self::columns::Columns;
 use self::columns::listed;
 use self::facts::Facts;
+use self::field::Field;
 pub use self::field::Mapping;
 use self::header::Names;
 use self::header::{Layout, Taken};
@@ -73,6 +74,14 @@ pub fn read(
     let names = Names { name: opened.name, mapping, tasks };
     let mut table = Table::open(opened, &names)?;
     let Survey { layout, facts, encoding } = survey(&mut table, &names)?;
+    let is_told = |taken: &Taken| {
+        matches!(taken.field, Field::Transcript | Field::Caption | Field::References | Field::Reference(_))
+    };
+    ensure!(
+        !matches!(table, Table::Objects(_)) || layout.taken.iter().any(is_told),
+        anyhow!("{}: no key is known to hold a text or a gold answer", opened.name)
+            .hint("say which it is: --map transcript=KEY")
+    );
     let mut values = Values::new(opened.name, tasks, &layout, &facts);
     let is_text = matches!(table, Table::Text(_));
     table.each(&mut |row| {
