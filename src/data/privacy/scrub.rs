@@ -113,7 +113,7 @@ const LONG: usize = 6;
 const PASSES: usize = 16;
 
 impl Scrubber {
-    /// Knows these handles, which are found without `@` too where they have a digit, dot or underscore, or [`LONG`] letters that
+    /// Knows these handles, which are found without `@` too where they have a digit, dot or underscore, or enough letters that
     /// are no Indonesian word, and these full names where they have two words or more.
     pub fn new(
         handles: impl IntoIterator<Item = impl AsRef<str>>,
