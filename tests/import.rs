@@ -78,9 +78,17 @@ fn placeholders_are_unknown_and_counted() {
             info(&format!("O{number}"), "open", &json!({"like_count": likes})),
         );
     }
-    folder.write("in/m.info.json", info("M", "minus", &json!({"like_count": -1, "view_count": 0, "comment_count": 0})));
+    folder.write(
+        "in/m.info.json",
+        info(
+            "M",
+            "minus",
+            &json!({"timestamp": 4_102_444_800_u64, "like_count": -1, "view_count": 0, "comment_count": 0}),
+        ),
+    );
     let told = folder.succeeds(IMPORT).err;
     assert!(told.contains("likes: placeholder -1 (1), likes: placeholder 3 (5), views: placeholder 0 (1)"), "{told}");
+    assert!(told.contains("warning: 1 Reels were posted after today"), "{told}");
     let records = folder.lines("r.jsonl");
     assert!(field(&records, "H0", "likes").is_null());
     assert_eq!(field(&records, "H0", "source")["unknown"]["likes"], "placeholder 3");
@@ -251,7 +259,13 @@ fn tables_tell_what_people_know() {
     ] {
         assert!(run.err.contains(expected), "{expected}: {}", run.err);
     }
+    assert!(
+        run.err.contains("left out 1 Reels with neither caption nor transcript: labels.csv, \"DGrTidakAda\""),
+        "{}",
+        run.err
+    );
     let records = folder.lines("t.jsonl");
+    assert_eq!(records.len(), 1);
     let soto = |name: &str| field(&records, "DGrSoto4yam", name);
     assert_eq!(soto("reference"), &json!({"ad": "bukan iklan", "category": "kuliner", "summary": "Masak soto."}));
     assert_eq!([soto("transcript"), soto("account")], ["Hari ini kita masak soto.", "warung"]);

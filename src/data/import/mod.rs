@@ -68,7 +68,8 @@ pub fn write(mut gathered: Gathered, naming: &Naming, output: &Path, check: bool
                     None => told.unchanged += 1,
                     Some(number) => {
                         done[*number] = true;
-                        if let Some(news) = news(&line, writer.one(&groups[*number], &mut told)?)? {
+                        let reel = writer.one(&groups[*number], false, &mut told)?;
+                        if let Some(news) = reel.map(|reel| news(&line, reel)).transpose()?.flatten() {
                             told.updated += 1;
                             writeln!(file, "{news}")?;
                             continue;
@@ -81,9 +82,11 @@ pub fn write(mut gathered: Gathered, naming: &Naming, output: &Path, check: bool
             }
         }
         for (group, _) in groups.iter().zip(done).filter(|(_, done)| !done) {
-            told.added += 1;
-            serde_json::to_writer(&mut *file, &writer.one(group, &mut told)?)?;
-            file.write_all(b"\n")?;
+            if let Some(reel) = writer.one(group, true, &mut told)? {
+                told.added += 1;
+                serde_json::to_writer(&mut *file, &reel)?;
+                file.write_all(b"\n")?;
+            }
         }
         Ok(())
     };
@@ -120,8 +123,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The Reel that posts are about.
-    fn one(&mut self, posts: &[usize], told: &mut Told) -> Result<Reel> {
+    /// The Reel that posts are about; `None` where it has to have a text and has none, as labels of a Reel that wasn't collected.
+    fn one(&mut self, posts: &[usize], with_text: bool, told: &mut Told) -> Result<Option<Reel>> {
         let Writer { gathered, naming, scrubber, index } = self;
         let placed = |number: &usize| -> Result<Placed> {
             Ok(serde_json::from_slice(&gathered.lines.at(gathered.posts[*number].1)?)?)
@@ -133,6 +136,10 @@ impl Writer<'_> {
         let own = record::own(&merged.post, gathered);
         let scrub = matches!(naming, Naming::Pseudonyms(_)).then_some((&*scrubber, &own[..]));
         let heard = hear(&mut merged, index, file, scrub);
+        if with_text && merged.post.transcript.is_none() && merged.post.caption.is_none() {
+            told.textless(&merged, file);
+            return Ok(None);
+        }
         told.add(&merged);
         let mut reel = record::record(merged, gathered, naming);
         if let (Some((quality, of_it)), Some(source)) = (heard, &mut reel.source) {
@@ -142,7 +149,7 @@ impl Writer<'_> {
         if let Some((scrubber, own)) = scrub {
             told.scrubbed(&scrubber.scrub_reel(&mut reel, own));
         }
-        Ok(reel)
+        Ok(Some(reel))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use super::gather::{Count, Gathered};
 use super::merge::Merged;
@@ -9,6 +10,7 @@ use super::post::Counted;
 use super::transcripts::{FlagKind, Index, Quality, stem};
 use crate::data::privacy::Counts;
 use crate::error::did_you_mean;
+use crate::run::timestamp;
 
 /// Contradictions and files named; more are counted.
 const SHOWN: usize = 8;
@@ -40,6 +42,10 @@ pub struct Told {
     /// Of those, with a doubt of this kind; and of which a figure isn't there.
     doubts: BTreeMap<FlagKind, usize>,
     not_available: BTreeMap<&'static str, usize>,
+    /// Reels of which there is neither a caption nor a transcript.
+    textless: Count,
+    /// Reels posted after today.
+    future: usize,
     /// Transcripts of no Reel.
     unpaired: Count,
     /// Placeholders in texts.
@@ -66,6 +72,7 @@ impl Told {
         for (field, _) in fields.into_iter().chain(counts).filter(|(_, known)| !known) {
             *source.unknown.entry(field).or_default() += 1;
         }
+        self.future += usize::from(post.posted_at.as_ref().is_some_and(|posted| *posted > timestamp()));
         for (counted, why) in merged.unknown.iter().filter(|(_, why)| *why != "absent") {
             *self.placeholders.entry(format!("{}: {why}", counted.name())).or_default() += 1;
         }
@@ -76,6 +83,11 @@ impl Told {
                 found.first.push(format!("{before} and {here}"));
             }
         }
+    }
+
+    /// Counts a Reel that can't be used.
+    pub fn textless(&mut self, merged: &Merged, file: &Path) {
+        self.textless.add(|| format!("{}, {:?}", file.display(), merged.post.id));
     }
 
     /// Counts what a recogniser's file gave.
@@ -108,7 +120,9 @@ impl Told {
     }
 
     fn write(&self, gathered: &Gathered, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Told { added, updated, unchanged, merged, heard, doubts, not_available, unpaired, .. } = self;
+        let Told {
+            added, updated, unchanged, merged, heard, doubts, not_available, unpaired, textless, future, ..
+        } = self;
         let Gathered { looked_at, media, skipped, broken, posts, .. } = gathered;
         writeln!(formatter, "read     {looked_at} files, {media} of them media, {} can't be read", broken.len())?;
         writeln!(formatter, "found    {} posts, {merged} about a Reel that another is about", posts.len())?;
@@ -121,6 +135,21 @@ impl Told {
             if !lacking.is_empty() {
                 writeln!(formatter, "         figures that the recogniser doesn’t give: {}", lacking.join(", "))?;
             }
+        }
+        if textless.count > 0 {
+            let Count { count, first } = textless;
+            writeln!(
+                formatter,
+                "left out {count} Reels with neither caption nor transcript: {}{}",
+                first.join(", "),
+                more(*count, first.len())
+            )?;
+        }
+        if *future > 0 {
+            writeln!(
+                formatter,
+                "warning: {future} Reels were posted after today: is the clock of the collector right, or the date of a table?"
+            )?;
         }
         if unpaired.count > 0 {
             let Count { count, first } = unpaired;
