@@ -9,7 +9,7 @@ use crate::config::{
     CompareOverrides, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides,
     PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides, TrainOverrides,
 };
-use crate::data::import::{From, Mapping};
+use crate::data::import::{Mapping, WrittenBy};
 
 /// Indonesian summaries, categories and advertisement detection for short videos: predict, score, report
 #[derive(Debug, Parser)]
@@ -131,7 +131,7 @@ pub struct ImportArgs {
     #[arg(short, long, value_name = "F.jsonl")]
     pub output: PathBuf,
     /// Take all files for those of this collector [default: each is known by what stands in it]
-    #[arg(long, value_name = "SOURCE", value_parser = PossibleValuesParser::new(From::names()))]
+    #[arg(long, value_name = "SOURCE", value_parser = PossibleValuesParser::new(WrittenBy::names()))]
     pub from: Option<String>,
     /// Which column of a table is which field; may be given several times [default: told by the columns' names]
     #[arg(long = "map", value_name = "FIELD=COLUMN")]

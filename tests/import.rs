@@ -201,6 +201,7 @@ fn nobody_is_named_in_anything_that_is_written() {
     let run = folder.succeeds("import in --key k.key -o out/r.jsonl");
     assert!(run.err.contains("<TELP>") && run.err.contains("k.key"), "{}", run.err);
     folder.succeeds("data stats out/r.jsonl -o out/stats");
+    folder.succeeds("split out/r.jsonl --dev 0 --test 0.3 -o out/split");
     folder.succeeds("eval --model baseline:lead-1 --data out/r.jsonl --bootstrap 100 -o out/eval");
     let mut looked_at = 0;
     let mut folders = vec![folder.path("out")];

@@ -6,15 +6,17 @@ use indicatif::ProgressBar;
 use super::Code;
 use crate::cli::ImportArgs;
 use crate::config::SettingsFile;
-use crate::data::import::{From, How, Naming, gather, walk, write};
+use crate::data::import::{How, Naming, WrittenBy, gather, walk, write};
 use crate::data::overlap::listed;
 use crate::data::privacy::{Key, Pseudonyms};
 use crate::error::{Hint, did_you_mean, environment};
 use crate::prompt::PromptSet;
+use crate::stop::Stop;
 
-pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
+pub(super) fn run(args: ImportArgs, file: &SettingsFile, stop: &Stop) -> Result<Code> {
+    let walked = walk(&args.paths, &args.transcripts)?;
     let prompts = PromptSet::find(None)?;
-    let from = args.from.as_deref().and_then(From::named);
+    let from = args.from.as_deref().and_then(WrittenBy::named);
     let how = How { from, mapping: &args.mapping, tasks: &prompts.tasks };
     let naming = if args.raw {
         errln!(
@@ -36,10 +38,16 @@ pub(super) fn run(args: ImportArgs, file: &SettingsFile) -> Result<Code> {
         std::fs::create_dir_all(folder)
             .map_err(|error| environment(format!("cannot make {}: {error}", folder.display())))?;
     }
-    let walked = walk(&args.paths, &args.transcripts)?;
     let bar = ProgressBar::new(walked.len() as u64);
-    let gathered = gather(walked, &how, &naming, &|| bar.inc(1))?;
+    let gathered = gather(walked, &how, &naming, &|| {
+        bar.inc(1);
+        !stop.wished()
+    })?;
     bar.finish_and_clear();
+    if stop.wished() {
+        errln!("interrupted: nothing was written; give the same command again");
+        return Ok(Code::Interrupted);
+    }
     for (path, columns) in &gathered.tables {
         errln!("{}: {columns}", path.display());
         columns.problems.warn();

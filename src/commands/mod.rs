@@ -85,7 +85,7 @@ pub fn run(cli: Cli) -> Result<Code> {
     let stop = Stop::on_interrupt()?;
     let file = SettingsFile::read(cli.config.as_deref())?;
     match cli.command {
-        Command::Import(args) => import::run(args, &file),
+        Command::Import(args) => import::run(args, &file, &stop),
         Command::Split(args) => split::run(file.add("split", args.settings)?.resolve(args.data)?, &stop),
         Command::Eval(overrides) => {
             let (predict, scoring) = file.add("eval", overrides)?.resolve()?;

@@ -35,18 +35,18 @@ pub const TABLE: &str = "table";
 
 /// Who wrote all files.
 #[derive(Clone, Copy)]
-pub enum From {
+pub enum WrittenBy {
     #[expect(missing_docs, reason = "the type says it")]
     Source(&'static Source),
     #[expect(missing_docs, reason = "the name says it")]
     Table,
 }
 
-impl From {
+impl WrittenBy {
     /// By its name.
-    pub fn named(name: &str) -> Option<From> {
-        let source = || SOURCES.into_iter().find(|source| source.name == name).map(From::Source);
-        if name == TABLE { Some(From::Table) } else { source() }
+    pub fn named(name: &str) -> Option<WrittenBy> {
+        let source = || SOURCES.into_iter().find(|source| source.name == name).map(WrittenBy::Source);
+        if name == TABLE { Some(WrittenBy::Table) } else { source() }
     }
 
     /// All names.
@@ -58,7 +58,7 @@ impl From {
 /// How files are read.
 pub struct How<'a> {
     /// `None` where each file is known by what stands in it.
-    pub from: Option<From>,
+    pub from: Option<WrittenBy>,
     /// Columns of tables that are told.
     pub mapping: &'a [Mapping],
     /// Whose gold answers tables may have.
@@ -150,11 +150,11 @@ struct FileRead {
     read: Result<Other>,
 }
 
-/// Reads all files.
+/// Reads all files, or those until it doesn't go on, which is asked before each.
 ///
 /// # Errors
 /// Of the environment, when what was read can't be kept.
-pub fn gather(walked: Vec<Result<Walked>>, how: &How, naming: &Naming, read: &dyn Fn()) -> Result<Gathered> {
+pub fn gather(walked: Vec<Result<Walked>>, how: &How, naming: &Naming, goes_on: &dyn Fn() -> bool) -> Result<Gathered> {
     let mut gatherer = Gatherer::new(naming);
     for chunk in walked.chunks(AT_ONCE) {
         let small = |path: &Path| path.metadata().is_ok_and(|file| file.len() <= SMALL);
@@ -162,7 +162,9 @@ pub fn gather(walked: Vec<Result<Walked>>, how: &How, naming: &Naming, read: &dy
         let held: Vec<Option<FileRead>> =
             chunk.par_iter().map(|file| file.as_ref().ok().filter(is_held).map(|file| whole(file, how))).collect();
         for (file, held) in chunk.iter().zip(held) {
-            read();
+            if !goes_on() {
+                return gatherer.finish();
+            }
             gatherer.gathered.looked_at += 1;
             match (file, held) {
                 (Err(error), _) => gatherer.gathered.broken.push(Shown::of(error)),
@@ -201,8 +203,8 @@ fn each_read(file: &Walked, how: &How, each: EachRead) -> Result<Other> {
     }
     let opened = open(&file.path)?;
     let forced = match how.from {
-        Some(From::Table) => return table(file, how, each),
-        Some(From::Source(source)) => Some(source),
+        Some(WrittenBy::Table) => return table(file, how, each),
+        Some(WrittenBy::Source(source)) => Some(source),
         None => None,
     };
     match opened.shape {

@@ -29,7 +29,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Map, Value, json};
 
 pub use self::files::walk;
-pub use self::gather::{From, Gathered, How, gather};
+pub use self::gather::{Gathered, How, WrittenBy, gather};
 use self::gather::{Placed, hash};
 use self::heard::hear;
 pub use self::naming::Naming;
