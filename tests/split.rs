@@ -134,6 +134,10 @@ fn a_test_set_stays_when_data_grows() {
     // The same once more.
     let [_, said] = folder.split("reels.jsonl -o data --seed 42", 0);
     assert!(said.contains("lock     data/test.lock: 12 records, frozen since "), "{said}");
+    assert!(!said.contains("--test"), "{said}");
+    assert_eq!(folder.parts("data"), before);
+    let [_, said] = folder.split("reels.jsonl -o data --test 40", 0);
+    assert!(said.contains("warning: --test isn't looked at: the test set is frozen with 12 records"), "{said}");
     assert_eq!(folder.parts("data"), before);
     let test: Vec<String> = folder.read("data/test.jsonl").lines().map(str::to_owned).collect();
     let renamed = |line: &str, id: &str, account: &str| {

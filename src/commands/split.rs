@@ -14,7 +14,7 @@ use self::show::Shown;
 use super::Code;
 use super::locked::announce;
 use crate::ask::Records;
-use crate::config::{Parts, Size, SplitSettings};
+use crate::config::{Parts, Size, SplitSettings, TEST_SHARE};
 use crate::data::lock::{FILE, Lock, folder_of};
 use crate::data::split::{Data, Plan, TEST, Wish, folds, plan};
 use crate::error::{Hint, environment};
@@ -54,6 +54,18 @@ pub(super) fn run(settings: SplitSettings, stop: &Stop) -> Result<Code> {
     let lock = Lock::find(settings.lock.as_deref(), &[&settings.output, folder_of(&settings.data)])?;
     if let Some((path, lock)) = &lock {
         announce(path, lock)?;
+        let asked = match settings.parts {
+            Parts::Sizes { test: Size::Records(records), .. } => records != lock.records.len(),
+            Parts::Sizes { test: Size::Share(share), .. } => share != TEST_SHARE,
+            Parts::Folds(_) => false,
+        };
+        if asked {
+            errln!(
+                "warning: --test isn't looked at: the test set is frozen with {} records\nhint: to draw another one, delete {}; scores from before can't be compared with those after",
+                lock.records.len(),
+                path.display()
+            );
+        }
     }
     let frozen = lock.as_ref().map(|(_, lock)| lock);
     let bar = ProgressBar::new_spinner().with_message("looking for what belongs together");

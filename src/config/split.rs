@@ -48,6 +48,9 @@ pub enum Size {
     Records(usize),
 }
 
+/// Share of the test set where no size is given.
+pub const TEST_SHARE: f64 = 0.1;
+
 /// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Parts {
@@ -106,7 +109,7 @@ impl SplitOverrides {
             None => {
                 let size = |flag: &str, value: f64| Size::of(value).with_context(|| format!("--{flag} {value}"));
                 let train = train.map(|train| size("train", train)).transpose()?;
-                let (dev, test) = (size("dev", dev.unwrap_or(0.1))?, size("test", test.unwrap_or(0.1))?);
+                let (dev, test) = (size("dev", dev.unwrap_or(0.1))?, size("test", test.unwrap_or(TEST_SHARE))?);
                 let share = |size: Size| if let Size::Share(share) = size { share } else { 0.0 };
                 let shares = share(dev) + share(test) + train.map_or(0.0, share);
                 ensure!(

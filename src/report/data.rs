@@ -57,9 +57,12 @@ pub fn sentences(stats: &Stats) -> Vec<String> {
             continue;
         }
         let mut sentence = format!("{name}: {} of {} have a gold answer", count(task.labelled), count(stats.records));
-        let there = task.classes.iter().filter(|(_, count)| **count > 0);
-        if let Some((label, most)) = there.max_by_key(|(_, count)| **count) {
-            sentence += &format!("; {label} is most frequent with {}", percent(*most as f64 / task.labelled as f64));
+        if let Some(most) = task.classes.values().max().filter(|most| **most > 0) {
+            let frequent: Vec<&str> =
+                task.classes.iter().filter(|(_, count)| *count == most).map(|(label, _)| label.as_str()).collect();
+            let are = if let [_] = frequent[..] { "is" } else { "are" };
+            let share = percent(*most as f64 / task.labelled as f64);
+            sentence += &format!("; {} {are} most frequent with {share}", frequent.join(", "));
             let absent: Vec<&str> =
                 task.classes.iter().filter(|(_, count)| **count == 0).map(|(label, _)| label.as_str()).collect();
             if !absent.is_empty() {
