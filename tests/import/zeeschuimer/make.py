@@ -1,7 +1,7 @@
 """Writes items.ndjson: invented posts as Zeeschuimer exports what the browser was shown.
 
-Zeeschuimer is a browser's extension and wasn't run: the frame of a line is that of its version 1.11, the items in it are what
-Instagram sends.
+Zeeschuimer is a browser's extension and wasn't run: the frame of a line is the one that js/zs-background.js stores at commit
+062cd4ea, the items in it are what Instagram sends.
 
     python3 tests/import/zeeschuimer/make.py
 """
