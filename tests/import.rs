@@ -198,6 +198,10 @@ fn nobody_is_named_in_anything_that_is_written() {
         info("DGrOther001", "warungpaklek", &json!({"description": "Halo dari warungpaklek"})),
     );
     folder.write("in/third.info.json", info("DGrOther002", "kurirkilat", &json!({"description": "Antar cepat"})));
+    folder.write(
+        "in/table.csv",
+        "shortcode,caption,paidPartnership\nDGrOther003,Halo,Kemitraan berbayar dengan @rina.jalan2\n",
+    );
     let run = folder.succeeds("import in --key k.key -o out/r.jsonl");
     assert!(run.err.contains("<TELP>") && run.err.contains("k.key"), "{}", run.err);
     folder.succeeds("data stats out/r.jsonl -o out/stats");
@@ -222,6 +226,8 @@ fn nobody_is_named_in_anything_that_is_written() {
     let records = folder.lines("out/r.jsonl");
     assert!(records[0]["caption"].as_str().unwrap().ends_with("Rp 25.000"), "{}", records[0]["caption"]);
     assert_eq!(records[0]["source"]["transcript"]["flags"][0]["kind"], "no_speech");
+    let flags = records.iter().filter_map(|record| record["source"]["flags"].as_object());
+    assert_eq!(flags.flat_map(|flags| flags.values()).next().unwrap(), "Kemitraan berbayar dengan <AKUN>");
     folder.succeeds("data audit out/r.jsonl");
 
     // Elsewhere, with the same key, they have the same names; with another one, others.

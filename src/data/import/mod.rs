@@ -148,6 +148,12 @@ impl Writer<'_> {
         }
         if let Some((scrubber, own)) = scrub {
             told.scrubbed(&scrubber.scrub_reel(&mut reel, own));
+            // A platform's word on a partnership may name the partner.
+            if let Some(Value::Object(flags)) = reel.source.as_mut().and_then(|source| source.get_mut("flags")) {
+                for flag in flags.values_mut().filter(|flag| flag.is_string()) {
+                    *flag = scrubber.scrub(flag.as_str().unwrap_or_default(), own).0.into();
+                }
+            }
         }
         Ok(Some(reel))
     }
