@@ -166,12 +166,22 @@ fn a_lock_beside_the_data_is_kept_to() {
         .collect();
     folder.write("reels.jsonl", lines.join("\n"));
     folder.succeeds("split reels.jsonl -o data --dev 0 --test 0.5 --prompts prompts");
-    folder.train("--data data/train.jsonl --steps 1 -o run", 0);
+    let said = folder.train("--data data/train.jsonl --steps 1 -o run", 0);
+    assert!(!said.contains("the prompts quote"), "{said}");
     folder.write("data/leak.jsonl", folder.read("data/test.jsonl"));
     let refused = folder.train("--data data/leak.jsonl -o none", 2);
     assert!(refused.contains("lock     data/test.lock: 3 records, frozen since "), "{refused}");
     assert!(refused.contains("data/leak.jsonl: there are copies in it of 3 texts of data/test.lock: "), "{refused}");
     assert!(refused.contains("(the same words)") && !folder.has("none"), "{refused}");
+
+    // An example in a prompt.
+    let locked = &folder.lines("data/test.jsonl")[0];
+    let quote = format!("Contoh: {} {{% endblock %}}", locked["transcript"].as_str().unwrap());
+    folder.edit("prompts/ad.jinja", |text| text.replacen("{% endblock %}", &quote, 1));
+    let said = folder.train("--data data/train.jsonl --steps 1 -o quoting", 0);
+    let expected =
+        format!("warning: the prompts quote the test set that data/test.lock froze: ad.jinja {}", locked["id"]);
+    assert!(said.contains(&expected), "{said}");
 }
 
 /// The examples of a Reel computed together, apart, and one after the other, are the same training.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::Value;
 
+use super::locked::warn_of_quotes;
 use crate::ask::{LearnedFrom, Manifest, Records};
 use crate::config::{ModelName, PredictSettings};
 use crate::data::dedup::{Collection, text};
 use crate::data::known::Known;
+use crate::data::lock::{Lock, folder_of};
 use crate::data::overlap::{Overlap, listed};
 use crate::gguf;
 use crate::prompt::PromptSet;
@@ -49,6 +51,10 @@ pub(super) fn note(
             manifest.quoted_in_prompts.len(),
             listed(&manifest.quoted_in_prompts, 5)
         );
+    } else if let (ModelName::Gguf(_), Some(data)) = (&settings.model, &settings.data)
+        && let Some((path, lock)) = Lock::find(None, &[folder_of(data)])?
+    {
+        warn_of_quotes(prompts, &path, &lock);
     }
     Ok(())
 }

@@ -121,7 +121,7 @@ impl PreparedRun {
         let read = |path: &PathBuf| Data::read(path, settings, &prompts, &base);
         let data = read(&settings.data)?;
         let dev = settings.dev.as_ref().map(read).transpose()?;
-        leaks::check(settings)?;
+        leaks::check(settings, &prompts)?;
         let schedule = Schedule::new(data.sequences.len(), settings.optimisation, settings.seed);
         let device = Device::choose(settings, &base, largest(settings, &data, dev.as_ref()))?;
         Ok((PreparedRun { base, prompts, data, dev, schedule }, device))

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::ask::Records;
-use crate::commands::locked::announce;
+use crate::commands::locked::{announce, warn_of_quotes};
 use crate::config::TrainSettings;
 use crate::data::dedup::COMMON;
 use crate::data::known::Known;
@@ -14,6 +14,7 @@ use crate::data::lock::{Copy, Index, Lock, folder_of};
 use crate::data::overlap::{Copied, Overlap, listed};
 use crate::error::Hint;
 use crate::lines::Snapshot;
+use crate::prompt::PromptSet;
 use crate::train::conversations;
 
 const SHOWN: usize = 10;
@@ -22,7 +23,7 @@ const SHOWN: usize = 10;
 ///
 /// # Errors
 /// When dev data and held-out data are the same, and names the texts of the training data that are copies of held-out ones.
-pub fn check(settings: &TrainSettings) -> Result<()> {
+pub fn check(settings: &TrainSettings, prompts: &PromptSet) -> Result<()> {
     let read = |path: &Option<_>| path.as_deref().map(Data::read).transpose();
     let (dev, held_out) = (read(&settings.dev)?, read(&settings.held_out)?);
     if let (Some(dev), Some(held_out)) = (&dev, &held_out) {
@@ -36,6 +37,7 @@ pub fn check(settings: &TrainSettings) -> Result<()> {
     let found = Lock::find(settings.lock.as_deref(), &[folder_of(&settings.data)])?;
     if let Some((path, lock)) = &found {
         announce(path, lock)?;
+        warn_of_quotes(prompts, path, lock);
     }
     if dev.is_none() && held_out.is_none() && found.is_none() {
         return Ok(());
