@@ -15,7 +15,7 @@ use reels::score::{Join, Scoring, Table, Thresholds};
 static PROMPTS: LazyLock<PromptSet> = LazyLock::new(|| PromptSet::embedded().unwrap());
 static RECORDS: LazyLock<Records> = LazyLock::new(|| {
     let text = include_str!("../../eval/sample.jsonl").lines().next().unwrap();
-    Records::of(Snapshot::of("a.jsonl", &mut text.as_bytes()).unwrap(), &PROMPTS.tasks).unwrap()
+    Records::of(&Snapshot::of("a.jsonl", &mut text.as_bytes()).unwrap(), &PROMPTS.tasks).unwrap()
 });
 
 fuzz_target!(|bytes: &[u8]| {

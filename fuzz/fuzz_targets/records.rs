@@ -13,7 +13,7 @@ static PROMPTS: LazyLock<PromptSet> = LazyLock::new(|| PromptSet::embedded().unw
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(snapshot) = Snapshot::of("a.jsonl", &mut &bytes[..]) else { return };
-    let Ok(records) = Records::of(snapshot, &PROMPTS.tasks) else { return };
+    let Ok(records) = Records::of(&snapshot, &PROMPTS.tasks) else { return };
     let reels = records.reels().unwrap();
     assert_eq!(reels.iter().filter(|reel| reel.unusable.is_some()).count(), records.problems.unusable);
     assert!(records.problems.to_string().lines().count() < 50);
