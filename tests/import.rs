@@ -282,7 +282,8 @@ fn tables_tell_what_people_know() {
     folder.write("in/DGrSoto4yam.vtt", "WEBVTT\n\n00:00.000 --> 00:04.000\nKita pergi ke pasar.\n");
     let said = folder.succeeds("import in --raw -o u.jsonl").err;
     assert!(
-        said.contains("contradict in transcript") && said.contains("DGrSoto4yam.srt and in/DGrSoto4yam.vtt"),
+        said.contains("contradict in transcript, and tell as much, so that neither is used: ")
+            && said.contains("DGrSoto4yam.srt and in/DGrSoto4yam.vtt"),
         "{said}"
     );
 }

@@ -12,6 +12,9 @@ use crate::data::privacy::Scrubber;
 /// ISO 639-1, of what is imported.
 const EXPECTED: &str = "id";
 
+/// What contradicts where two transcripts tell as much: neither is used.
+pub const UNDECIDED: &str = "transcript, and tell as much, so that neither is used";
+
 /// Gives a Reel the transcript that files have of it, and what a record tells of that; `None` where there is none. What contradicts
 /// is noted.
 pub fn hear(
@@ -26,7 +29,8 @@ pub fn hear(
     let shown = |path: &Path| path.display().to_string();
     let first = used.map(|(path, _)| shown(path)).or_else(|| contradicting.first().map(|path| shown(path)));
     for other in contradicting.iter().map(|path| shown(path)).filter(|other| Some(other) != first.as_ref()) {
-        merged.contradictions.push(("transcript", [first.clone().unwrap_or_default(), other]));
+        let field = if used.is_some() { "transcript" } else { UNDECIDED };
+        merged.contradictions.push((field, [first.clone().unwrap_or_default(), other]));
     }
     let (path, transcript) = used?;
     let text = transcript.text();

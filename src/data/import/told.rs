@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::gather::{Count, Gathered};
+use super::heard::UNDECIDED;
 use super::merge::Merged;
 use super::post::Counted;
 use super::transcripts::{FlagKind, Index, Quality, stem};
@@ -166,7 +167,8 @@ impl Told {
         for (field, Count { count, first }) in &self.contradictions {
             writeln!(
                 formatter,
-                "warning: {count} times two files contradict in {field}, and the first counts: {}{}",
+                "warning: {count} times two files contradict in {field}{}: {}{}",
+                if *field == UNDECIDED { "" } else { ", and the first counts" },
                 first.join("; "),
                 more(*count, first.len())
             )?;
