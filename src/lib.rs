@@ -14,7 +14,7 @@
 //!
 //! * [`error`] is what an error knows beside its message, [`stop`] the wish to stop, [`terminal`] prints lines, [`lines`] reads files of any size,
 //!   [`foreign`] tells what a file is that should hold weights.
-//! * [`reel`], [`task`], [`prediction`], [`scores`]: the nouns, and the file formats they are written in;
+//! * [`reel`], [`task`], [`prediction`], [`annotation`], [`scores`]: the nouns, and the file formats they are written in;
 //!   [`gguf`] reads and writes model files; [`architecture`] is the table of what families of models are known by.
 //! * [`prompt`] renders a Reel and a task into token ids; [`config`] resolves settings; [`run`] has hashes and logs,
 //!   [`publish`] writes whole files or nothing; [`indonesian`] knows words and sentences; [`generator`] is what every
@@ -66,6 +66,7 @@ pub mod prompt;
 pub mod publish;
 pub mod run;
 
+pub mod annotation;
 pub mod gguf;
 pub mod prediction;
 pub mod reel;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 9] = [
     &["error", "stop"],
     &["lines", "terminal", "architecture", "foreign"],
-    &["gguf", "reel", "task", "prediction", "scores"],
+    &["gguf", "reel", "task", "prediction", "annotation", "scores"],
     &["prompt", "config", "generator", "learner", "publish", "run", "indonesian"],
     &["llama", "baseline", "qlora"],
     &["ask"],
@@ -16,9 +16,10 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Imports within a layer, each for a reason that is easy to see.
-const SAME_LAYER: [(&str, &str); 10] = [
+const SAME_LAYER: [(&str, &str); 11] = [
     ("indonesian", "run"),
     ("task", "reel"),
+    ("reel", "annotation"),
     ("scores", "prediction"),
     ("scores", "task"),
     ("generator", "config"),

@@ -7,5 +7,6 @@ pub mod known;
 pub mod lock;
 pub mod overlap;
 pub mod privacy;
+pub mod review;
 pub mod split;
 pub mod stats;

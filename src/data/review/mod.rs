@@ -1,0 +1,5 @@
+//! Asking people: forms to answer without any server, and what comes back.
+
+mod form;
+
+pub use form::{Form, Item, Text};
