@@ -152,6 +152,23 @@ pub struct Bounds {
     pub method: String,
 }
 
+/// What people say of a task's texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskRatings {
+    /// Annotators who said anything of these texts.
+    pub annotators: usize,
+    /// Texts that are rated.
+    pub texts: usize,
+    /// Ratings of texts that the run doesn't have (any longer), left out.
+    pub stale: usize,
+    /// By scale ([`crate::annotation::SCALES`]), the mean over texts of the mean over annotators.
+    pub scales: IndexMap<String, Metric>,
+    /// By metric key (and `flags`, how many a text has), by scale: Spearman's rank correlation over texts.
+    pub correlations: IndexMap<String, IndexMap<String, Metric>>,
+    /// Exactly how the numbers were made.
+    pub signature: String,
+}
+
 /// NaN is `null` in JSON.
 fn null_as_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))

@@ -15,6 +15,7 @@ mod fixture;
 pub mod interval;
 mod join;
 pub mod metric;
+pub mod ratings;
 mod resampled;
 pub mod rouge;
 mod row;

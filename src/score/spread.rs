@@ -2,6 +2,7 @@
 
 use super::interval::{self, Interval, wilson};
 use super::metric::{Aggregate, MetricInfo, Range};
+use super::significance::smallest_difference;
 
 /// A mean of rows, and the clusters they come from.
 pub(super) struct Spread {
@@ -68,11 +69,21 @@ impl Spread {
         if is_rate && (self.mean == 0.0 || self.mean == 1.0) {
             return wilson(self.mean, self.clusters() as f64);
         }
+        let range = info.map_or(Range::Open, |info| info.range);
+        interval::t_interval(self.mean, self.error(), range, degrees)
+    }
+
+    /// The standard error of the mean, from leaving out one cluster at a time.
+    fn error(&self) -> f64 {
         let n = self.rows();
         let without = |(sum, size): (&f64, &f64)| self.mean - sum / (n - size);
         let left_out: Vec<f64> = self.sums.iter().zip(&self.sizes).map(without).collect();
-        let range = info.map_or(Range::Open, |info| info.range);
-        interval::t_interval(self.mean, interval::jackknife_error(&left_out, &self.sizes), range, degrees)
+        interval::jackknife_error(&left_out, &self.sizes)
+    }
+
+    /// The least distance of the mean from 0 that rows like these would show, see [`smallest_difference`].
+    pub fn smallest_shown(&self) -> f64 {
+        smallest_difference(self.error(), interval::degrees_of_freedom(&self.sizes))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::IntervalMethod;
 use crate::task::TaskKind;
 
 /// With fewer clusters than this no interval of a mean of texts is shown.
-const CLUSTERS_OF_TEXTS: usize = 5;
+pub(super) const CLUSTERS_OF_TEXTS: usize = 5;
 /// With fewer clusters than this none of a label task is shown: accounts of the same label are right or wrong together, and
 /// few of them leave labels out.
 const CLUSTERS_OF_LABELS: usize = 10;
@@ -130,19 +130,13 @@ impl<'a> Support<'a> {
 
     /// Why there is no interval by any method: one cluster doesn't tell how clusters differ.
     pub fn one_cluster(&self) -> Option<String> {
-        (self.known < 2).then(|| self.too_few(2))
-    }
-
-    fn too_few(&self, least: usize) -> String {
-        let clusters = self.known;
-        let s = if clusters == 1 { "" } else { "s" };
-        format!("the rows are of {clusters} {}{s}; an interval takes at least {least}", self.unit)
+        (self.known < 2).then(|| too_few(self.known, self.unit, 2))
     }
 
     /// Why no interval of the metric holds.
     pub fn withheld(&self, info: &MetricInfo) -> Option<String> {
         if !self.has_clusters() {
-            return Some(self.too_few(self.least()));
+            return Some(too_few(self.known, self.unit, self.least()));
         }
         let all = self.labels.len();
         let names = |of: &dyn Fn(usize) -> bool| -> Vec<&str> {
@@ -162,6 +156,12 @@ impl<'a> Support<'a> {
             _ => None,
         }
     }
+}
+
+/// Why rows of so many clusters have no interval.
+pub(super) fn too_few(clusters: usize, unit: &str, least: usize) -> String {
+    let s = if clusters == 1 { "" } else { "s" };
+    format!("the rows are of {clusters} {unit}{s}; an interval takes at least {least}")
 }
 
 /// How many rows of its label a cluster of usual size has: 1 + (size − 1) ρ, where ρ is how alike the labels of its rows are
