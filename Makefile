@@ -8,7 +8,9 @@ eval: tools
 	@./tools/build.sh
 	cargo run --quiet -- eval --model gguf/reels-mini.gguf
 
+# Without a browser, tests of pages say that they skipped.
 test: tools
+	-@./tools/test-tools.sh
 	cargo test
 
 # Training on a GPU that is emulated, by a build for CUDA. Takes nvcc, from PyPI where there is none.

@@ -1,0 +1,8 @@
+// The review page in a browser, as annotators use it: target/tools/pages/playwright/driver/node tests/pages/review.mjs
+import { after } from "node:test";
+import { browser } from "./browser.mjs";
+import "./answering.mjs";
+import "./files.mjs";
+import "./looks.mjs";
+
+after(() => browser.close());
