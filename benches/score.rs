@@ -45,6 +45,7 @@ fn main() {
             prompt: String::new(),
             reference: Some(labels[truth].clone()),
             alternatives: vec![],
+            annotations: IndexMap::new(),
             output: labels[answer].clone(),
             label_logprobs: Some(labels.iter().map(|label| (label.clone(), -(LABELS as f64).ln())).collect()),
             finish: Finish::Stop,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+use crate::annotation::Annotation;
 use crate::error::Hint;
 use crate::lines::{Lines, Place};
 
@@ -44,6 +45,8 @@ pub struct Reel {
     pub alternatives: BTreeMap<String, Vec<String>>,
     /// A distribution over labels by task name.
     pub soft: Option<BTreeMap<String, BTreeMap<String, f64>>>,
+    /// By task name, what each annotator answered.
+    pub annotations: BTreeMap<String, Vec<Annotation>>,
     /// Written by a model rather than posted by a person.
     pub synthetic: bool,
     /// Where the record came from; free-form.
@@ -82,6 +85,8 @@ struct Written {
     reference: BTreeMap<String, Option<Gold>>,
     #[serde(default)]
     soft: Option<BTreeMap<String, BTreeMap<String, f64>>>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    annotations: BTreeMap<String, Vec<Annotation>>,
     #[serde(default, deserialize_with = "null_as_default")]
     synthetic: bool,
     #[serde(default)]
@@ -131,6 +136,7 @@ impl From<Written> for Reel {
             reference,
             alternatives,
             soft: written.soft,
+            annotations: written.annotations,
             synthetic: written.synthetic,
             source: written.source,
             unusable: written.unusable,
@@ -156,6 +162,9 @@ impl Serialize for Reel {
         map.serialize_entry("reference", &GoldOf(self))?;
         if let Some(soft) = &self.soft {
             map.serialize_entry("soft", soft)?;
+        }
+        if !self.annotations.is_empty() {
+            map.serialize_entry("annotations", &self.annotations)?;
         }
         map.serialize_entry("synthetic", &self.synthetic)?;
         if let Some(source) = &self.source {

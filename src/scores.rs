@@ -80,6 +80,12 @@ pub struct TaskScores {
     /// One metric by groups of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slices: Option<Slices>,
+    /// How far annotators agree, where the records have what they answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
+    /// What people say of the texts, where they were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratings: Option<TaskRatings>,
     /// Exactly how the numbers were made: parts `key:value` joined by `|`.
     pub signature: String,
 }
@@ -155,14 +161,17 @@ pub struct Bounds {
 /// What people say of a task's texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRatings {
-    /// Annotators who said anything of these texts.
-    pub annotators: usize,
+    /// Who said anything of these texts, as they call themselves.
+    pub annotators: Vec<String>,
     /// Texts that are rated.
     pub texts: usize,
     /// Ratings of texts that the run doesn't have (any longer), left out.
     pub stale: usize,
     /// By scale ([`crate::annotation::SCALES`]), the mean over texts of the mean over annotators.
     pub scales: IndexMap<String, Metric>,
+    /// By scale, how far annotators agree; absent where one rated alone.
+    #[serde(default)]
+    pub agreement: IndexMap<String, Agreement>,
     /// By metric key (and `flags`, how many a text has), by scale: Spearman's rank correlation over texts.
     pub correlations: IndexMap<String, IndexMap<String, Metric>>,
     /// Exactly how the numbers were made.
@@ -247,6 +256,39 @@ impl Sampling {
     }
 }
 
+/// How far annotators agree on one question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// As they call themselves.
+    pub annotators: Vec<String>,
+    /// Items with at least two answers.
+    pub items: usize,
+    /// By coefficient (`percent_agreement`, `cohen_kappa` …), over all annotators.
+    pub metrics: IndexMap<String, Metric>,
+    /// Each two of them, as though there were no others.
+    pub pairs: Vec<PairAgreement>,
+    /// Of the items; absent where none has two answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// Exactly how the numbers were made: parts `key:value` joined by `|`.
+    pub signature: String,
+}
+
+/// How far two annotators agree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairAgreement {
+    #[expect(missing_docs, reason = "the type says it")]
+    pub a: String,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub b: String,
+    /// Items that both answered.
+    pub items: usize,
+    /// By coefficient.
+    pub metrics: IndexMap<String, Metric>,
+    /// `[answers of a][answers of b]`, in the order of the categories.
+    pub confusion: Vec<Vec<usize>>,
+}
+
 /// Precision, recall and F1 of one label, strict: an invalid answer is a wrong one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
@@ -304,6 +346,9 @@ pub struct Row {
     /// Further gold answers: the best counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<String>,
+    /// The label of each annotator, where the record has them.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub annotations: IndexMap<String, String>,
     /// The model's answer.
     pub output: String,
     /// Normalised natural-log probabilities of the labels, where they were scored.

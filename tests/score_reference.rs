@@ -239,6 +239,7 @@ fn row(task: &str, index: usize, reference: String, output: String) -> Row {
         prompt: String::new(),
         reference: Some(reference),
         alternatives: vec![],
+        annotations: IndexMap::new(),
         output,
         label_logprobs: None,
         finish: Finish::Stop,

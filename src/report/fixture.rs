@@ -43,6 +43,7 @@ pub fn row(reel_id: &str, task: &str) -> Row {
         prompt: format!("Reel {reel_id}, tugas {task}"),
         reference: Some(answer.into()),
         alternatives: vec![],
+        annotations: IndexMap::new(),
         output: answer.into(),
         label_logprobs: None,
         finish: Finish::Stop,

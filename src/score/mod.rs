@@ -3,6 +3,7 @@
 //! [`Join`] puts predictions beside references, one row each with its own metrics, into a file; a [`Table`] has what
 //! [`score`] derives everything else from. A number comes with its bounds, and a signature says how it was made.
 
+pub mod agreement;
 pub mod bootstrap;
 mod calibration;
 mod checks;
@@ -15,6 +16,7 @@ mod fixture;
 pub mod interval;
 mod join;
 pub mod metric;
+mod people;
 pub mod ratings;
 mod resampled;
 pub mod rouge;
@@ -35,6 +37,7 @@ use self::classification::{CountTable, accuracy, macro_f1};
 use self::interval::Interval;
 pub use self::join::{Asked, Join, MadeBy};
 use self::metric::Range;
+pub use self::people::People;
 use self::resampled::Resampled;
 use self::row::text_keys;
 pub use self::row::{Scoring, Thresholds};
@@ -107,6 +110,8 @@ pub fn score(table: &Table, settings: &ScoreSettings, metrics: &MetricSettings, 
             precision_recall: calibration::precision_recall(task, judged.iter().map(|(_, judged)| judged)),
             threshold,
             slices: slices(table, index, &clusters),
+            agreement: rows.people.agreement(task),
+            ratings: None,
             sampling: (!rows.is_empty()).then_some(sampling),
             signature: how.signature(rows, &keys, threshold, &support),
         };
@@ -204,6 +209,7 @@ mod tests {
                 prompt: String::new(),
                 reference: Some(label.into()),
                 alternatives: vec![],
+                annotations: IndexMap::new(),
                 output: label.into(),
                 label_logprobs: None,
                 finish: if right { Finish::Stop } else { Finish::Error },

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::checks::{self, checks};
 use super::metric::{self, Direction};
 use super::{classification, rouge, slices};
+use crate::annotation::Role;
 use crate::config::MetricSettings;
 use crate::prediction::{Answer, Finish};
 use crate::reel::Reel;
@@ -66,6 +67,7 @@ impl<'a> RowScorer<'a> {
         Row {
             v: 1,
             slices: slices::groups(&reel, self.tasks),
+            annotations: annotations(&reel, task),
             reel_id: reel.id,
             account: reel.account,
             task: answer.task,
@@ -110,6 +112,13 @@ fn references(reel: &Reel, task: &Task) -> Vec<String> {
     let first = reel.reference.get(&task.name).into_iter();
     let all = first.chain(reel.alternatives.get(&task.name).into_iter().flatten());
     all.filter(|text| !text.trim().is_empty()).cloned().collect()
+}
+
+/// The label of each annotator.
+fn annotations(reel: &Reel, task: &Task) -> IndexMap<String, String> {
+    let all = reel.annotations.get(&task.name).into_iter().flatten();
+    let blind = all.filter(|annotation| annotation.role == Role::Annotator && task.kind == TaskKind::Label);
+    blind.map(|annotation| (annotation.by.clone(), annotation.answer.clone())).collect()
 }
 
 /// Makes of an answer to a label task the label that it is, and says how the answer ended.

@@ -166,7 +166,7 @@ pub(super) fn too_few(clusters: usize, unit: &str, least: usize) -> String {
 
 /// How many rows of its label a cluster of usual size has: 1 + (size − 1) ρ, where ρ is how alike the labels of its rows are
 /// (intraclass correlation by analysis of variance), from the sums of squares between clusters and in all.
-fn theme(sizes: &[f64], between: f64, all: f64) -> f64 {
+pub(super) fn theme(sizes: &[f64], between: f64, all: f64) -> f64 {
     let (n, clusters) = (sizes.iter().sum::<f64>(), sizes.len() as f64);
     let within = (all - between) / (n - clusters);
     let between = between / (clusters - 1.0);

@@ -9,6 +9,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::calibration::Judged;
 use super::classification;
 use super::metric::{MetricInfo, main_of_texts};
+use super::people::People;
 use super::rouge;
 use crate::error::Hint;
 use crate::lines::Lines;
@@ -43,6 +44,7 @@ pub struct TaskTable {
     pub(super) origins: Vec<Origin>,
     pub(super) answers: Answers,
     pub(super) groupings: IndexMap<String, Grouping>,
+    pub(super) people: People,
 }
 
 /// Answers that say nothing, counted.
@@ -120,6 +122,7 @@ impl Table {
                 TaskKind::Label => Answers::Labels(vec![]),
             },
             groupings: IndexMap::new(),
+            people: People::default(),
         };
         Table { tasks: tasks.iter().map(of_task).collect(), reels: IndexSet::new(), accounts: IndexSet::new() }
     }
@@ -150,6 +153,7 @@ impl Table {
     /// Names the row whose metrics or labels are not those of its task.
     pub fn add(&mut self, row: &Row) -> Result<()> {
         let Some(table) = self.tasks.iter_mut().find(|table| table.task.name == row.task) else { return Ok(()) };
+        table.people.add_row(row, &table.task)?;
         let is_missing = row.finish == Finish::Missing;
         table.asked += 1;
         table.answered += usize::from(!is_missing);

@@ -90,7 +90,7 @@ impl std::fmt::Display for Design {
 
 impl Design {
     /// The rows of each account, or one of each row.
-    fn sizes(&self) -> Vec<usize> {
+    pub fn sizes(&self) -> Vec<usize> {
         let Some(Accounts { count, heavy, .. }) = self.accounts else { return vec![1; self.rows] };
         let share = |account: usize| match (heavy, account) {
             (false, _) => 1.0 / count as f64,

@@ -6,7 +6,9 @@
 //! `benches/coverage/`. The variable `SIMULATIONS` changes how many a cell takes (1,000, and 5,000 in those that have a
 //! name); `CELLS` is a part of the names of the cells that are run, and then nothing is written.
 
+mod annotators;
 mod designs;
+mod ratings;
 mod tally;
 
 use std::fmt::Write;
@@ -16,12 +18,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reels::config::{IntervalMethod, MetricSettings, ScoreSettings};
 use reels::prediction::Finish;
+use reels::score::agreement::agreement;
 use reels::score::compare::{Run, compare};
 use reels::score::significance::{mcnemar, mcnemar_power, smallest_difference};
 use reels::score::{Table, Thresholds, score};
 use reels::scores::{Metric, Row, Scores};
 use reels::task::{Task, parse_tasks};
 
+use self::annotators::{People, people};
 use self::designs::{Design, Drawn, Judge, Population, RUNS, crossed, hidden, judges, named, normal};
 use self::tally::{Tallies, Tally, simulate};
 
@@ -47,6 +51,7 @@ fn row(index: usize, account: Option<usize>, task: &str) -> Row {
         prompt: String::new(),
         reference: Some("text".into()),
         alternatives: vec![],
+        annotations: IndexMap::new(),
         output: String::new(),
         label_logprobs: None,
         finish: Finish::Stop,
@@ -428,6 +433,60 @@ fn comparisons_hold() {
     };
     let wrong: Vec<String> = cells.iter().flat_map(wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Intervals over all annotators and, where there are more than two, of the first two.
+fn people_cell(people: &People, simulations: u64) -> Tallies {
+    let truth = agreement(&people.truth(), people.scale());
+    simulate(simulations, |random, tallies| {
+        let drawn = agreement(&people.draw(random), people.scale());
+        for coefficient in people.scale().coefficients() {
+            let key = coefficient.key;
+            let mut tally = |what, drawn: &Metric, truth: &Metric| {
+                tallies.entry((key, what)).or_default().interval(drawn.value, [drawn.low, drawn.high], truth.value);
+            };
+            tally("all", &drawn.metrics[key], &truth.metrics[key]);
+            if people.annotators > 2 {
+                tally("two of them", &drawn.pairs[0].metrics[key], &truth.pairs[0].metrics[key]);
+            }
+        }
+    })
+}
+
+#[test]
+#[ignore = "minutes of simulation: cargo test --test coverage agreement -- --ignored --nocapture"]
+fn intervals_of_agreement_hold() {
+    let only = std::env::var("CELLS").ok();
+    let simulations = std::env::var("SIMULATIONS").map_or(1000, |n| n.parse().expect("a number"));
+    let mut people = people();
+    people.retain(|people| only.as_ref().is_none_or(|only| people.to_string().contains(only)));
+    let simulated = |people: &People| {
+        let name = people.to_string();
+        eprintln!("{name}");
+        (name, people_cell(people, simulations))
+    };
+    let cells: Vec<(String, Tallies)> = people.iter().map(simulated).collect();
+    let labels = ["percent_agreement", "cohen_kappa", "fleiss_kappa", "krippendorff_alpha", "gwet_ac1", "macro_f1"];
+    let ratings = ["percent_agreement", "weighted_kappa", "krippendorff_alpha"];
+    let (of_ratings, of_labels): (Vec<_>, Vec<_>) = cells.iter().cloned().partition(|(name, _)| name.contains("1–5"));
+    let text = [
+        format!(
+            "# Coverage of 95 % intervals of agreement\n\nBy `cargo test --test coverage agreement -- --ignored`: {simulations} simulations \
+             a cell. Cells as in [intervals.md](intervals.md).\n"
+        ),
+        table("## Labels", &labels, "all", &of_labels, Tally::cell),
+        table("## Ratings", &ratings, "all", &of_ratings, Tally::cell),
+        details(&cells),
+    ];
+    publish("agreement", &text.concat(), only.is_none());
+    let failed = |(name, tallies): &(String, Tallies)| {
+        let of = |((key, what), tally): (&(&str, &str), &Tally)| {
+            tally.fails().then(|| format!("{name}: {key} of {what}: {}", tally.cell()))
+        };
+        tallies.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let failed: Vec<String> = cells.iter().flat_map(failed).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::count::{Written, count, is_unknown, seconds};
@@ -10,6 +11,7 @@ use super::json::{NO_JSON_NUMBER, NO_NUMBER};
 use super::names;
 use super::problems::{Kind, Note, Problems};
 use super::{Place, Unusable};
+use crate::annotation::Annotation;
 use crate::error::Hint;
 use crate::indonesian::unspoken;
 use crate::reel::Reel;
@@ -59,6 +61,7 @@ impl Mender<'_> {
                 "transcript" => reel.transcript = self.text(&field, value)?,
                 "language" => reel.language = self.name_of(&field, value)?,
                 "soft" => reel.soft = self.soft(value)?,
+                "annotations" => reel.annotations = self.annotations(value)?,
                 "synthetic" => reel.synthetic = self.yes_or_no(&field, value)?,
                 "source" => reel.source = (!value.is_null()).then(|| sorted(value)),
                 _ => {
@@ -439,6 +442,14 @@ impl Mender<'_> {
             soft.insert(task, of_task);
         }
         Ok((!soft.is_empty()).then_some(soft))
+    }
+
+    fn annotations(&mut self, value: Value) -> Result<BTreeMap<String, Vec<Annotation>>, Unusable> {
+        const EXPECTED: &str = "by task who answered what, e.g. {\"ad\": [{\"by\": \"ani\", \"answer\": \"iklan\"}]}";
+        match Option::deserialize(&value) {
+            Ok(annotations) => Ok(annotations.unwrap_or_default()),
+            Err(_) => self.wrong("annotations", &value, EXPECTED),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::task::Task;
 
 /// The fields of a record.
-pub const FIELDS: [&str; 16] = [
+pub const FIELDS: [&str; 17] = [
     "id",
     "account",
     "posted_at",
@@ -18,6 +18,7 @@ pub const FIELDS: [&str; 16] = [
     "language",
     "reference",
     "soft",
+    "annotations",
     "synthetic",
     "source",
 ];

@@ -41,6 +41,7 @@ pub fn run(name: &str, right: impl Fn(usize) -> bool) -> Rows {
             prompt: String::new(),
             reference: Some(reference.into()),
             alternatives: vec![],
+            annotations: IndexMap::new(),
             output: output.into(),
             label_logprobs: None,
             finish: Finish::Stop,

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use crate::score::ratings::RatingComparison;
 use crate::scores::Sampling;
 
 /// What `reels compare --json` prints, and `comparison.json`.
@@ -16,6 +17,9 @@ pub struct Comparison {
     pub tasks: IndexMap<String, TaskComparison>,
     /// Tasks that only some of the runs answer.
     pub left_out: Vec<String>,
+    /// By task that people rated, what they say of the runs.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub ratings: IndexMap<String, RatingComparison>,
     /// How the numbers were made.
     pub signature: String,
 }

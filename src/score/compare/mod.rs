@@ -64,6 +64,7 @@ pub fn compare(runs: &[Run], settings: &ScoreSettings) -> Result<Comparison> {
         runs: runs.iter().map(|run| run.name.clone()).collect(),
         tasks: compared,
         left_out,
+        ratings: IndexMap::new(),
         signature: signature(settings, &paired.clusters),
     })
 }
