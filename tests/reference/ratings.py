@@ -29,8 +29,8 @@ VERSIONS = {"python": platform.python_version()} | {
 }
 
 
-def t_interval(value, error, units, scale=lambda x: x, back=lambda x: x, slope=1.0):
-    half = stats.t.ppf(0.975, units - 1) * error * slope
+def t_interval(value, error, degrees, scale=lambda x: x, back=lambda x: x, slope=1.0):
+    half = stats.t.ppf(0.975, degrees) * error * slope
     return [float(back(scale(value) - half)), float(back(scale(value) + half))]
 
 
@@ -85,9 +85,10 @@ def strengths():
                 wins += rng.integers(0, 2, (runs, runs)) * 0.5
             np.fill_diagonal(wins, 0)
             cases.append(wins.tolist())
-    # Connected by a chain, and one that wins hardly ever.
+    # Connected by a chain, one that wins hardly ever, and two pairs that hardly anything connects.
     cases.append([[0, 3, 0, 0], [5, 0, 2, 0], [0, 7, 0, 1], [0, 0, 4, 0]])
     cases.append([[0, 400, 300.5], [1, 0, 200], [0.5, 100, 0]])
+    cases.append([[0, 200, 1, 0], [200, 0, 0, 0], [1, 0, 0, 150], [0, 0, 170, 0]])
     of = []
     for wins in cases:
         data = games(wins)
@@ -132,19 +133,22 @@ def comparison(seed, runs, accounts, of_account, same=True):
     mean = lambda run, reel, scale: np.mean([given[run, reel, by][scale] for by in severity if (run, reel, by) in given])
     units = lambda values: np.asarray(values).reshape(accounts, of_account)
 
-    def of_mean(values, bounds):
+    def of_mean(values):
         by_account = units(values).mean(axis=1)
-        low, high = t_interval(by_account.mean(), stats.sem(by_account), accounts)
-        return [float(by_account.mean()), max(low, bounds[0]), min(high, bounds[1])]
+        value, error = by_account.mean(), stats.sem(by_account)
+        on_logits = lambda x: np.log((x - 1) / (5 - x)), lambda x: 1 + 4 / (1 + np.exp(-x)), 4 / ((value - 1) * (5 - value))
+        return [float(value)] + t_interval(value, error, accounts - 1, *on_logits)
 
-    means = [[of_mean([mean(run, reel, scale) for reel in range(reels)], [1, 5]) for run in range(runs)] for scale in range(3)]
+    means = [[of_mean([mean(run, reel, scale) for reel in range(reels)]) for run in range(runs)] for scale in range(3)]
 
     def of_difference(run, scale):
         values = [
             np.mean([given[run, reel, by][scale] - given[0, reel, by][scale] for by in severity if (run, reel, by) in given])
             for reel in range(reels)
         ]
-        return of_mean(values, [-4, 4]) + [flip_p(units(values).sum(axis=1))]
+        by_account = units(values).mean(axis=1)
+        bounds = t_interval(by_account.mean(), stats.sem(by_account), accounts / 2)
+        return [float(by_account.mean())] + bounds + [flip_p(units(values).sum(axis=1))]
 
     differences = [[of_difference(run, scale) for run in range(1, runs)] for scale in range(3)]
     holm = multitest.multipletests([of[3] for scale in differences for of in scale], method="holm")[1]
@@ -157,7 +161,7 @@ def comparison(seed, runs, accounts, of_account, same=True):
         for out in range(accounts):
             kept = np.asarray(account) != out
             left_out.append(stats.spearmanr(a[kept], b[kept]).statistic)
-        bounds = t_interval(rho, jackknife_error(left_out), accounts, np.arctanh, np.tanh, 1 / (1 - rho**2))
+        bounds = t_interval(rho, jackknife_error(left_out), accounts - 1, np.arctanh, np.tanh, 1 / (1 - rho**2))
         return [float(rho)] + bounds
 
     correlations = {
@@ -184,7 +188,7 @@ def comparison(seed, runs, accounts, of_account, same=True):
             logit = lambda x: np.log(x / (1 - x))
             expit = lambda x: 1 / (1 + np.exp(-x))
             error = np.sqrt(share * (1 - share) / (n - 1))
-            pair["share"] += t_interval(share, error, n, logit, expit, 1 / (share * (1 - share)))
+            pair["share"] += t_interval(share, error, n - 1, logit, expit, 1 / (share * (1 - share)))
         else:
             pair["p"] = flip_p(units(signs).sum(axis=1))
         pairs.append(pair)
@@ -204,7 +208,7 @@ def comparison(seed, runs, accounts, of_account, same=True):
     # Where runs have the same text of some Reels, accounts have different numbers of games, and bounds are made otherwise.
     if not same:
         errors = jackknife_error([by_glm(wins_without(out)) for out in range(accounts)])
-        of_strengths = [value + t_interval(value[0], error, accounts) for value, error in zip(of_strengths, errors)]
+        of_strengths = [value + t_interval(value[0], error, accounts - 1) for value, error in zip(of_strengths, errors)]
     return {
         "texts": texts,
         "accounts": None if of_account == 1 else account,

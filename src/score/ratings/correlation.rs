@@ -13,8 +13,6 @@ use crate::scores::Metric;
 
 /// With fewer rated texts than this there is no correlation.
 const TEXTS: usize = 10;
-/// With fewer accounts than this its interval is not shown (chosen by simulation).
-const ACCOUNTS: usize = 10;
 
 /// By metric key, by scale: Spearman's rank correlation of the metric with the mean of the ratings.
 pub(super) fn correlations(task: &RatedTask, settings: &ScoreSettings) -> IndexMap<String, IndexMap<String, Metric>> {
@@ -62,7 +60,7 @@ fn interval(pairs: &[[f64; 2]], units: &Units, settings: &ScoreSettings) -> Inte
     if rho.abs() == 1.0 {
         return Interval::withheld(rho, "nothing varies: both put the texts in one order");
     }
-    if let Some(why) = units.withheld(ACCOUNTS) {
+    if let Some(why) = units.withheld() {
         return Interval::withheld(rho, why);
     }
     let (left_out, sizes) = units.left_out(1, settings, |is_kept, value| {

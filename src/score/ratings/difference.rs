@@ -6,11 +6,11 @@ use anyhow::{Result, anyhow, ensure};
 use indexmap::IndexMap;
 
 use super::format::{RatingComparison, RatingDifference, ScaleComparison};
+use super::mean;
 use super::preference::{judged, preferences};
 use super::read::{RatedRun, RatedTask, Text};
 use super::strength::strengths;
 use super::units::{Flipped, Units};
-use super::{interval_of_mean, mean};
 use crate::annotation::{RATINGS, SCALES};
 use crate::config::ScoreSettings;
 use crate::error::Hint;
@@ -115,18 +115,21 @@ fn difference(first: &RatedTask, other: &RatedTask, scale: &str, settings: &Scor
 
 fn of_values(values: &[f64], units: &Units, settings: &ScoreSettings) -> MetricDifference {
     let rows: Vec<(u32, f64)> = units.of.iter().copied().zip(values.iter().copied()).collect();
-    let most = f64::from(RATINGS.end() - RATINGS.start());
-    let interval = match values {
-        [] => Interval::withheld(f64::NAN, "nobody rated both runs’ texts of a Reel"),
-        _ => interval_of_mean(&rows, units, [-most, most]),
+    let spread = Spread::of(&rows);
+    let interval = match units.withheld() {
+        _ if values.is_empty() => Interval::withheld(f64::NAN, "nobody rated both runs’ texts of a Reel"),
+        Some(why) => Interval::withheld(spread.mean, why),
+        // Near the end of the scale differences are skew, and few accounts hide how much.
+        None => spread.careful_interval(None),
     };
+    let most = f64::from(RATINGS.end() - RATINGS.start());
     let Interval { value, low, high, method, withheld } = interval;
     let Flipped { p, smallest, differing } = units.flipped(values, settings);
     let is_tested = !values.is_empty();
     MetricDifference {
         value,
-        low,
-        high,
+        low: low.clamp(-most, most),
+        high: high.clamp(-most, most),
         withheld,
         method,
         test: is_tested.then(|| "sign-flip".to_owned()),
@@ -135,7 +138,7 @@ fn of_values(values: &[f64], units: &Units, settings: &ScoreSettings) -> MetricD
         differing,
         p_adjusted: None,
         verdict: Verdict::NotTested,
-        smallest_shown: Spread::of(&rows).smallest_shown(),
+        smallest_shown: spread.smallest_shown(),
     }
 }
 

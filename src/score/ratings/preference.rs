@@ -15,9 +15,6 @@ use crate::score::metric::find;
 use crate::score::significance::{holm, mcnemar};
 use crate::score::spread::Spread;
 
-/// With fewer accounts than this the interval of a share is not shown (chosen by simulation).
-const ACCOUNTS: usize = 10;
-
 /// What was judged between two runs.
 pub(super) struct Judged<'a> {
     pub run: usize,
@@ -131,7 +128,7 @@ fn share(untied: &[&Reel], units: &Units) -> Interval {
     }
     let rows = units.of.iter().copied().zip(untied.iter().map(|reel| f64::from(u8::from(reel.sign > 0))));
     let spread = Spread::of(&rows.collect::<Vec<_>>());
-    match units.withheld(ACCOUNTS) {
+    match units.withheld() {
         Some(why) => Interval::withheld(spread.mean, why),
         // A share of rows, as the accuracy is.
         None => spread.interval(find("accuracy")),

@@ -1,12 +1,11 @@
 //! Ratings as files hold them, put beside the texts that they are about.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::Result;
 use indexmap::IndexMap;
 
-use crate::annotation::{RATINGS, Rating, SCALES, text_key};
-use crate::error::{Hint, did_you_mean};
+use crate::annotation::{Rating, ratings, text_key};
 use crate::lines::Lines;
 use crate::scores::{Row, each_row};
 
@@ -68,64 +67,6 @@ pub fn read(runs: &[Files]) -> Result<Vec<RatedRun>> {
         Ok(RatedRun::of(run.name, &rows, said))
     };
     runs.iter().zip(&said).map(of_run).collect()
-}
-
-/// Reads a `ratings.jsonl`.
-///
-/// # Errors
-/// Names the file and the line: of what is no rating, rates what isn't asked for or by more than there is to give, or is an
-/// annotator's second rating of a text.
-pub fn ratings(lines: &Lines) -> Result<Vec<Rating>> {
-    let mut before: HashMap<[String; 4], u32> = HashMap::new();
-    let mut ratings = Vec::new();
-    lines.each(|line| {
-        let at = || format!("{}:{}", lines.name(), line.place.number);
-        let rating: Rating = serde_json::from_slice(line.bytes)
-            .with_context(|| format!("{}: not a rating", at()))
-            .hint("a ratings.jsonl is written by `reels data review --from`")?;
-        check(&rating).with_context(at)?;
-        let Rating { reel_id, task, text, annotator, .. } = &rating;
-        if let Some(first) = before.insert([reel_id, task, text, annotator].map(String::clone), line.place.number) {
-            let again = format!("{annotator:?} rates the same text of Reel {reel_id:?} as in line {first}");
-            bail!(anyhow!("{}: {again}", at()).hint("keep the line that is meant, remove the other"));
-        }
-        ratings.push(rating);
-        Ok(())
-    })?;
-    Ok(ratings)
-}
-
-fn check(rating: &Rating) -> Result<()> {
-    let (least, most) = (RATINGS.start(), RATINGS.end());
-    ensure!(
-        rating.v == 1,
-        anyhow!("a rating of version {}", rating.v).hint("this program reads version 1: use the one that wrote it")
-    );
-    for (scale, value) in &rating.ratings {
-        ensure!(
-            SCALES.contains(&scale.as_str()),
-            anyhow!("unknown scale {scale:?}").hint(format!(
-                "{}the scales are {}",
-                did_you_mean(scale, SCALES),
-                SCALES.join(", ")
-            ))
-        );
-        ensure!(
-            RATINGS.contains(value),
-            anyhow!("{scale} is {value}, not {least} to {most}").hint(format!("rate from {least} to {most}"))
-        );
-    }
-    for (other, preferred) in &rating.preferred {
-        ensure!(
-            (-1..=1).contains(preferred),
-            anyhow!("preferred to {other} by {preferred}").hint("1 is better, -1 worse, 0 neither")
-        );
-        ensure!(
-            *other != rating.text,
-            anyhow!("text {other} is compared with itself").hint("`preferred` names the other run's text")
-        );
-    }
-    Ok(())
 }
 
 impl RatedRun {
@@ -190,44 +131,8 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Shown;
 
     const LINE: &str = r#"{"v":1,"reel_id":"r1","task":"summary","annotator":"ana","text":"0a","ratings":{"faithful":4},"preferred":{"0b":1}}"#;
-
-    fn refused(text: &str) -> String {
-        Shown::of(&ratings(&Lines::of("a/ratings.jsonl", text)).unwrap_err()).to_string()
-    }
-
-    #[test]
-    fn what_is_no_rating_is_named() {
-        let with =
-            |old: &str, new: &str| refused(&format!("{LINE}\n{}\n", LINE.replace("ana", "ben").replace(old, new)));
-        for (message, expected) in [
-            (with("\"faithful\":4", "\"faithful\":6"), "a/ratings.jsonl:2: faithful is 6, not 1 to 5\nhint: rate"),
-            (with("\"faithful\":4", "\"faithful\":0"), "a/ratings.jsonl:2: faithful is 0, not 1 to 5\nhint: rate"),
-            (
-                with("\"faithful\":4", "\"faithful\":2.5"),
-                "a/ratings.jsonl:2: not a rating: invalid type: floating point",
-            ),
-            (
-                with("faithful", "faithfull"),
-                "a/ratings.jsonl:2: unknown scale \"faithfull\"\nhint: did you mean faithful?",
-            ),
-            (with("\"0b\":1", "\"0b\":2"), "a/ratings.jsonl:2: preferred to 0b by 2\nhint: "),
-            (with("\"0b\":1", "\"0a\":1"), "a/ratings.jsonl:2: text 0a is compared with itself\nhint: "),
-            (with("\"v\":1", "\"v\":2"), "a/ratings.jsonl:2: a rating of version 2\nhint: "),
-            (with("\"v\":1,", ""), "a/ratings.jsonl:2: not a rating: missing field `v`"),
-            (
-                refused(&format!("{LINE}\n{LINE}\n")),
-                "a/ratings.jsonl:2: \"ana\" rates the same text of Reel \"r1\" as in line 1\nhint: ",
-            ),
-            (refused(&format!("{LINE}\n{}", &LINE[..50])), "a/ratings.jsonl:2: not a rating: EOF"),
-            (refused("\n"), "a/ratings.jsonl:1: not a rating: EOF"),
-        ] {
-            assert!(message.starts_with(expected) && message.contains("\nhint: "), "{message}");
-        }
-        assert_eq!(ratings(&Lines::of("a", &format!("{LINE}\n{}\n", LINE.replace("0a", "0c")))).unwrap().len(), 2);
-    }
 
     #[test]
     fn ratings_go_to_the_text_that_they_are_about() {

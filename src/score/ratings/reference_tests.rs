@@ -103,6 +103,7 @@ impl Case {
             prompt: String::new(),
             reference: None,
             alternatives: vec![],
+            annotations: IndexMap::new(),
             output: self.texts[run][reel].clone(),
             label_logprobs: None,
             finish: Finish::Stop,
@@ -171,7 +172,7 @@ fn means_and_correlations_equal_scipy() {
     for case in file().comparisons {
         for (run, rated) in case.runs().iter().enumerate() {
             let scores = &score(rated, &SETTINGS)["summary"];
-            assert_eq!((scores.annotators, scores.texts, scores.stale), (3, case.texts[run].len(), 0));
+            assert_eq!((scores.annotators.len(), scores.texts, scores.stale), (3, case.texts[run].len(), 0));
             for (at, scale) in SCALES.iter().enumerate() {
                 check(&scores.scales[*scale], case.means[at][run], 1e-12, scale);
                 for (key, expected) in &case.correlations {

@@ -1,7 +1,7 @@
 //! How strong each of several runs is, by who wins against whom.
 
 use super::metric;
-use super::preference::Judged;
+use super::preference::{Judged, Reel};
 use super::read::RatedRun;
 use super::units::Units;
 use crate::config::ScoreSettings;
@@ -9,8 +9,6 @@ use crate::score::interval::{Interval, jackknife};
 use crate::score::metric::Range;
 use crate::scores::Metric;
 
-/// With fewer accounts than this no interval is shown (chosen by simulation).
-const ACCOUNTS: usize = 10;
 /// Rounds after which an estimate that still moves is given up.
 const ROUNDS: usize = 100_000;
 /// By how much one may move at last.
@@ -21,37 +19,35 @@ pub(super) type Wins = Vec<Vec<f64>>;
 
 /// By run, the logarithm of its strength less the mean of all, with bounds from leaving out one account at a time.
 pub(super) fn strengths(runs: &[RatedRun], judged: &[Judged], settings: &ScoreSettings) -> Vec<Metric> {
-    let games: Vec<(&Judged, usize)> =
-        judged.iter().flat_map(|judged| (0..judged.reels.len()).map(move |reel| (judged, reel))).collect();
-    let units = Units::of(games.iter().map(|(judged, reel)| (judged.reels[*reel].id, judged.reels[*reel].account)));
+    let games: Vec<(&Judged, &Reel)> =
+        judged.iter().flat_map(|judged| judged.reels.iter().map(move |reel| (judged, reel))).collect();
+    let units = Units::of(games.iter().map(|(_, reel)| (reel.id, reel.account)));
     let wins = |is_kept: &dyn Fn(usize) -> bool| {
         let mut wins = vec![vec![0.0; runs.len()]; runs.len()];
-        for (judged, reel) in games.iter().enumerate().filter(|(game, _)| is_kept(*game)).map(|(_, game)| game) {
-            let won = f64::from(judged.reels[*reel].sign + 1) / 2.0;
-            wins[judged.run][judged.against] += won;
-            wins[judged.against][judged.run] += 1.0 - won;
+        for (Judged { run, against, .. }, reel) in
+            (0..games.len()).filter(|game| is_kept(*game)).map(|game| games[game])
+        {
+            let won = f64::from(reel.sign + 1) / 2.0;
+            wins[*run][*against] += won;
+            wins[*against][*run] += 1.0 - won;
         }
         wins
     };
     let all = wins(&|_| true);
-    let of = |interval, run: usize| {
-        let n = games.iter().filter(|(judged, _)| judged.run == run || judged.against == run).count();
-        metric(interval, n, units.count)
-    };
-    let Some(values) = log_strengths(&all) else {
-        let why = undefined(&all, &runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>());
-        return (0..runs.len()).map(|run| of(Interval::withheld(f64::NAN, why.clone()), run)).collect();
-    };
+    let values = log_strengths(&all);
     let (left_out, sizes) = units.left_out(runs.len(), settings, |is_kept, left| {
-        if let Some(values) = log_strengths(&wins(is_kept)) {
+        if let Some(values) = values.as_ref().and_then(|_| log_strengths(&wins(is_kept))) {
             left.copy_from_slice(&values);
         }
     });
-    let interval = |(run, value): (usize, &f64)| match units.withheld(ACCOUNTS) {
-        Some(why) => Interval::withheld(*value, why),
-        None => jackknife(*value, &left_out.column(run), &sizes, Range::Open),
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    let interval = |run: usize| match (&values, units.withheld()) {
+        (None, _) => Interval::withheld(f64::NAN, undefined(&all, &names)),
+        (Some(values), Some(why)) => Interval::withheld(values[run], why),
+        (Some(values), None) => jackknife(values[run], &left_out.column(run), &sizes, Range::Open),
     };
-    values.iter().enumerate().map(|of_run| of(interval(of_run), of_run.0)).collect()
+    let n = |run: usize| games.iter().filter(|(judged, _)| judged.run == run || judged.against == run).count();
+    (0..runs.len()).map(|run| metric(interval(run), n(run), units.count)).collect()
 }
 
 /// The maximum of the likelihood of Bradley and Terry (1952), by minorisation and maximisation (Hunter 2004); `None` where
@@ -113,6 +109,6 @@ fn undefined(wins: &Wins, names: &[&str]) -> String {
             let others: Vec<usize> = (0..wins.len()).filter(|run| !losers.contains(run)).collect();
             format!("not defined: {} won or tied nothing against {}", named(&losers), named(&others))
         }
-        _ => "too few wins to estimate it".into(),
+        _ => "too few comparisons link the runs to estimate it".into(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::ScoreSettings;
 use crate::score::bootstrap::{Replicates, ResamplePlan};
 use crate::score::significance::{exact_p, randomisation_p};
-use crate::score::support::too_few;
+use crate::score::support::{CLUSTERS_OF_TEXTS, too_few};
 
 /// The units of some rows.
 pub(super) struct Units {
@@ -37,9 +37,9 @@ impl Units {
         if self.by_account { "account" } else { "Reel" }
     }
 
-    /// Why there is no interval, where it takes so many.
-    pub fn withheld(&self, least: usize) -> Option<String> {
-        (self.known < least).then(|| too_few(self.known, self.name(), least))
+    /// Why there is no interval.
+    pub fn withheld(&self) -> Option<String> {
+        (self.known < CLUSTERS_OF_TEXTS).then(|| too_few(self.known, self.name(), CLUSTERS_OF_TEXTS))
     }
 
     /// Statistics without each unit, and the rows of what is left out. `statistics` gets whether a row is kept.
