@@ -11,6 +11,7 @@ import {
   press,
   profile,
   question,
+  rest,
   save,
   shown,
   tabTo,
@@ -50,38 +51,43 @@ async function answerReels(page, annotator, reels, order) {
 
 const orders = {};
 
-inBrowser("an annotator answers 40 Reels by keyboard, and goes on after a crash", async (context) => {
-  const form = forms.annotations();
-  let page = await openForm(context, form);
-  await begin(page, "  Ani ");
-  const order = (orders.ani = []);
-  await answerReels(page, "ani", 17, order);
-  await press(page, "c");
-  await page.keyboard.type("ragu: n1, s? ");
-  await press(page, "Escape");
-  const noted = await shown(page);
-  const crashed = page.waitForEvent("crash");
-  page.goto("chrome://crash").catch(() => {});
-  await crashed;
+inBrowser(
+  "an annotator answers 40 Reels by keyboard, and goes on after a crash",
+  async (context) => {
+    const form = forms.annotations();
+    let page = await openForm(context, form);
+    await begin(page, "  Ani ");
+    const order = (orders.ani = []);
+    await answerReels(page, "ani", 17, order);
+    await press(page, "c");
+    await page.keyboard.type("ragu: n1, s? ");
+    await press(page, "Escape");
+    const noted = await shown(page);
+    await rest(page);
+    const crashed = page.waitForEvent("crash");
+    page.goto("chrome://crash").catch(() => {});
+    await crashed;
 
-  page = await openForm(context, form);
-  await tabTo(page, "name");
-  await page.keyboard.type("ANI");
-  assert.match(await text(page, "found"), /menyimpan 34 dari 80 jawaban/);
-  assert.equal(await text(page, "go"), "Lanjutkan");
-  await press(page, "Enter");
-  assert.equal(await shown(page), noted, "it goes on where it was");
-  assert.equal(await page.inputValue("#note"), "ragu: n1, s?");
-  await answerReels(page, "ani", 22, order);
-  order.push(await answerReel(page, labels("ani")));
-  assert.equal(await text(page, "done-title"), "Semua terjawab: simpan berkasnya");
-  assert.ok(await page.isVisible("#done"));
-  assert.equal(await page.evaluate(() => document.activeElement.id), "save-all");
-  const { name, file } = await save(page);
-  assert.equal(name, "reel-kuliner-lainnya-putaran-1.ani.json");
-  assert.deepEqual(withoutTime(file), complete(form, "ani", { [noted]: "ragu: n1, s?" }));
-  assert.match(await text(page, "saved"), /^Semua perubahan tersimpan/);
-});
+    page = await openForm(context, form);
+    await tabTo(page, "name");
+    await page.keyboard.type("ANI");
+    assert.match(await text(page, "found"), /menyimpan 34 dari 80 jawaban/);
+    assert.equal(await text(page, "go"), "Lanjutkan");
+    await press(page, "Enter");
+    assert.equal(await shown(page), noted, "it goes on where it was");
+    assert.equal(await page.inputValue("#note"), "ragu: n1, s?");
+    await answerReels(page, "ani", 22, order);
+    order.push(await answerReel(page, labels("ani")));
+    assert.equal(await text(page, "done-title"), "Semua terjawab: simpan berkasnya");
+    assert.ok(await page.isVisible("#done"));
+    assert.equal(await page.evaluate(() => document.activeElement.id), "save-all");
+    const { name, file } = await save(page);
+    assert.equal(name, "reel-kuliner-lainnya-putaran-1.ani.json");
+    assert.deepEqual(withoutTime(file), complete(form, "ani", { [noted]: "ragu: n1, s?" }));
+    assert.match(await text(page, "saved"), /^Semua perubahan tersimpan/);
+  },
+  { keeps: true },
+);
 
 inBrowser(
   "another goes on in a new browser with the file, on a phone",
@@ -210,6 +216,11 @@ inBrowser("two and three texts are rated and compared, in an order of the annota
   const form = forms.ratings();
   const page = await openForm(context, form);
   await begin(page, "ani");
+  await press(page, "c");
+  await page.keyboard.type("dua teks");
+  await press(page, "Escape");
+  const { seconds, ...noted } = (await save(page)).file.items[0];
+  assert.deepEqual(Object.keys(noted), ["id", "account", "shown", "note"]);
   // The text that stands first in the form is the better one.
   const rating = (reel, id) => {
     const texts = form.items.find((item) => item.id === reel).texts;
@@ -244,13 +255,15 @@ inBrowser("two and three texts are rated and compared, in an order of the annota
 inBrowser("time counts while the page is in view, up to ten minutes between actions", async (context) => {
   const page = await openForm(context, forms.annotations());
   await page.clock.install();
+  const minutes = (number) => page.clock.fastForward(number * 60_000);
+  await page.click("#heading");
+  await minutes(5);
   await begin(page, "ani");
   const inView = (hidden) =>
     page.evaluate((hidden) => {
       Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
       document.dispatchEvent(new Event("visibilitychange"));
     }, hidden);
-  const minutes = (number) => page.clock.fastForward(number * 60_000);
   await minutes(1);
   await press(page, "1");
   await minutes(25);

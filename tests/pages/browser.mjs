@@ -25,11 +25,16 @@ function program() {
 }
 
 // Chromium has no sandbox for root.
-export const browser = await chromium.launch({ executablePath: program(), chromiumSandbox: process.getuid() !== 0 });
+const launch = { executablePath: program(), chromiumSandbox: process.getuid() !== 0 };
+export const browser = await chromium.launch(launch);
 
-// A browser profile of its own, in which every fault of a page, and every request to elsewhere, fails the test.
-export async function profile(options = DESKTOP) {
-  const context = await browser.newContext({ reducedMotion: "reduce", ...options });
+// A browser profile of its own, in which every fault of a page, and every request to elsewhere, fails the test. Private as
+// incognito windows are, unless it `keeps` what pages store, as people's do.
+export async function profile({ keeps = false, ...options } = DESKTOP) {
+  const settings = { reducedMotion: "reduce", ...DESKTOP, ...options };
+  const context = keeps
+    ? await chromium.launchPersistentContext(mkdtempSync(join(folder, "profile-")), { ...launch, ...settings })
+    : await browser.newContext(settings);
   context.faults = [];
   context.on("weberror", (fault) => context.faults.push(fault.error().stack));
   context.on("console", (message) => message.type() === "error" && context.faults.push(message.text()));
@@ -44,9 +49,12 @@ export async function profile(options = DESKTOP) {
 export function inBrowser(name, body, options) {
   test(name, { timeout: 120_000 }, async () => {
     const context = await profile(options);
-    await body(context);
-    assert.deepEqual(context.faults, []);
-    await context.close();
+    try {
+      await body(context);
+      assert.deepEqual(context.faults, []);
+    } finally {
+      await context.close();
+    }
   });
 }
 
@@ -73,14 +81,23 @@ export async function begin(page, name) {
   await page.keyboard.press("Enter");
 }
 
+// Waits until something is so of a page. The page's policy forbids Playwright's own way, which evaluates text again and again.
+export async function until(page, isSo, argument) {
+  for (let tries = 0; tries < 200; tries++) {
+    if (await page.evaluate(isSo, argument)) return;
+    await page.waitForTimeout(50);
+  }
+  assert.fail(`it doesn't come to ${isSo}`);
+}
+
 // Gives the start of a page a file, and waits until it says something about it.
 export async function chooseFile(page, path) {
   await page.setInputFiles("#file", path);
-  await page.waitForFunction(
-    (name) => ($("found").textContent + $("refusal").textContent).includes(name),
-    basename(path),
-  );
+  await until(page, (name) => ($("found").textContent + $("refusal").textContent).includes(name), basename(path));
 }
+
+// Chromium writes what a page stored some seconds later; on a busy machine it loses some of it where the page ends before.
+export const rest = (page) => page.waitForTimeout(4000);
 
 export const press = async (page, ...keys) => {
   for (const key of keys) await page.keyboard.press(key);
@@ -118,6 +135,6 @@ export async function accessible(page, state) {
   const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
   assert.deepEqual(told, [], state);
   assert.ok(found.passes.length > 10, `${state}: axe-core looked at nothing`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  const wide = (await page.evaluate(() => document.documentElement.scrollWidth)) - page.viewportSize().width;
   assert.ok(wide <= 0, `${state}: ${wide} px wider than the screen`);
 }

@@ -1,23 +1,15 @@
 // Forms to try the page with, of the project's invented Reels.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { asked } from "./make.mjs";
 
-const file = (name) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
 const hash = (text) => createHash("sha256").update(text).digest("hex").slice(0, 16);
-const REELS = file("eval/dev.jsonl")
+const REELS = readFileSync(new URL("../../eval/dev.jsonl", import.meta.url), "utf8")
   .trim()
   .split("\n")
   .map((line) => JSON.parse(line));
 
-// A label task as prompts/tasks.toml has it.
-function task(name) {
-  const [, section] = file("prompts/tasks.toml").split(`[task.${name}.descriptions]\n`);
-  const lines = section.split("\n\n")[0].trim().split("\n");
-  const descriptions = Object.fromEntries(
-    lines.map((line) => JSON.parse(`["${line.replace(/^"?(.*?)"? = "/, '$1", "')}]`)),
-  );
-  return { name, labels: Object.keys(descriptions), descriptions };
-}
+const task = (name) => asked.tasks.find((task) => task.name === name);
 
 function item({ id, account, duration_s, likes, views, plays, comments, caption, hashtags, transcript }) {
   const shown = { duration_s, likes, views, plays, comments, caption, hashtags, transcript };
@@ -44,14 +36,12 @@ const STRANGE = [
   { transcript: `${"a".repeat(400)}\n\n\u0000 ${"👩‍👩‍👧 ".repeat(40)}` },
 ];
 
-export const annotations = (reels = 40) =>
-  form(
-    "annotations",
-    "annotator",
-    "Reel Kuliner & Lainnya, Putaran 1",
-    [task("category"), task("ad")],
-    REELS.slice(0, reels).map((reel, at) => item({ ...reel, ...STRANGE[at] })),
-  );
+// What the program asks, of some Reels with other texts.
+export const annotations = (reels = 40) => ({
+  ...asked,
+  title: "Reel Kuliner & Lainnya, Putaran 1",
+  items: asked.items.slice(0, reels).map((item, at) => ({ ...item, ...STRANGE[at] })),
+});
 
 export function suggestions() {
   const items = REELS.slice(0, 3).map((reel) => ({ ...item(reel), suggested: { category: reel.reference.category } }));

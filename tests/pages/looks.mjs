@@ -1,5 +1,6 @@
 // What people see and hear: no violation of axe-core's rules in any state, on a phone and a desktop, light and dark.
 import assert from "node:assert/strict";
+import { describe } from "node:test";
 import * as forms from "./forms.mjs";
 import { accessible, begin, DESKTOP, inBrowser, openForm, PHONE, press, text } from "./browser.mjs";
 
@@ -16,9 +17,11 @@ const LOOKS = [
   ["light", "dark"].map((colorScheme) => ({ name: `${name}-${colorScheme}`, options: { ...size, colorScheme } })),
 );
 
-for (const [kind, form] of Object.entries(FORMS))
-  for (const { name, options } of LOOKS)
-    inBrowser(`${kind}-${name} is accessible`, (context) => walk(context, form, `${kind}-${name}`), options);
+describe("every state is accessible", { concurrency: 2 }, () => {
+  for (const [kind, form] of Object.entries(FORMS))
+    for (const { name, options } of LOOKS)
+      inBrowser(`${kind}-${name}`, (context) => walk(context, form, `${kind}-${name}`), options);
+});
 
 // Through all states of a page, each in both languages.
 async function walk(context, form, state) {

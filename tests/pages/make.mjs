@@ -1,22 +1,13 @@
-// Makes a review page of a form, as the program does.
-//
-//   node make.mjs FORM.json > page.html
+// Pages of forms: PAGE, which the program wrote, with another form in it.
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 
-const part = (name) => readFileSync(new URL(`../../src/data/review/page/${name}`, import.meta.url), "utf8");
-const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+const written = readFileSync(process.env.PAGE, "utf8");
+const FORM = /(?<=<script type="application\/json" id="form">).*?(?=<\/script>)/s;
+
+// What the program asks.
+export const asked = JSON.parse(FORM.exec(written)[0]);
 
 export function page(form) {
-  const filled = {
-    title: escaped(form.title),
-    css: part("page.css"),
-    script: ["texts.js", "answers.js", "start.js", "reel.js", "page.js"].map(part).join("\n"),
-    form: JSON.stringify(form).replaceAll("<", "\\u003c"),
-  };
-  return part("page.html").replace(/\{\{ (\w+) \}\}/g, (_, name) => filled[name]);
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.stdout.write(page(JSON.parse(readFileSync(process.argv[2], "utf8"))));
+  const json = JSON.stringify(form).replaceAll("<", "\\u003c");
+  return written.replace(FORM, () => json);
 }

@@ -146,15 +146,15 @@ function written(item, own) {
 
 function writtenRatings(texts, given) {
   const keys = texts.map((text) => text.key);
-  const ratings = chosen(keys, (key) => {
-    const scales = chosen(SCALES, (scale) => given.get(`rate ${key} ${scale}`));
-    return Object.keys(scales).length ? scales : undefined;
-  });
-  const preferences = keys.flatMap((a, at) =>
-    keys.slice(at + 1).map((b) => ({ a, b, prefers: given.get(`pair ${a} ${b}`) })),
-  );
-  return { ratings, preferences: preferences.filter((pair) => pair.prefers) };
+  const ratings = chosen(keys, (key) => unlessEmpty(chosen(SCALES, (scale) => given.get(`rate ${key} ${scale}`))));
+  const preferences = keys
+    .flatMap((a, at) => keys.slice(at + 1).map((b) => ({ a, b, prefers: given.get(`pair ${a} ${b}`) })))
+    .filter((pair) => pair.prefers);
+  return { ratings: unlessEmpty(ratings), preferences: unlessEmpty(preferences) };
 }
+
+// Nothing in place of a list or object without entries, which JSON then leaves out.
+const unlessEmpty = (value) => (Object.keys(value).length ? value : undefined);
 
 // An object of those names that have a value. Names may be any, "__proto__" too, which assigning would lose.
 function chosen(names, value) {

@@ -79,13 +79,7 @@ function nameOfAnswer(question, value) {
 function choice(question, option, suggestion) {
   const { value, key } = option;
   const name = nameOfAnswer(question, value);
-  const input = h("input", {
-    type: "radio",
-    name: question.id,
-    value,
-    "aria-keyshortcuts": key,
-    checked: own().given.get(question.id) === value,
-  });
+  const input = h("input", { type: "radio", name: question.id, value, "aria-keyshortcuts": key });
   input.addEventListener("change", () => answer(question, value, byPointer));
   const inside = [input];
   if (key) inside.push(h("kbd", { "aria-hidden": question.scale ? undefined : "true" }, key.toUpperCase()));
