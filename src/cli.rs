@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{
-    CompareOverrides, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides,
+    CompareOverrides, DEFAULT_SEED, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides,
     PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides, TrainOverrides,
 };
 use crate::data::import::{Mapping, WrittenBy};
@@ -175,6 +175,25 @@ pub enum DataCommand {
         after_help = "Example:\n  reels data stats data/reels.jsonl --model gguf/reels-mini.gguf --output data/stats"
     )]
     Stats(StatsArgs),
+    /// Ask people for labels or ratings, by a page that needs no server, and take back what they answered
+    #[command(
+        after_help = "The page asks for a name, shows one Reel after the other without any answer of a model, each annotator in another\n\
+                      order, and saves a file. With --from these come back: as reference where annotators agree, as soft where\n\
+                      they don’t, each answer as it was in annotations; ratings as ratings.jsonl beside each run’s rows.\n\n\
+                      Examples:\n  reels data review data/reels.jsonl --to html --output review.html\n  \
+                      reels data review data/reels.jsonl --from ani.json budi.json --output data/labelled.jsonl\n  \
+                      reels data review data/test.jsonl --runs out/a out/b --to html --output rate.html\n  \
+                      reels data review data/test.jsonl --runs out/a out/b --from ani.json budi.json"
+    )]
+    Review(ReviewArgs),
+    /// Tell how far annotators agree, with intervals, and on what they don’t
+    #[command(
+        after_help = "Takes what `reels data review` takes back, and records that are labelled: their annotations, or their reference as\n\
+                      one annotator.\n\n\
+                      Examples:\n  reels data agreement ani.json budi.json\n  \
+                      reels data agreement ani.json budi.json --data data/reels.jsonl --adjudicate decide.html"
+    )]
+    Agreement(AgreementArgs),
     /// Tell what is left of personal data in records, results or texts
     #[command(after_help = "Exit code 1 where something is left, 2 where a file can't be looked into.\n\n\
                             Examples:\n  reels data audit data/reels.jsonl\n  reels data audit data eval/latest --json")]
@@ -186,6 +205,82 @@ pub enum DataCommand {
                       Examples:\n  reels data erase @rani_kue --in data eval --dry-run\n  reels data erase r_3f9a2c0b1d4e5f60 --in data eval"
     )]
     Erase(EraseArgs),
+}
+
+/// What `reels data review` takes.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("way").required(true).args(["to", "from"]))]
+pub struct ReviewArgs {
+    /// Records that are asked about
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// Write a form: a page, a table for a spreadsheet, or tasks for Label Studio (with F.xml, its labelling interface)
+    #[arg(long, value_name = "FORMAT", requires = "output")]
+    pub to: Option<ReviewFormat>,
+    /// Take back files of answers: what the page saved, filled-in tables, exports of Label Studio as JSON
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub from: Vec<PathBuf>,
+    /// The form; or with --from the labelled records
+    #[arg(short, long, value_name = "F")]
+    pub output: Option<PathBuf>,
+    /// Tasks that are asked, several with commas [default: all label tasks; with --runs, the text task]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub task: Vec<String>,
+    /// Result directories whose texts are rated instead: faithful, complete, fluent, and of two which is better
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub runs: Vec<PathBuf>,
+    /// Show the labels of this result directory as suggestions: quicker, and annotators then agree with them more often
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "from"])]
+    pub show_answers: Option<PathBuf>,
+    /// Ask about so many records, drawn at random
+    #[arg(long, value_name = "N", conflicts_with = "from")]
+    pub sample: Option<usize>,
+    /// Seed of --sample
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, requires = "sample")]
+    pub seed: u64,
+    /// Whom a table or tasks for Label Studio are for, which decides their order; the page asks
+    #[arg(long, value_name = "NAME", conflicts_with = "from")]
+    pub annotator: Option<String>,
+    /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
+    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
+    pub prompts: Option<PathBuf>,
+}
+
+/// What a form is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReviewFormat {
+    /// One page that needs no server and no network
+    Html,
+    /// Tasks to import into Label Studio
+    LabelStudio,
+    /// A table for a spreadsheet
+    Csv,
+}
+
+/// What `reels data agreement` takes.
+#[derive(Debug, Args)]
+pub struct AgreementArgs {
+    /// Answers of two annotators or more, in one file or several
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Write a page on which somebody decides where they differ
+    #[arg(long, value_name = "F.html", requires = "data")]
+    pub adjudicate: Option<PathBuf>,
+    /// Records that were asked about, for --adjudicate
+    #[arg(long, value_name = "DATA")]
+    pub data: Option<PathBuf>,
+    /// Tasks that are looked at, several with commas [default: all label tasks]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub task: Vec<String>,
+    /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
+    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
+    pub prompts: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub json: bool,
+    /// Write agreement.json and agreement.md into this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 /// What `reels data audit` takes.
@@ -310,7 +405,7 @@ pub struct RenderArgs {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::{CommandFactory, ValueEnum};
+    use clap::CommandFactory;
     use serde::Serialize;
 
     use super::*;

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use indexmap::IndexMap;
 
 use super::{Code, folder};
 use crate::ask::{LEDGER, Manifest, variants_of};
 use crate::cli::CompareArgs;
-use crate::config::SettingsFile;
+use crate::config::{ScoreSettings, SettingsFile};
+use crate::data::review::RATINGS_FILE;
 use crate::error::{Hint, environment};
 use crate::lines::Lines;
 use crate::prompt::PromptSet;
@@ -16,6 +18,7 @@ use crate::publish::{write_bytes, write_json};
 use crate::report::{self, RunDifference};
 use crate::score::Table;
 use crate::score::compare::{Run, compare};
+use crate::score::ratings::{self, Files, RatedRun, RatingComparison};
 use crate::score::significance::{mcnemar_power, smallest_accuracy_difference, smallest_difference};
 
 pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
@@ -24,7 +27,8 @@ pub(super) fn run(args: CompareArgs, file: &SettingsFile) -> Result<Code> {
     }
     let settings = file.add("compare", args.settings)?.resolve()?;
     let (runs, differing, judged) = read_runs(&args.directories)?;
-    let comparison = compare(&runs, &settings.score)?;
+    let mut comparison = compare(&runs, &settings.score)?;
+    comparison.ratings = compared_ratings(&args.directories, &settings.score)?;
     if args.json {
         outln!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
@@ -69,6 +73,27 @@ pub(super) fn read_runs(directories: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunDif
     let data = manifests.iter().filter_map(|manifest| Some(manifest.data.as_ref()?.sha256.as_str()));
     let judged = variants_of(data);
     Ok((runs, differences(&manifests), judged))
+}
+
+/// By task, what people say of the texts of result directories.
+pub(super) fn compared_ratings(
+    directories: &[PathBuf],
+    settings: &ScoreSettings,
+) -> Result<IndexMap<String, RatingComparison>> {
+    ratings::compare(&rated_runs(directories)?, settings)
+}
+
+/// What people say of the texts in result directories.
+pub(super) fn rated_runs(directories: &[PathBuf]) -> Result<Vec<RatedRun>> {
+    let opened = directories.iter().map(|directory| {
+        let path = directory.join(RATINGS_FILE);
+        let ratings = if path.exists() { Lines::open(&path, "ratings")? } else { Lines::none() };
+        Ok((Lines::open(&directory.join("rows.jsonl"), "rows")?, ratings))
+    });
+    let opened: Vec<(Lines, Lines)> = opened.collect::<Result<_>>()?;
+    let names = names(directories)?;
+    let files = names.iter().zip(&opened).map(|(name, (rows, ratings))| Files { name, rows, ratings });
+    ratings::read(&files.collect::<Vec<_>>())
 }
 
 /// Names for result directories: the last part of each path, or whole paths where two are alike.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
-use super::compare::read_runs;
+use super::compare::{compared_ratings, rated_runs, read_runs};
 use super::{Code, folder};
 use crate::ask::Manifest;
 use crate::cli::ReportArgs;
-use crate::config::{CompareOverrides, ReportFormat, ReportOverrides, SettingsFile};
+use crate::config::{CompareOverrides, ReportFormat, ReportOverrides, ScoreSettings, SettingsFile};
 use crate::error::Hint;
 use crate::lines::Lines;
 use crate::predict::predictions_path;
@@ -20,6 +20,7 @@ use crate::report::{self, Report, Rows};
 use crate::run::read_manifest;
 use crate::score::compare::{Comparison, compare};
 use crate::score::metric::{main_metric, main_of};
+use crate::score::ratings;
 use crate::scores::Scores;
 use crate::task::{Task, TaskKind};
 
@@ -33,12 +34,13 @@ pub(super) fn run(args: ReportArgs, file: &SettingsFile) -> Result<Code> {
     let comparison = CompareOverrides { resampling: flags.resampling, ..CompareOverrides::default() };
     flags.resampling = file.add("compare", comparison)?.resampling;
     let settings = flags.resolve()?;
-    let result = ResultFiles::read(&args.directory)?;
+    let result = ResultFiles::read(&args.directory, &settings.score)?;
     let ladder = if settings.against.is_empty() {
         None
     } else {
         let directories: Vec<PathBuf> = settings.against.iter().chain([&args.directory]).cloned().collect();
-        let ladder = compare(&read_runs(&directories)?.0, &settings.score)?;
+        let mut ladder = compare(&read_runs(&directories)?.0, &settings.score)?;
+        ladder.ratings = compared_ratings(&directories, &settings.score)?;
         report::left_out(&ladder).inspect(|left_out| errln!("{left_out}"));
         Some(ladder)
     };
@@ -79,7 +81,7 @@ pub(super) struct ResultFiles {
 }
 
 impl ResultFiles {
-    pub fn read(directory: &Path) -> Result<ResultFiles> {
+    pub fn read(directory: &Path, settings: &ScoreSettings) -> Result<ResultFiles> {
         let path = directory.join("scores.json");
         ensure!(
             path.is_file(),
@@ -87,7 +89,7 @@ impl ResultFiles {
                 .hint("`reels eval` and `reels score` write one")
         );
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let scores: Scores = serde_json::from_str(&text)
+        let mut scores: Scores = serde_json::from_str(&text)
             .with_context(|| format!("{} holds no scores", path.display()))
             .hint("run `reels score` again")?;
         let mut manifest = folder::manifest(directory)?.unwrap_or_default();
@@ -95,6 +97,7 @@ impl ResultFiles {
         if manifest.shortened.is_none() && predictions.exists() {
             manifest.shortened = Some(Shortened::read(&predictions)?);
         }
+        add_ratings(&mut scores, directory, settings)?;
         let main = |task: &str| scores.tasks.get(task).map_or(main_metric(TaskKind::Text), main_of).key;
         let rows = Rows::read(Lines::open(&directory.join("rows.jsonl"), "rows")?, main)?;
         Ok(ResultFiles { scores, rows, tasks: PromptSet::find(Some(&directory.join("prompts")))?.tasks, manifest })
@@ -110,6 +113,18 @@ impl ResultFiles {
             ladder,
         }
     }
+}
+
+/// What people say of the texts, where they were asked since the texts were scored.
+pub(super) fn add_ratings(scores: &mut Scores, directory: &Path, settings: &ScoreSettings) -> Result<()> {
+    for run in rated_runs(&[directory.to_owned()])? {
+        for (task, rated) in ratings::score(&run, settings) {
+            if let Some(scores) = scores.tasks.get_mut(&task) {
+                scores.ratings = Some(rated);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes a report in some formats, and gives the paths of the files.

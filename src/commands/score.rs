@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::predict::finish_manifest;
-use super::report::{ResultFiles, write};
+use super::report::{ResultFiles, add_ratings, write};
 use super::{Code, folder, threshold};
 use crate::ask::{DataFacts, Evaluation, Inputs, LEDGER, Manifest, Records, Resampling};
 use crate::config::{ReportFormat, ScoreRun, ScoringSettings};
@@ -133,8 +133,9 @@ pub(super) fn score_into(
     join.write_rows(&scoring, &rows_path, &|rows| bar.inc(rows))?;
     bar.finish_and_clear();
     let table = Table::read(&Lines::open(&rows_path, "rows")?, tasks)?;
-    let scores = score::score(&table, &settings.score, &settings.metrics, &scoring.thresholds);
+    let mut scores = score::score(&table, &settings.score, &settings.metrics, &scoring.thresholds);
     drop(table);
+    add_ratings(&mut scores, folder, &settings.score)?;
     if join.made_by.model_sha256.is_some() {
         manifest.shortened = Some(Shortened::read(&predictions_path(folder))?);
     }
@@ -145,7 +146,7 @@ pub(super) fn score_into(
     let answers = manifest.model.is_none().then(|| join.sha256()).transpose()?;
     note_in_ledger(&mut manifest, answers, folder);
     finish_manifest(folder, &mut manifest)?;
-    let result = ResultFiles::read(folder)?;
+    let result = ResultFiles::read(folder, &settings.score)?;
     let written: Vec<PathBuf> = write(folder, &result.report(None), &[ReportFormat::Html])?;
     outln!("{}", report::table(&result.scores, &result.rows));
     errln!("report: {}", written[0].display());

@@ -25,7 +25,8 @@ pub use train::*;
 
 /// The model that comes with the project.
 pub const BUNDLED_MODEL: &str = "gguf/reels-mini.gguf";
-const DEFAULT_SEED: u64 = 42;
+/// Of all that is drawn.
+pub const DEFAULT_SEED: u64 = 42;
 
 /// Threads by default: what affinity and control group allow.
 fn cores() -> usize {

@@ -2,10 +2,10 @@
 
 use comfy_table::Table;
 
-use super::RunDifference;
 use super::intervals::unknown_in_words;
 use super::metrics::{self, counted, decimal};
 use super::table::empty;
+use super::{RunDifference, rated};
 use crate::score::compare::{Comparison, MetricComparison, MetricDifference, TaskComparison, Verdict};
 use crate::score::metric::{Direction, direction, main_metric};
 use crate::score::significance::LEVEL;
@@ -29,8 +29,16 @@ pub fn comparison(comparison: &Comparison, differing: &[RunDifference]) -> Strin
         parts.push(sentences(comparison, task).join("\n"));
         parts.push(table(comparison, task).trim_fmt());
     }
+    parts.push(rated::verdicts(comparison).join("\n"));
+    for (caption, table) in rated::tables(comparison) {
+        let mut lines = empty(&table.header.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+        lines.add_rows(table.rows);
+        parts.push(format!("{caption}\n{}", lines.trim_fmt()));
+    }
     parts.extend(left_out(comparison));
     parts.push(comparison.signature.clone());
+    parts.extend(comparison.ratings.iter().map(|(task, ratings)| format!("ratings of {task}: {}", ratings.signature)));
+    parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
 }
 
@@ -40,6 +48,7 @@ pub(super) fn verdicts(comparison: &Comparison) -> Vec<String> {
         sentences(comparison, task).into_iter().map(|sentence| format!("{name}: {sentence}")).collect::<Vec<_>>()
     };
     let mut verdicts: Vec<String> = comparison.tasks.iter().flat_map(of).collect();
+    verdicts.extend(rated::verdicts(comparison));
     verdicts.extend(notes(comparison));
     verdicts
 }

@@ -8,6 +8,7 @@ use super::comparison::{interval, p_value, signed, verdicts, word};
 use super::intervals::unknown_in_words;
 use super::page::{css, render};
 use super::prose::comparison_methods;
+use super::rated::{self, Captioned};
 use super::svg::Figure;
 use super::{RunDifference, figures, metrics};
 use crate::score::compare::{Comparison, Flips, MetricComparison, MetricDifference, TaskComparison};
@@ -22,6 +23,7 @@ struct ComparisonView<'a> {
     verdict: Vec<String>,
     figures: Vec<Figure>,
     tasks: Vec<ComparedTask<'a>>,
+    ratings: Vec<Captioned>,
     methods: [String; 2],
     signature: Vec<&'a str>,
     css: Value,
@@ -77,6 +79,7 @@ pub fn comparison_html(comparison: &Comparison, differing: &[RunDifference]) -> 
             verdict: verdicts(comparison),
             figures: [figures::differences(comparison), figures::ladder(comparison)].into_iter().flatten().collect(),
             tasks: comparison.tasks.iter().map(|(name, task)| compared_task(name, task, &comparison.runs)).collect(),
+            ratings: rated::tables(comparison),
             methods: comparison_methods(comparison),
             signature: comparison.signature.split('|').collect(),
             css: css(),

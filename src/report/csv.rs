@@ -1,5 +1,6 @@
 //! Scores as CSV, unrounded.
 
+use super::people;
 use crate::scores::Scores;
 
 /// A line a metric.
@@ -8,7 +9,11 @@ pub fn csv(scores: &Scores) -> String {
         "task,metric,value,low,high,n,clusters,method,withheld,bootstrap_low,bootstrap_high,asked,answered\n"
             .to_owned();
     for (task, scores) in &scores.tasks {
-        for (key, metric) in &scores.metrics {
+        let metrics = scores.metrics.iter().map(|(key, metric)| (key.clone(), metric));
+        let agreed = scores.agreement.iter().flat_map(|agreement| &agreement.metrics);
+        let agreed = agreed.map(|(key, metric)| (format!("people.{key}"), metric));
+        let rated = people::rated(scores).map(|(scale, metric)| (format!("people.{scale}"), metric));
+        for (key, metric) in metrics.chain(agreed).chain(rated) {
             let number = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
             let [value, low, high] = [metric.value, metric.low, metric.high].map(number);
             let bootstrap = metric.bootstrap.as_ref();
@@ -19,7 +24,7 @@ pub fn csv(scores: &Scores) -> String {
             let withheld = metric.withheld.as_deref().unwrap_or_default();
             let cells = [
                 task.as_str(),
-                key,
+                &key,
                 &value,
                 &low,
                 &high,

@@ -4,7 +4,8 @@ use super::comparison::{notes, p_value, signed};
 use super::labels::{Class, classes};
 use super::methods::methods;
 use super::prose::{Subject, comparison_methods};
-use super::{Report, intervals, metrics};
+use super::svg::DataTable;
+use super::{Report, intervals, metrics, people, rated};
 use crate::score::compare::{Comparison, MetricDifference};
 use crate::scores::TaskScores;
 
@@ -15,23 +16,30 @@ pub fn latex(report: &Report) -> String {
     let mut parts = vec!["% Needs \\usepackage{booktabs}.".to_owned(), scores_table(report)];
     let tasks = report.scores.tasks.iter().enumerate();
     parts.extend(tasks.filter_map(|(index, (task, scores))| class_tabular(index, task, scores)));
-    parts.extend(report.ladder.map(comparison_table));
+    if let Some(ladder) = report.ladder {
+        parts.push(comparison_table(ladder));
+        parts.extend(ratings_tables(ladder));
+    }
     parts.extend(methods(subject).map(|text| escaped(&text)));
     parts.join("\n\n") + "\n"
 }
 
 fn scores_table(report: &Report) -> String {
     let mut rows = Vec::new();
+    let have_mark = people::have_mark(report.scores);
+    let (columns, last) = if have_mark { (5, " & People") } else { (4, "") };
     for (task, scores) in report.scores.tasks.iter().filter(|(_, scores)| !scores.metrics.is_empty()) {
-        rows.push(format!("\\multicolumn{{4}}{{l}}{{\\emph{{{}}}}} \\\\", escaped(task)));
-        for (key, metric) in intervals::judging(scores) {
+        rows.push(format!("\\multicolumn{{{columns}}}{{l}}{{\\emph{{{}}}}} \\\\", escaped(task)));
+        for (key, metric) in intervals::judging(scores).into_iter().chain(people::rated(scores)) {
             let bounds = metrics::bounds(metric.low, metric.high);
+            let mark = people::mark(scores, key).map_or(String::new(), |mark| metrics::decimal(mark.value));
             rows.push(format!(
-                "{} & {} & {} & {} \\\\",
+                "{} & {} & {} & {}{} \\\\",
                 escaped(metrics::name(key)),
                 escaped(&metrics::decimal(metric.value)),
                 escaped(&bounds.map_or_else(|| metrics::interval(metric), |[low, high]| format!("[{low}, {high}]"))),
-                metrics::count(metric.n)
+                metrics::count(metric.n),
+                if have_mark { format!(" & {}", escaped(&mark)) } else { String::new() }
             ));
         }
         rows.push("\\midrule".to_owned());
@@ -42,8 +50,10 @@ fn scores_table(report: &Report) -> String {
     let coverage = coverage.filter_map(|(task, scores)| Some(format!("{task}: {}.", intervals::coverage(scores)?)));
     let withheld = withheld.iter().map(|it| format!("Withheld for {}: {}.", it.which(), it.why));
     let notes: Vec<String> = coverage.chain(withheld).collect();
-    let caption = format!("Results of {} with 95\\,\\% confidence intervals.", escaped(&report.title));
-    table("lrcr", "Metric & Value & 95\\,\\% interval & $n$", &rows, &caption, "tab:reels", &notes)
+    let people = if have_mark { " People: what annotators reach among themselves." } else { "" };
+    let caption = format!("Results of {} with 95\\,\\% confidence intervals.{people}", escaped(&report.title));
+    let header = format!("Metric & Value & 95\\,\\% interval & $n${last}");
+    table(&"lrcrr"[..columns], &header, &rows, &caption, "tab:reels", &notes)
 }
 
 /// The labels of a task; intervals stand below the numbers, or the table would be too wide for a page.
@@ -69,7 +79,8 @@ fn class_tabular(index: usize, task: &str, scores: &TaskScores) -> Option<String
 pub fn comparison_latex(comparison: &Comparison) -> String {
     let methods = comparison_methods(comparison).map(|text| escaped(&text));
     let head = "% Needs \\usepackage{booktabs}.".to_owned();
-    [vec![head, comparison_table(comparison)], methods.to_vec()].concat().join("\n\n") + "\n"
+    [vec![head, comparison_table(comparison)], ratings_tables(comparison), methods.to_vec()].concat().join("\n\n")
+        + "\n"
 }
 
 fn comparison_table(comparison: &Comparison) -> String {
@@ -111,6 +122,24 @@ fn comparison_table(comparison: &Comparison) -> String {
         "tab:reels-comparison",
         &notes(comparison),
     )
+}
+
+/// What people say of the runs.
+fn ratings_tables(comparison: &Comparison) -> Vec<String> {
+    let latex = |(index, (caption, data)): (usize, (String, DataTable))| {
+        let columns = format!("l{}", "r".repeat(data.header.len() - 1));
+        let cells = |cells: &[String]| cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" & ");
+        let rows: Vec<String> = data.rows.iter().map(|row| format!("{} \\\\", cells(row))).collect();
+        table(
+            &columns,
+            &cells(&data.header),
+            &rows,
+            &format!("{}.", escaped(&caption)),
+            &format!("tab:reels-ratings-{}", index + 1),
+            &[],
+        )
+    };
+    rated::tables(comparison).into_iter().enumerate().map(latex).collect()
 }
 
 fn difference_bounds(difference: &MetricDifference) -> String {

@@ -6,7 +6,8 @@ use super::comparison::{interval, p_value, signed, verdicts, word};
 use super::labels::{Class, classes};
 use super::methods::methods;
 use super::prose::{Subject, comparison_methods, limitations, verdict};
-use super::{Report, RunDifference, intervals, metrics};
+use super::svg::DataTable;
+use super::{Report, RunDifference, intervals, metrics, people, rated};
 use crate::ask::Manifest;
 use crate::score::compare::Comparison;
 use crate::score::metric::{Direction, direction};
@@ -24,12 +25,19 @@ pub fn markdown(report: &Report) -> String {
             .flatten(),
     );
     if let Some(ladder) = report.ladder {
-        parts.extend(["## Against other runs".into(), comparison_tables(ladder)]);
+        parts.extend(["## Against other runs".into(), comparison_tables(ladder), ratings_tables(ladder)]);
+    }
+    for (task, scores) in &report.scores.tasks {
+        if let Some(correlations) = scores.ratings.as_ref().and_then(rated::correlations) {
+            parts.push(format!("## How metrics of {} go with ratings", escaped(task)));
+            parts.push(data_table(&correlations));
+        }
     }
     parts.extend(["## Methods".into(), escaped(&english), escaped(&indonesian)]);
     parts.extend(["## Limitations".into(), list(&limitations(subject)), "## Signatures".into()]);
     let signature = |(name, task): (&String, &TaskScores)| format!("- {}: `{}`", escaped(name), task.signature);
     parts.push(report.scores.tasks.iter().map(signature).collect::<Vec<_>>().join("\n"));
+    parts.retain(|part| !part.is_empty());
     parts.join("\n\n") + "\n"
 }
 
@@ -43,6 +51,7 @@ pub fn comparison_markdown(comparison: &Comparison, differing: &[RunDifference])
         list(&verdicts(comparison)),
         list(&differs),
         comparison_tables(comparison),
+        ratings_tables(comparison),
         "## Methods".into(),
         escaped(&english),
         escaped(&indonesian),
@@ -112,15 +121,20 @@ fn subject<'a>(report: &Report<'a>) -> Subject<'a> {
 /// All metrics, and below why intervals are withheld.
 fn scores_table(scores: &Scores) -> String {
     let mut rows = Vec::new();
+    let have_mark = people::have_mark(scores);
     for (task, scores) in &scores.tasks {
-        for (key, metric) in intervals::distinct(scores) {
-            rows.push(vec![
+        for (key, metric) in intervals::distinct(scores).into_iter().chain(people::rated(scores)) {
+            let mut cells = vec![
                 task.clone(),
                 metrics::name(key).to_owned(),
                 metrics::decimal(metric.value),
                 metrics::interval(metric),
                 metrics::count(metric.n),
-            ]);
+            ];
+            let mark = people::mark(scores, key).map(people::mark_in_words);
+            let mark = mark.map_or(String::new(), |[value, interval]| format!("{value} ({interval})"));
+            cells.extend(have_mark.then_some(mark));
+            rows.push(cells);
         }
     }
     let withheld = intervals::withheld(scores, intervals::distinct, metrics::name);
@@ -128,7 +142,8 @@ fn scores_table(scores: &Scores) -> String {
     let coverage = scores.tasks.iter();
     let coverage = coverage.filter_map(|(task, scores)| Some(format!("{task}: {}.", intervals::coverage(scores)?)));
     let notes: Vec<String> = coverage.chain(withheld).collect();
-    let parts = [table(&["Task", "Metric", "Value", "95 % interval", "n"], 2, &rows), list(&notes)];
+    let header = ["Task", "Metric", "Value", "95 % interval", "n", "People among themselves"];
+    let parts = [table(&header[..header.len() - usize::from(!have_mark)], 2, &rows), list(&notes)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
@@ -181,8 +196,19 @@ fn comparison_tables(comparison: &Comparison) -> String {
     table(&["Task", "Metric", "Run", "Value", "Difference", "95 % interval", "p", "Verdict"], 3, &rows)
 }
 
+/// What people say of the runs.
+fn ratings_tables(comparison: &Comparison) -> String {
+    let tables = rated::tables(comparison);
+    let parts = tables.iter().map(|(caption, table)| format!("{}\n\n{}", escaped(caption), data_table(table)));
+    parts.collect::<Vec<_>>().join("\n\n")
+}
+
+fn data_table(data: &DataTable) -> String {
+    table(&data.header.iter().map(String::as_str).collect::<Vec<_>>(), 1, &data.rows)
+}
+
 /// The first `texts` columns are aligned left, the others right.
-fn table(header: &[&str], texts: usize, rows: &[Vec<String>]) -> String {
+pub(super) fn table(header: &[&str], texts: usize, rows: &[Vec<String>]) -> String {
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let rule = (0..header.len()).map(|column| if column < texts { "---" } else { "---:" }.to_owned()).collect();
     let mut lines = vec![line(header.iter().map(|name| (*name).to_owned()).collect()), line(rule)];

@@ -5,6 +5,7 @@ use indexmap::IndexSet;
 use super::cautions::cautions;
 use super::intervals_made::intervals_made;
 use super::metrics::{count, decimal};
+use super::people;
 use super::prose::Subject;
 use crate::prediction::Shortened;
 use crate::score::metric::{METRICS, main_of};
@@ -130,6 +131,12 @@ pub fn methods(subject: Subject) -> [String; 2] {
                 "Ambang keputusan {name}, {}, dipilih menurut macro F1 pada data terpisah.",
                 decimal(task)
             ));
+        }
+    }
+    for (name, task) in &scores.tasks {
+        for [by, dengan] in people::methods(name, task) {
+            english.push(by);
+            indonesian.push(dengan);
         }
     }
     let (unit, satuan) = if by_account { ("accounts", "akun") } else { ("Reels", "Reels") };

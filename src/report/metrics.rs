@@ -12,9 +12,23 @@ pub fn ordered(metrics: &IndexMap<String, Metric>) -> Vec<(&str, &Metric)> {
     ordered
 }
 
+/// What people agree in, and what they rate.
+const OF_PEOPLE: [(&str, &str); 9] = [
+    ("percent_agreement", "Percent agreement"),
+    ("cohen_kappa", "Cohen’s kappa"),
+    ("fleiss_kappa", "Fleiss’ kappa"),
+    ("weighted_kappa", "Quadratic weighted kappa"),
+    ("krippendorff_alpha", "Krippendorff’s alpha"),
+    ("gwet_ac1", "Gwet’s AC1"),
+    ("faithful", "Faithful, 1 to 5 by people"),
+    ("complete", "Complete, 1 to 5 by people"),
+    ("fluent", "Fluent, 1 to 5 by people"),
+];
+
 /// A metric as papers write it; a key without such a name stands for itself.
 pub fn name(key: &str) -> &str {
-    find(key).map_or(key, |info| info.name)
+    let of_people = OF_PEOPLE.iter().find(|(known, _)| *known == key);
+    find(key).map(|info| info.name).or(of_people.map(|(_, name)| *name)).unwrap_or(key)
 }
 
 /// Three decimals; a dash where the value is not defined.

@@ -2,6 +2,7 @@
 //!
 //! All are views of `scores.json` and `rows.jsonl`; nothing is computed here that those don't hold.
 
+mod agreement;
 mod cautions;
 mod comparison;
 mod comparison_page;
@@ -22,7 +23,9 @@ mod markdown;
 mod methods;
 mod metrics;
 mod page;
+mod people;
 mod prose;
+mod rated;
 mod rows;
 mod select;
 mod svg;
@@ -31,6 +34,7 @@ mod training;
 
 use serde::Serialize;
 
+pub use agreement::{TaskAgreement, agreement_markdown, agreement_table};
 pub use comparison::{comparison, left_out};
 pub use comparison_page::comparison_html;
 pub use csv::csv;

@@ -13,7 +13,7 @@ use super::labels::{Classes, Heatmap, classes, heatmap};
 use super::methods::methods;
 use super::prose::{Subject, limitations, verdict};
 use super::svg::{DataTable, Figure};
-use super::{Report, figures, intervals, metrics};
+use super::{Report, figures, intervals, metrics, people, rated};
 use crate::score::metric::{Direction, Headline, direction, headline, main_of, prose};
 use crate::scores::{Metric, TaskScores};
 use crate::task::{Task, TaskKind};
@@ -32,6 +32,7 @@ const TEMPLATES: [(&str, &str); 6] = [
 #[derive(Serialize)]
 struct View<'a> {
     title: &'a str,
+    have_mark: bool,
     facts: Vec<Fact>,
     verdict: Vec<String>,
     tasks: Vec<TaskView<'a>>,
@@ -64,11 +65,13 @@ struct TaskView<'a> {
     confusion: Option<Heatmap>,
     figures: Vec<Figure>,
     looks: Vec<Looks>,
+    correlations: Option<DataTable>,
     signature: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
 struct MetricView<'a> {
+    key: &'a str,
     name: &'a str,
     explanation: &'static str,
     lower_is_better: bool,
@@ -79,6 +82,8 @@ struct MetricView<'a> {
     bootstrap: Option<String>,
     n: String,
     note: Option<&'a str>,
+    /// What people reach among themselves.
+    mark: Option<[String; 2]>,
 }
 
 /// The page of a result as HTML.
@@ -117,6 +122,7 @@ fn view<'a>(report: &'a Report) -> Result<View<'a>> {
     let ladder = report.ladder.map(|ladder| [figures::ladder(ladder), figures::differences(ladder)]);
     Ok(View {
         title: &report.title,
+        have_mark: people::have_mark(report.scores),
         facts: facts(report.manifest),
         verdict: verdict(subject),
         tasks: tasks.collect::<Result<_>>()?,
@@ -159,7 +165,7 @@ fn task_view<'a>(
             MetricView { why, ..metric_view(headline.key, headline.metric) }
         }),
         instead: headline.and_then(|headline| intervals::instead(&headline, metrics::name)),
-        metrics: metric_views(metrics),
+        metrics: with_marks(metric_views(metrics.into_iter().chain(people::rated(scores)).collect()), scores),
         checks: metric_views(checks),
         answered: counts.answered(),
         cut_off: counts.cut_off(),
@@ -169,8 +175,15 @@ fn task_view<'a>(
         confusion: scores.confusion.as_ref().map(heatmap),
         figures: charts.into_iter().flatten().collect(),
         looks,
+        correlations: scores.ratings.as_ref().and_then(rated::correlations),
         signature: scores.signature.split('|').collect(),
     })
+}
+
+/// With what people reach among themselves beside.
+fn with_marks<'a>(views: Vec<MetricView<'a>>, scores: &TaskScores) -> Vec<MetricView<'a>> {
+    let mark = |view: &MetricView| people::mark(scores, view.key).map(people::mark_in_words);
+    views.into_iter().map(|view| MetricView { mark: mark(&view), ..view }).collect()
 }
 
 /// A reason stands once for the metrics in a row that have it.
@@ -186,6 +199,7 @@ fn metric_views<'a>(metrics: Vec<(&'a str, &'a Metric)>) -> Vec<MetricView<'a>> 
 
 fn metric_view<'a>(key: &'a str, metric: &'a Metric) -> MetricView<'a> {
     MetricView {
+        key,
         name: metrics::name(key),
         explanation: prose(key).explanation,
         lower_is_better: direction(key) == Direction::Lower,
@@ -200,6 +214,7 @@ fn metric_view<'a>(key: &'a str, metric: &'a Metric) -> MetricView<'a> {
         }),
         n: metrics::count(metric.n),
         note: metric.note.as_deref(),
+        mark: None,
     }
 }
 

@@ -6,6 +6,7 @@ use super::cautions::cautions;
 use super::comparison::verdicts;
 use super::intervals;
 use super::metrics::{self, counted, decimal, in_words, percent};
+use super::{people, rated};
 use crate::ask::Manifest;
 use crate::score::compare::Comparison;
 use crate::score::metric::{find, headline};
@@ -24,7 +25,10 @@ pub struct Subject<'a> {
 /// A sentence or two a task: how good, how sure, and against what.
 pub fn verdict(subject: Subject) -> Vec<String> {
     let mut sentences: Vec<String> = cautions(subject.manifest).into_iter().map(|[english, _]| english).collect();
-    sentences.extend(subject.scores.tasks.iter().filter_map(|(name, task)| of_task(name, task)));
+    for (name, task) in &subject.scores.tasks {
+        sentences.extend(of_task(name, task));
+        sentences.extend(people::verdicts(name, task));
+    }
     sentences.extend(subject.ladder.map(verdicts).unwrap_or_default());
     sentences
 }
@@ -141,14 +145,19 @@ pub fn comparison_methods(comparison: &Comparison) -> [String; 2] {
             format!("jackknife yang mengeluarkan satu {satuan} setiap kali (t Student)"),
         ],
     };
-    [
+    let [english, indonesian] = [
         format!(
             "All runs answer the same rows. Differences from {baseline} have 95 % {how}; where none holds it is withheld. They are tested by exchanging the answers of whole {unit} between two runs, in all ways if there are no more than {resamples}, else {resamples} times (seed {seed}), which for means flips the signs of the rows’ differences and for F1 swaps labels; accuracy is tested by McNemar’s exact test where each row stands alone. p is adjusted over the runs by Holm’s method. The runs tied with the best are those that single-step max-T over all pairs, on the same exchanges, does not tell from it."
         ),
         format!(
             "Semua hasil menjawab baris yang sama. Selisih terhadap {baseline} diberi selang kepercayaan 95 % dari {cara}; bila tidak ada yang berlaku, selang tidak ditampilkan. Selisih diuji dengan menukar jawaban {satuan} secara utuh antara dua hasil, dengan semua cara bila tidak lebih dari {resamples}, selain itu {resamples} kali (seed {seed}), yang untuk rerata berarti membalik tanda selisih tiap baris dan untuk F1 menukar label; akurasi diuji dengan uji eksak McNemar bila tiap baris berdiri sendiri. Nilai p disesuaikan menurut Holm. Hasil yang setara dengan yang terbaik adalah yang tidak dapat dibedakan darinya oleh max-T satu langkah atas semua pasangan, pada penukaran yang sama."
         ),
-    ]
+    ];
+    if comparison.ratings.is_empty() {
+        return [english, indonesian];
+    }
+    let [rated, dinilai] = rated::methods(unit, satuan);
+    [format!("{english} {rated}"), format!("{indonesian} {dinilai}")]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::intervals::{self, Withheld};
-use super::{Rows, counts, metrics};
+use super::{Rows, counts, metrics, people};
 use crate::score::metric::headline;
 use crate::scores::{Scores, TaskScores};
 
@@ -44,7 +44,8 @@ fn lines(name: &str, task: &TaskScores, withheld: &[Withheld]) -> Vec<String> {
     let rate = task.metrics.get("invalid_rate").and_then(|rate| Some(format!("invalid_rate {}", rate.note.as_ref()?)));
     let (coverage, unread) = (intervals::coverage(task), intervals::unread_in_words(task, |key| key));
     let lines = [coverage, sample, absent, intervals::rare_in_words(task), headline, unread, rate];
-    lines.into_iter().flatten().map(|line| wrapped(&format!("{name}: {line}"))).collect()
+    let lines = lines.into_iter().flatten().map(|line| format!("{name}: {line}"));
+    lines.chain(people::verdicts(name, task)).map(|line| wrapped(&line)).collect()
 }
 
 /// Broken at spaces to 80 columns; the lines behind the first one are indented.

@@ -1,7 +1,9 @@
 //! `reels data`: what there is, and what must not be there.
 
+mod agreement;
 mod audit;
 mod erase;
+mod review;
 mod stats;
 
 use anyhow::Result;
@@ -15,6 +17,8 @@ use crate::stop::Stop;
 pub(super) fn run(command: DataCommand, file: &SettingsFile, stop: &Stop) -> Result<Code> {
     match command {
         DataCommand::Stats(args) => stats::run(args, file),
+        DataCommand::Agreement(args) => agreement::run(&args),
+        DataCommand::Review(args) => review::run(&args),
         DataCommand::Audit(args) => audit::run(&args, stop),
         DataCommand::Erase(args) => erase::run(args, file, stop),
     }

@@ -8,7 +8,6 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::form::{Form, Item};
 use crate::annotation::{Kind, Role};
@@ -62,17 +61,12 @@ pub fn config(form: &Form) -> Result<String> {
     environment.get_template("config.xml")?.render(Serde(view)).context("cannot render the labelling config")
 }
 
-/// What a project imports (JSON): a task a Reel, in an order drawn by the annotator's name, or that of the form where there
-/// is no name. A model's labels are predictions, which annotators find filled in.
+/// What a project imports (JSON): a task a Reel. A model's labels are predictions, which annotators find filled in.
 ///
 /// Label Studio offers a task to one annotator only unless a project's `maximum_annotations` is more than 1: a project each,
 /// with an order of its own, is the plain way.
-pub fn tasks(form: &Form, annotator: Option<&str>) -> Value {
-    let mut items: Vec<&Item> = form.items.iter().collect();
-    if let Some(annotator) = annotator {
-        items.sort_by_cached_key(|item| Sha256::digest(format!("{annotator}\0{}\0{}", form.form, item.id)));
-    }
-    items.into_iter().map(|item| task(item, form)).collect()
+pub fn tasks(form: &Form) -> Value {
+    form.items.iter().map(|item| task(item, form)).collect()
 }
 
 fn task(item: &Item, form: &Form) -> Value {

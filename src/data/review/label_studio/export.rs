@@ -22,7 +22,7 @@ pub struct Export {
 
 /// Reads an export, as JSON or JSON-MIN; `name` stands in the errors.
 ///
-/// An annotator is called by e-mail where the export has it, else `ls-` and the user's number. Labels are as they were
+/// An annotator is called as what stands before the @ of the e-mail where the export has it, else `ls-` and the user's number. Labels are as they were
 /// chosen, whether a task has them or not. Drafts and predictions are nobody's answers.
 ///
 /// # Errors
@@ -217,7 +217,9 @@ fn of_min(entry: &Value) -> Result<Annotation> {
 impl Annotation {
     fn by(user: Option<User>, seconds: Option<f64>) -> Result<Annotation> {
         let by = match user {
-            Some(User::Email(email) | User::Named { email: Some(email), .. }) => email.trim().to_lowercase(),
+            Some(User::Email(email) | User::Named { email: Some(email), .. }) => {
+                email.trim().split('@').next().unwrap_or_default().to_lowercase()
+            }
             Some(User::Number(id) | User::Named { id, email: None }) => format!("ls-{id}"),
             None => String::new(),
         };
