@@ -93,7 +93,7 @@ fn labels_of_two_people_come_back_into_the_records() {
     ] {
         assert!(run.out.contains(part), "{part}: {}", run.out);
     }
-    assert!(run.err.contains("1 labels were spelt otherwise, such as \"Agama\" for \"agama\""), "{}", run.err);
+    assert!(run.err.contains("labels that were spelt otherwise: 1, such as \"Agama\" for \"agama\""), "{}", run.err);
     let lines = folder.lines("labelled.jsonl");
     assert_eq!(lines[0]["reference"], json!({"category": "kuliner", "ad": "iklan"}));
     assert_eq!(lines[0]["ours"], json!({"kept": 0}));
@@ -206,6 +206,8 @@ fn the_same_reels_are_drawn_whatever_order_they_come_in() {
         ids.sort();
         ids
     };
+    let none = folder.fails("data review reels.jsonl --to html --sample 0 --output none.html", 2);
+    assert!(none.contains("there is no Reel to ask about") && !folder.has("none.html"), "{none}");
     let drawn = ids("reels.jsonl");
     assert_eq!((drawn.len(), &drawn), (3, &ids("turned.jsonl")));
 }
@@ -364,6 +366,9 @@ fn how_far_people_agree_stands_beside_the_scores() {
     }
     folder.write("third.json", other.to_string());
     folder.succeeds(&format!("data review dev.jsonl --from {first} third.json --output labelled.jsonl"));
+    let stats = folder.succeeds("data stats labelled.jsonl --output stats").out;
+    assert!(stats.contains("category: annotators (second, third) reach among themselves, over 120 Reels"), "{stats}");
+    assert!(folder.read("stats/data.md").contains("- ad: annotators (second, third) reach among themselves"));
     let train = format!("--train {}", eval("dev.jsonl"));
     let run = folder.succeeds(&format!(
         "eval --model baseline:majority {train} --data labelled.jsonl --bootstrap 200 --output out"

@@ -13,6 +13,7 @@ use super::known::Known;
 use crate::ask::Records;
 use crate::lines::Place;
 use crate::reel::{Reel, each_reel, reel_at};
+use crate::scores::Agreement;
 use crate::task::{Task, TaskKind};
 
 /// Accounts named.
@@ -154,9 +155,11 @@ pub struct Stats {
     pub copies: (usize, usize),
     #[expect(missing_docs, reason = "the type says it")]
     pub tokens: Option<Tokens>,
+    /// How far annotators agree, by task that two and more labelled.
+    pub agreement: IndexMap<String, Agreement>,
 }
 
-/// Counts all records; tokens are for others to add.
+/// Counts all records; tokens and agreement are for others to add.
 ///
 /// # Errors
 /// Of the environment.
@@ -218,6 +221,7 @@ pub fn stats(records: &Records, tasks: &[Task]) -> Result<Stats> {
         sources,
         copies: copies(records, &places)?,
         tokens: None,
+        agreement: IndexMap::new(),
     })
 }
 

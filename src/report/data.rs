@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::facts::{Fact, data_facts};
 use super::metrics::{count, counted, percent};
 use super::page::{css, render};
+use super::people;
 use super::svg::{DataTable, Figure, bars};
 use crate::data::stats::{Histogram, Spread, Stats};
 
@@ -73,6 +74,7 @@ pub fn sentences(stats: &Stats) -> Vec<String> {
             sentence += &format!("; no labels of the task: {}", task.foreign.join(", "));
         }
         sentences.push(sentence + ".");
+        sentences.extend(stats.agreement.get(name).map(|agreement| people::agreed(name, agreement)));
     }
     let (groups, copied) = stats.copies;
     if groups > 0 {

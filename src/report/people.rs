@@ -32,8 +32,7 @@ pub fn rated(task: &TaskScores) -> impl Iterator<Item = (&str, &Metric)> {
 
 /// What a reader should know first.
 pub fn verdicts(name: &str, task: &TaskScores) -> Vec<String> {
-    let short = |key: &str| ["percent_agreement", "cohen_kappa"].contains(&key);
-    let agreement = task.agreement.as_ref().map(|agreement| agree(name, agreement, short)).map(|[english, _]| english);
+    let agreement = task.agreement.as_ref().map(|agreement| agreed(name, agreement));
     let ratings = task.ratings.as_ref().map(|ratings| {
         let scales = ratings.scales.iter();
         let means = scales.map(|(scale, mean)| format!("{scale} {}", with_interval(mean, 0)));
@@ -52,6 +51,13 @@ pub fn verdicts(name: &str, task: &TaskScores) -> Vec<String> {
 pub fn methods(name: &str, task: &TaskScores) -> Vec<[String; 2]> {
     let agreement = task.agreement.as_ref().map(|agreement| agree(name, agreement, |_| true));
     agreement.into_iter().chain(task.ratings.as_ref().map(|ratings| rate(name, ratings))).collect()
+}
+
+/// As [`verdicts`], of labels alone.
+pub fn agreed(name: &str, agreement: &Agreement) -> String {
+    let short = |key: &str| ["percent_agreement", "cohen_kappa"].contains(&key);
+    let [english, _] = agree(name, agreement, short);
+    english
 }
 
 fn agree(name: &str, agreement: &Agreement, told: fn(&str) -> bool) -> [String; 2] {

@@ -107,6 +107,7 @@ fn write_form(mut form: Form, args: &ReviewArgs, format: ReviewFormat, output: &
     if let Some(size) = args.sample {
         sample(&mut form.items, size, args.seed);
     }
+    ensure!(!form.items.is_empty(), anyhow!("there is no Reel to ask about").hint("give --sample 1 or more"));
     let annotator = args.annotator.as_deref().map(|name| name.trim().to_lowercase());
     if let Some(annotator) = &annotator {
         shuffle(&mut form.items, annotator);
@@ -173,7 +174,7 @@ pub(super) fn answers(files: &[PathBuf], kind: Kind, tasks: &[Task]) -> Result<V
     let mut brought = review::read(files, tasks)?;
     let Told { mended, described_otherwise } = check(&mut brought, kind, tasks)?;
     if let Some((file, from, to)) = mended.first() {
-        errln!("{file}: {} labels were spelt otherwise, such as {from:?} for {to:?}", mended.len());
+        errln!("{file}: labels that were spelt otherwise: {}, such as {from:?} for {to:?}", mended.len());
     }
     for file in described_otherwise {
         errln!("warning: {file}: the tasks were described otherwise to whoever answered than they are now");

@@ -1,8 +1,10 @@
 //! `reels data stats`: what there is in a set of records.
 
 use anyhow::{Result, bail};
+use indexmap::IndexMap;
 
 use super::Code;
+use crate::annotation::{Annotation, Role};
 use crate::ask::{Answerer, Format, Prompts, Records};
 use crate::cli::StatsArgs;
 use crate::config::{PredictSettings, PromptOverrides, SettingsFile};
@@ -12,6 +14,9 @@ use crate::prompt::{FitError, PromptSet, fit};
 use crate::publish::{write_bytes, write_json};
 use crate::reel::each_reel;
 use crate::report::{data_card, data_html, data_sentences};
+use crate::score::People;
+use crate::scores::Agreement;
+use crate::task::{Task, TaskKind};
 
 pub(super) fn run(args: StatsArgs, file: &SettingsFile) -> Result<Code> {
     let StatsArgs { data, prompts, model, max_prompt_tokens, output } = args;
@@ -23,6 +28,7 @@ pub(super) fn run(args: StatsArgs, file: &SettingsFile) -> Result<Code> {
     let records = Records::open(settings.data.as_deref())?;
     records.problems.refuse(false)?;
     let mut stats = stats(&records, &found.set.tasks)?;
+    stats.agreement = agreement(&records, &found.set.tasks)?;
     stats.tokens = of_model.then(|| tokens(&settings, &found, &records)).transpose()?;
     data_sentences(&stats).iter().for_each(|sentence| outln!("{sentence}"));
     let unknown: Vec<String> = stats.missing.iter().map(|(field, count)| format!("{field} {count}")).collect();
@@ -36,6 +42,24 @@ pub(super) fn run(args: StatsArgs, file: &SettingsFile) -> Result<Code> {
         errln!("page: {}", folder.join("data.html").display());
     }
     Ok(if records.problems.unusable > 0 { Code::SomeFailed } else { Code::Done })
+}
+
+/// By label task that two annotators and more labelled, how far they agree.
+fn agreement(records: &Records, tasks: &[Task]) -> Result<IndexMap<String, Agreement>> {
+    let mut agreements = IndexMap::new();
+    for task in tasks.iter().filter(|task| task.kind == TaskKind::Label) {
+        let mut people = People::default();
+        each_reel(&records.lines, |reel, _| {
+            let answers = reel.annotations.get(&task.name).into_iter().flatten();
+            // Labels that are none of the task's were answers to another version of it.
+            let counts = |label: &Annotation| label.role == Role::Annotator && task.labels.contains(&label.answer);
+            let blind = answers.filter(|annotation| counts(annotation));
+            let labels = blind.map(|annotation| (annotation.by.as_str(), annotation.answer.as_str()));
+            people.add(&reel.id, reel.account.as_deref(), task, labels)
+        })?;
+        agreements.extend(people.agreement(task).map(|agreement| (task.name.clone(), agreement)));
+    }
+    Ok(agreements)
 }
 
 /// Renders every prompt, as a prediction would.
