@@ -105,6 +105,11 @@ fn labels_of_two_people_come_back_into_the_records() {
     );
     assert_eq!((&lines[4]["reference"], &lines[4]["soft"]), (&json!({"category": "agama"}), &Value::Null));
     assert_eq!(lines[5].to_string() + "\n", records().lines().nth(5).unwrap().to_owned() + "\n");
+    // What is an answer to another version of the task is left out, and told.
+    folder.write("other.jsonl", folder.read("labelled.jsonl").replace("\"answer\":\"musik\"", "\"answer\":\"lagu\""));
+    let other = folder.succeeds("data agreement other.jsonl");
+    assert!(other.err.contains("annotation that is no label of the task"), "{}", other.err);
+    assert!(other.out.starts_with("category: ani, budi; 2 Reels with two labels and more"), "{}", other.out);
     // What is labelled is read again, and agrees with itself.
     let agreement = folder.succeeds("data agreement labelled.jsonl").out;
     assert_eq!(agreement, folder.succeeds("data agreement ani.csv budi.csv").out);

@@ -446,10 +446,20 @@ impl Mender<'_> {
 
     fn annotations(&mut self, value: Value) -> Result<BTreeMap<String, Vec<Annotation>>, Unusable> {
         const EXPECTED: &str = "by task who answered what, e.g. {\"ad\": [{\"by\": \"ani\", \"answer\": \"iklan\"}]}";
-        match Option::deserialize(&value) {
-            Ok(annotations) => Ok(annotations.unwrap_or_default()),
-            Err(_) => self.wrong("annotations", &value, EXPECTED),
+        let Ok(annotations) = Option::<BTreeMap<String, Vec<Annotation>>>::deserialize(&value) else {
+            return self.wrong("annotations", &value, EXPECTED);
+        };
+        let mut annotations = annotations.unwrap_or_default();
+        for task in self.tasks.iter().filter(|task| task.kind == TaskKind::Label) {
+            let Some(of_task) = annotations.get_mut(&task.name) else { continue };
+            let (labels, others) = of_task.drain(..).partition(|one: &Annotation| task.labels.contains(&one.answer));
+            *of_task = labels;
+            for Annotation { answer, .. } in others {
+                let field = format!("annotations.{}", task.name);
+                self.note(Kind::LeftOut, Note::new("annotation that is no label of the task", &field, &answer));
+            }
         }
+        Ok(annotations)
     }
 }
 

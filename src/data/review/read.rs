@@ -11,11 +11,11 @@ use serde_json::Value;
 use super::form::Item;
 use super::label_studio::{self, Export};
 use super::table;
-use crate::annotation::{Answered, Answers, Kind, Role};
+use crate::annotation::{Annotation, Answered, Answers, Kind, Role};
 use crate::ask::Records;
 use crate::error::Hint;
 use crate::lines::decoded;
-use crate::reel::each_reel;
+use crate::reel::Reel;
 use crate::task::{Task, TaskKind};
 
 const EXPECTED: &str = "give the files that annotators saved from the page, filled-in tables, exports of Label Studio as JSON, or labelled records";
@@ -102,40 +102,43 @@ fn of_records(path: &Path, tasks: &[Task]) -> Result<Vec<Answers>> {
     const REFERENCE: &str = "reference";
     let records = Records::open_for(Some(path), tasks)?;
     records.problems.refuse_unusable()?;
+    records.problems.warn();
+    let reels = records.reels()?;
+    let labelled: Vec<&Task> = tasks.iter().filter(|task| task.kind == TaskKind::Label).collect();
+    let are_annotated = reels.iter().any(|reel| !reel.annotations.is_empty());
     let mut all: IndexMap<String, Answers> = IndexMap::new();
-    let mut of = 0;
-    each_reel(&records.lines, |reel, _| {
-        of += 1;
-        let shown = Item::from(&reel).shown;
-        let mut add = |by: &str, task: &Task, answer: &str, note: Option<&String>| {
-            let answers = all.entry(by.to_owned()).or_insert_with(|| Answers {
-                v: 1,
-                kind: Kind::Annotations,
-                form: String::new(),
-                role: Role::Annotator,
-                annotator: by.to_owned(),
-                tasks: vec![],
-                of: 0,
-                items: vec![],
-            });
-            if answers.items.last().is_none_or(|item| item.id != reel.id) {
-                let (id, account, shown) = (reel.id.clone(), reel.account.clone(), shown.clone());
-                answers.items.push(Answered { id, account, shown, ..Answered::default() });
-            }
-            if let Some(item) = answers.items.last_mut() {
-                item.answers.insert(task.name.clone(), answer.to_owned());
-                item.note = item.note.take().or_else(|| note.cloned());
-            }
-        };
-        for task in tasks.iter().filter(|task| task.kind == TaskKind::Label) {
+    for reel in &reels {
+        for task in &labelled {
             let annotations = reel.annotations.get(&task.name).into_iter().flatten();
-            let mut annotations = annotations.filter(|annotation| annotation.role == Role::Annotator).peekable();
-            if let (None, Some(gold)) = (annotations.peek(), reel.reference.get(&task.name)) {
-                add(REFERENCE, task, gold, None);
+            for annotation in annotations.filter(|annotation| annotation.role == Role::Annotator) {
+                add(&mut all, reel, task, annotation);
             }
-            annotations.for_each(|annotation| add(&annotation.by, task, &annotation.answer, annotation.note.as_ref()));
+            if let Some(answer) = reel.reference.get(&task.name).filter(|_| !are_annotated) {
+                let (by, answer) = (REFERENCE.to_owned(), answer.clone());
+                add(&mut all, reel, task, &Annotation { by, answer, role: Role::Annotator, note: None });
+            }
         }
-        Ok(())
-    })?;
-    Ok(all.into_values().map(|answers| Answers { of, ..answers }).collect())
+    }
+    Ok(all.into_values().map(|answers| Answers { of: reels.len(), ..answers }).collect())
+}
+
+fn add(all: &mut IndexMap<String, Answers>, reel: &Reel, task: &Task, annotation: &Annotation) {
+    let answers = all.entry(annotation.by.clone()).or_insert_with_key(|by| Answers {
+        v: 1,
+        kind: Kind::Annotations,
+        form: String::new(),
+        role: Role::Annotator,
+        annotator: by.clone(),
+        tasks: vec![],
+        of: 0,
+        items: vec![],
+    });
+    if answers.items.last().is_none_or(|item| item.id != reel.id) {
+        let Item { id, account, shown, .. } = Item::from(reel);
+        answers.items.push(Answered { id, account, shown, ..Answered::default() });
+    }
+    if let Some(item) = answers.items.last_mut() {
+        item.answers.insert(task.name.clone(), annotation.answer.clone());
+        item.note = item.note.take().or_else(|| annotation.note.clone());
+    }
 }
