@@ -401,3 +401,21 @@ fn how_far_people_agree_stands_beside_the_scores() {
     let accuracy = table.lines().find(|line| line.starts_with(row)).unwrap();
     assert!(accuracy.contains(&format!("| {:.3} (", agreed["value"].as_f64().unwrap())), "{accuracy}");
 }
+
+#[test]
+fn what_a_model_suggests_is_nobodys_answer() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("run")).unwrap();
+    folder.write("run/predictions.jsonl", "{\"id\":\"r0\",\"task\":\"category\",\"output\":\"kuliner\"}\n");
+    folder.succeeds("data review reels.jsonl --show-answers run --to csv --annotator ani --output form.csv");
+    assert!(folder.read("form.csv").contains(",category,ad,note,suggested_category,duration_s,"));
+    fill(&folder, "form.csv", "ani.csv", &[("r1", ["musik", "iklan", ""])]);
+    folder.succeeds("data review reels.jsonl --from ani.csv --output labelled.jsonl");
+    let annotated: Vec<bool> =
+        folder.lines("labelled.jsonl").iter().map(|reel| reel.get("annotations").is_some()).collect();
+    assert_eq!(annotated, [false, true, false, false, false, false]);
+    folder.succeeds("data review reels.jsonl --show-answers run --to html --output page.html");
+    assert_eq!(form(&folder, "page.html")["items"][0]["suggested"], json!({"category": "kuliner"}));
+    folder.succeeds("data review reels.jsonl --to html --output page.html");
+    assert!(!folder.read("page.html").contains("\"suggested\":"));
+}

@@ -11,6 +11,8 @@ use crate::error::Hint;
 /// What tells where a row belongs; not to be altered.
 const KEYS: [&str; 5] = ["id", "account", "shown", "form", "annotator"];
 const NOTE: &str = "note";
+/// Before a task's name: what a model says. It is no answer of whoever leaves it there.
+const SUGGESTED: &str = "suggested_";
 /// What is shown of a Reel.
 const SHOWN: [&str; 8] = ["duration_s", "likes", "views", "plays", "comments", "caption", "hashtags", "transcript"];
 
@@ -22,13 +24,18 @@ pub fn write(form: &Form, annotator: &str) -> Result<Vec<u8>> {
     // Spreadsheets take a table without a byte order mark for one of another encoding.
     let mut writer = Writer::from_writer("\u{feff}".as_bytes().to_vec());
     let tasks = || form.tasks.iter().map(|task| task.name.as_str());
-    writer.write_record(KEYS.into_iter().chain(tasks()).chain([NOTE]).chain(SHOWN))?;
+    let suggested: Vec<&str> =
+        tasks().filter(|task| form.items.iter().any(|item| item.suggested.contains_key(*task))).collect();
+    let of_suggested: Vec<String> = suggested.iter().map(|task| format!("{SUGGESTED}{task}")).collect();
+    let header = KEYS.into_iter().chain(tasks()).chain([NOTE]).chain(of_suggested.iter().map(String::as_str));
+    writer.write_record(header.chain(SHOWN))?;
     for item in &form.items {
         let keys = [&item.id, item.account.as_deref().unwrap_or_default(), &item.shown, &form.form, annotator];
-        let suggested = tasks().map(|task| item.suggested.get(task).map_or("", String::as_str));
+        let suggested = suggested.iter().map(|task| item.suggested.get(*task).map_or("", String::as_str));
+        let unanswered = tasks().map(|_| "");
         let shown = shown(item);
         let texts = shown.iter().map(String::as_str);
-        writer.write_record(keys.into_iter().chain(suggested).chain([""]).chain(texts))?;
+        writer.write_record(keys.into_iter().chain(unanswered).chain([""]).chain(suggested).chain(texts))?;
     }
     Ok(writer.into_inner()?)
 }
@@ -133,7 +140,9 @@ impl Columns {
             })?;
         }
         let note = at(NOTE);
-        let is_task = |column: &&str| !KEYS.contains(column) && !SHOWN.contains(column) && *column != NOTE;
+        let is_task = |column: &&str| {
+            !KEYS.contains(column) && !SHOWN.contains(column) && *column != NOTE && !column.starts_with(SUGGESTED)
+        };
         let tasks = header.iter().enumerate().filter(|(_, column)| is_task(column));
         Ok(Columns { keys, note, tasks: tasks.map(|(at, column)| (column.to_owned(), at)).collect() })
     }
