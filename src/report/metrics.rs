@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use crate::score::agreement::Scale;
 use crate::score::metric::{METRICS, find};
 use crate::scores::Metric;
 
@@ -12,14 +13,8 @@ pub fn ordered(metrics: &IndexMap<String, Metric>) -> Vec<(&str, &Metric)> {
     ordered
 }
 
-/// What people agree in, and what they rate.
-const OF_PEOPLE: [(&str, &str); 9] = [
-    ("percent_agreement", "Percent agreement"),
-    ("cohen_kappa", "Cohen’s kappa"),
-    ("fleiss_kappa", "Fleiss’ kappa"),
-    ("weighted_kappa", "Quadratic weighted kappa"),
-    ("krippendorff_alpha", "Krippendorff’s alpha"),
-    ("gwet_ac1", "Gwet’s AC1"),
+/// What people rate.
+const RATED: [(&str, &str); 3] = [
     ("faithful", "Faithful, 1 to 5 by people"),
     ("complete", "Complete, 1 to 5 by people"),
     ("fluent", "Fluent, 1 to 5 by people"),
@@ -27,8 +22,10 @@ const OF_PEOPLE: [(&str, &str); 9] = [
 
 /// A metric as papers write it; a key without such a name stands for itself.
 pub fn name(key: &str) -> &str {
-    let of_people = OF_PEOPLE.iter().find(|(known, _)| *known == key);
-    find(key).map(|info| info.name).or(of_people.map(|(_, name)| *name)).unwrap_or(key)
+    let mut coefficients = [Scale::Nominal, Scale::Ordinal].into_iter().flat_map(Scale::coefficients);
+    let coefficient = || coefficients.find(|coefficient| coefficient.key == key).map(|coefficient| coefficient.name);
+    let rated = || RATED.iter().find(|(known, _)| *known == key).map(|(_, name)| *name);
+    find(key).map(|info| info.name).or_else(coefficient).or_else(rated).unwrap_or(key)
 }
 
 /// Three decimals; a dash where the value is not defined.

@@ -108,7 +108,7 @@ pub(super) fn render(template: &str, view: impl Serialize) -> Result<String> {
 }
 
 pub(super) fn css() -> Value {
-    Value::from_safe_string(include_str!("page.css").to_owned())
+    Value::from_safe_string(concat!(include_str!("../palette.css"), include_str!("page.css")).to_owned())
 }
 
 fn view<'a>(report: &'a Report) -> Result<View<'a>> {

@@ -225,18 +225,23 @@ fn take_labels(args: &ReviewArgs, tasks: &[Task], before: &Snapshot, records: &R
             Ok(())
         })
     })?;
-    tell(&brought, &reels, &labelled, tasks);
+    tell_annotators(&brought);
+    tell_labels(&reels, &labelled, tasks);
     errln!("written  {}", output.display());
     Ok(Code::Done)
 }
 
-/// Who answered how much, and what it came to.
-fn tell(brought: &[Brought], reels: &[Reel], labelled: &[Option<Labelled>], tasks: &[Task]) {
+/// Who answered how much.
+fn tell_annotators(brought: &[Brought]) {
     let of_annotator = brought.iter().map(|Brought { file, answers }| {
         let answered = answers.items.iter().filter(|item| !item.answers.is_empty() || !item.ratings.is_empty()).count();
         vec![answers.annotator.clone(), format!("{answered} of {}", answers.of), file.clone()]
     });
     outln!("{}", table(&["annotator", "Reels", "file"], of_annotator));
+}
+
+/// What labels came to.
+fn tell_labels(reels: &[Reel], labelled: &[Option<Labelled>], tasks: &[Task]) {
     for task in tasks {
         let of = |has: &dyn Fn(&Labelled) -> bool| labelled.iter().flatten().filter(|labelled| has(labelled)).count();
         let disputed: Vec<&str> = reels
@@ -270,7 +275,7 @@ fn take_ratings(args: &ReviewArgs, tasks: &[Task], records: &Records) -> Result<
     check_data(&brought, &shown(records)?, records.lines.name())?;
     let runs = args.runs.iter().map(|run| Texts::of(run, &task.name)).collect::<Result<Vec<_>>>()?;
     let ratings = review::ratings(&runs, &task.name, &brought)?;
-    tell(&brought, &[], &[], &[]);
+    tell_annotators(&brought);
     for (run, ratings) in runs.iter().zip(&ratings) {
         let path = run.folder.join(RATINGS_FILE);
         write_ratings(&path, ratings)?;

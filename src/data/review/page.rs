@@ -6,7 +6,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 
 use super::form::Form;
 
-const STYLE: &str = include_str!("page/page.css");
+const STYLE: &str = concat!(include_str!("../../palette.css"), include_str!("page/page.css"));
 /// What is read first stands first.
 const SCRIPTS: [&str; 5] = [
     include_str!("page/texts.js"),

@@ -91,7 +91,7 @@ static NOMINAL: [Coefficient; 6] = [
 
 static ORDINAL: [Coefficient; 3] = [
     PERCENT_AGREEMENT,
-    Coefficient { key: "weighted_kappa", name: "Weighted kappa", of: weighted_kappa, ..SIGNED },
+    Coefficient { key: "weighted_kappa", name: "Quadratic weighted kappa", of: weighted_kappa, ..SIGNED },
     Coefficient { of: ordinal_alpha, ..ALPHA },
 ];
 
@@ -105,7 +105,7 @@ const SIGNED: Coefficient = Coefficient {
 };
 const PERCENT_AGREEMENT: Coefficient = Coefficient {
     key: "percent_agreement",
-    name: "Agreement",
+    name: "Percent agreement",
     range: Range::Unit,
     hangs_on_rare: false,
     of: percent_agreement,

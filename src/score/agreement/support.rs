@@ -6,6 +6,7 @@ use super::categories::Categories;
 use super::coefficient::{Coefficient, percent_agreement};
 use super::tally::Tally;
 use crate::score::interval::{Interval, degrees_of_freedom, effective, jackknife_error, t_interval, wilson};
+use crate::score::support::too_few;
 
 /// With fewer accounts than this no interval is shown.
 const ACCOUNTS: usize = 10;
@@ -68,11 +69,7 @@ impl Support<'_> {
             return Some("the value is not defined".into());
         }
         if self.known < ACCOUNTS {
-            let s = if self.known == 1 { "" } else { "s" };
-            return Some(format!(
-                "the items are of {} {}{s}; an interval takes at least {ACCOUNTS}",
-                self.known, self.unit
-            ));
+            return Some(too_few(self.known, self.unit, ACCOUNTS));
         }
         let accounts = effective(&self.sizes);
         if self.coefficient.hangs_on_rare && accounts * self.categories.other() < OTHERS {

@@ -191,7 +191,7 @@ fn few_accounts_have_no_interval() {
     assert!(of(10, 0).values().all(|metric| metric.withheld.is_none()));
     for metrics in [of(9, 0), of(9, 30)] {
         for metric in metrics.values() {
-            let why = "the items are of 9 accounts; an interval takes at least 10";
+            let why = "the rows are of 9 accounts; an interval takes at least 10";
             assert!(metric.value.is_finite() && metric.low.is_nan() && metric.high.is_nan());
             assert_eq!(metric.withheld.as_deref(), Some(why));
         }
