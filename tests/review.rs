@@ -419,3 +419,28 @@ fn what_a_model_suggests_is_nobodys_answer() {
     folder.succeeds("data review reels.jsonl --to html --output page.html");
     assert!(!folder.read("page.html").contains("\"suggested\":"));
 }
+
+#[test]
+fn two_versions_of_the_tasks_are_told_apart() {
+    let folder = Folder::new();
+    let eval = |name: &str| format!("{}/eval/{name}", env!("CARGO_MANIFEST_DIR"));
+    let second: Value = serde_json::from_str(&std::fs::read_to_string(eval("dev.second.json")).unwrap()).unwrap();
+    let with = |from: &str, to: &str| {
+        let mut other = second.clone();
+        other["tasks"] = serde_json::from_str(&other["tasks"].to_string().replace(from, to)).unwrap();
+        folder.write("other.json", other.to_string());
+    };
+    let command = format!("data agreement {} other.json", eval("dev.jsonl"));
+    with("\"wisata\",", "\"piknik\",");
+    let labels = folder.fails(&command, 2);
+    assert!(labels.contains("other.json: category had other labels: piknik there, wisata now"), "{labels}");
+    with("\"name\":\"ad\"", "\"name\":\"iklan\"");
+    let task = folder.fails(&command, 2);
+    assert!(task.contains("other.json: answers to \"iklan\", which is none of the tasks"), "{task}");
+    // Labels are the same, and what they mean is put otherwise: that is told.
+    folder.succeeds("prompt eject");
+    folder.edit("prompts/tasks.toml", |text| text.replace("jajanan", "camilan"));
+    folder.write("other.json", second.to_string());
+    let described = folder.succeeds(&command).err;
+    assert!(described.contains("warning: other.json: the tasks were described otherwise"), "{described}");
+}
