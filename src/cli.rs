@@ -6,8 +6,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{
-    CompareOverrides, DEFAULT_SEED, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides,
-    PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides, TrainOverrides,
+    CompareOverrides, DEFAULT_SEED, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, HostedOverrides,
+    PredictOverrides, PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides, TrainOverrides,
 };
 use crate::data::import::{Mapping, WrittenBy};
 
@@ -183,7 +183,8 @@ pub enum DataCommand {
                       Examples:\n  reels data review data/reels.jsonl --to html --output review.html\n  \
                       reels data review data/reels.jsonl --from ani.json budi.json --output data/labelled.jsonl\n  \
                       reels data review data/test.jsonl --runs out/a out/b --to html --output rate.html\n  \
-                      reels data review data/test.jsonl --runs out/a out/b --from ani.json budi.json"
+                      reels data review data/test.jsonl --runs out/a out/b --from ani.json budi.json\n  \
+                      reels data review data/reels.jsonl --from-model https://api.example.com/v1#name --output judge.json"
     )]
     Review(ReviewArgs),
     /// Tell how far annotators agree, with intervals, and on what they don’t
@@ -209,7 +210,7 @@ pub enum DataCommand {
 
 /// What `reels data review` takes.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("way").required(true).args(["to", "from"]))]
+#[command(group = clap::ArgGroup::new("way").required(true).args(["to", "from", "from_model"]))]
 pub struct ReviewArgs {
     /// Records that are asked about
     #[arg(value_name = "DATA")]
@@ -220,7 +221,15 @@ pub struct ReviewArgs {
     /// Take back files of answers: what the page saved, filled-in tables, exports of Label Studio as JSON
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub from: Vec<PathBuf>,
-    /// The form; or with --from the labelled records
+    /// Let a model annotate, named as for `reels predict`: it is shown no answer of anybody
+    #[arg(
+        long,
+        value_name = "URL#NAME",
+        requires = "output",
+        conflicts_with_all = ["runs", "show_answers", "annotator"]
+    )]
+    pub from_model: Option<String>,
+    /// The form; with --from the labelled records, with --from-model its answers
     #[arg(short, long, value_name = "F")]
     pub output: Option<PathBuf>,
     /// Tasks that are asked, several with commas [default: all label tasks; with --runs, the text task]
@@ -244,6 +253,9 @@ pub struct ReviewArgs {
     /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
     #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
     pub prompts: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub hosted: HostedOverrides,
 }
 
 /// What a form is written as.
@@ -409,7 +421,7 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
-    use crate::config::SECTIONS;
+    use crate::config::{HostedSettings, SECTIONS};
 
     fn command(section: &str) -> clap::Command {
         let command = Cli::command();
@@ -481,10 +493,11 @@ mod tests {
             ("seed", predict.sampling.seed.to_string()),
             ("ubatch", engine.ubatch.to_string()),
             ("kv-type", name(engine.kv_type)),
+            ("timeout", HostedSettings::TIMEOUT_SECONDS.to_string()),
         ];
         let bootstrap = ("bootstrap", scoring.score.bootstrap.to_string());
         let seed = ("seed", scoring.score.seed.to_string());
-        let in_words = ["data", "prompts", "task", "width", "threads"];
+        let in_words = ["data", "prompts", "task", "width", "threads", "api-key-file"];
         check("predict", &answering, &in_words);
         let evaluating = [&answering[..], std::slice::from_ref(&bootstrap)].concat();
         check("eval", &evaluating, &[&in_words[..], &["interval"]].concat());

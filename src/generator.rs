@@ -45,6 +45,17 @@ pub trait Session: Send {
     /// Nothing is left to do.
     fn is_idle(&self) -> bool;
 
+    /// Starts nothing more, and says whether anything is under way that can't be taken back: it comes by later steps, after
+    /// which the session is idle. Where nothing is, the session is at an end.
+    fn wind_down(&mut self) -> bool {
+        false
+    }
+
+    /// Why it starts nothing more, though jobs wait; it says so once nothing is under way.
+    fn stopped(&self) -> Option<&str> {
+        None
+    }
+
     /// Few jobs wait: a driver with more work admits some, and otherwise keeps them to itself.
     fn has_room(&self) -> bool;
 
@@ -133,6 +144,8 @@ pub struct TextWant {
     pub max_tokens: usize,
     /// The text ends before the first of these.
     pub stop: Vec<String>,
+    /// The text is to be one of these: an engine that can tell how likely each is may answer with that instead.
+    pub labels: Vec<String>,
     /// Which tokens may come.
     pub constraint: Option<Box<dyn Constraint>>,
     /// Log-probabilities of the answer's tokens.
@@ -254,6 +267,8 @@ pub enum Event {
 /// What an answer took.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
+    /// Tokens of the prompt, where whoever made it couldn't count them.
+    pub prompt_tokens: Option<usize>,
     /// Prompt tokens taken from a prefix that was already computed.
     pub cached_tokens: usize,
     /// Tokens generated, the end token included.

@@ -57,6 +57,7 @@ pub mod llama;
 pub mod llama;
 #[cfg(feature = "train")]
 pub mod qlora;
+pub mod remote;
 
 pub mod config;
 pub mod generator;

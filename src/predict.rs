@@ -41,6 +41,11 @@ impl Pending {
         self.reels.iter().map(|(_, questions)| questions.len()).sum()
     }
 
+    /// Reels they are about.
+    pub fn reels_left(&self) -> usize {
+        self.reels.len()
+    }
+
     /// Where no record has a prompt that fits: the fewest tokens that one has without its transcript.
     pub fn none_fits(&self) -> Option<usize> {
         self.shortest.filter(|_| self.reels.is_empty() && self.done_before == 0)
@@ -144,7 +149,7 @@ fn cells(questions: &[Question]) -> usize {
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
     /// Predictions made now, failed ones included.
     pub made: usize,
@@ -160,6 +165,8 @@ pub struct Summary {
     pub seconds: f64,
     /// The user asked to stop before all was done.
     pub interrupted: bool,
+    /// Why the engine took on nothing more before all was done.
+    pub stopped: Option<String>,
 }
 
 /// Makes predictions of what comes from an engine, and keeps them.
@@ -209,11 +216,18 @@ impl Driver<'_> {
         let mut waiting: HashMap<JobId, (usize, Asked)> = HashMap::new();
         let mut ids = 0..;
         while !left.is_empty() || !session.is_idle() {
-            if self.stop.wished() {
+            if self.stop.wished() && !summary.interrupted {
                 summary.interrupted = true;
+                if !session.wind_down() {
+                    return Ok(());
+                }
+            }
+            summary.stopped = session.stopped().map(str::to_owned);
+            if summary.stopped.is_some() || summary.interrupted && session.is_idle() {
                 return Ok(());
             }
-            while session.has_room()
+            while !summary.interrupted
+                && session.has_room()
                 && let Some((reel, questions)) = left.pop_front()
             {
                 // All of a Reel, so that what its prompts share is computed once.

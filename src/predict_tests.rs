@@ -36,7 +36,7 @@ impl Session for ScriptedSession<'_> {
 
     fn step(&mut self) -> Result<Vec<Event>> {
         let Some(Job { id: job, randomness, .. }) = self.0.queue.pop_front() else { return Ok(vec![]) };
-        let cost = Cost { cached_tokens: 1, generated_tokens: 2, seconds: 0.5 };
+        let cost = Cost { cached_tokens: 1, generated_tokens: 2, seconds: 0.5, ..Cost::default() };
         let outcome = self.0.outcomes.next().context("the engine crashed")?;
         self.0.asked.push(randomness.replace('\n', " "));
         Ok(vec![match outcome {

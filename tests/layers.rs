@@ -8,7 +8,7 @@ const LAYERS: [&[&str]; 9] = [
     &["lines", "terminal", "architecture", "foreign"],
     &["gguf", "reel", "task", "prediction", "annotation", "scores"],
     &["prompt", "config", "generator", "learner", "publish", "run", "indonesian"],
-    &["llama", "baseline", "qlora"],
+    &["llama", "baseline", "qlora", "remote"],
     &["ask"],
     &["data", "predict", "score", "report", "train", "export", "doctor"],
     &["cli"],
@@ -31,7 +31,7 @@ const SAME_LAYER: [(&str, &str); 11] = [
 ];
 
 /// Library → the only module that may name it.
-const LIBRARIES: [(&str, &str); 11] = [
+const LIBRARIES: [(&str, &str); 12] = [
     ("candle", "qlora"),
     ("llama_cpp_2", "llama"),
     ("llama_cpp_sys_2", "llama"),
@@ -43,6 +43,7 @@ const LIBRARIES: [(&str, &str); 11] = [
     ("encoding_rs", "data"),
     ("parquet::", "data"),
     ("lingua::", "data"),
+    ("ureq::", "remote"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -1,12 +1,13 @@
 //! What answers: a model file or a baseline, before it is loaded.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Error, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::identity::{Identity, settings_sha256};
-use super::manifest::ModelFacts;
+use super::manifest::{HostedFacts, ModelFacts};
 use super::prompts::Prompts;
 use super::questions::Format;
 use super::records::Records;
@@ -16,6 +17,7 @@ use crate::error::Hint;
 use crate::generator::{Bounds, Capabilities, Generator};
 use crate::gguf;
 use crate::llama;
+use crate::remote::{self, Endpoint, Spent};
 use crate::run::{sha256_file, sha256_files};
 use crate::task::{Task, TaskKind};
 
@@ -23,6 +25,8 @@ use crate::task::{Task, TaskKind};
 pub enum Answerer {
     /// A GGUF file, perhaps with an adapter.
     Llama(Box<llama::Model>),
+    /// One that somebody else runs.
+    Hosted(Arc<Endpoint>),
     /// What needs no model.
     Baseline(Baseline),
 }
@@ -53,6 +57,17 @@ impl Answerer {
                 }
                 Ok(Answerer::Llama(Box::new(llama::Model::open(path, settings.adapter.as_deref())?)))
             }
+            ModelName::Hosted(name) => {
+                let alone = |flag: &str, given: bool, why: &str| {
+                    ensure!(!given, anyhow!("{flag} is {why}").hint(format!("leave it out with --model {name}")));
+                    Ok(())
+                };
+                alone("--train", settings.train.is_some(), "for baselines")?;
+                alone("--adapter", settings.adapter.is_some(), "for model files")?;
+                let counts = "for model files: how a hosted model counts tokens isn't known here";
+                alone("--max-prompt-tokens", settings.max_prompt_tokens.is_some(), counts)?;
+                Ok(Answerer::Hosted(Arc::new(Endpoint::open(name, &settings.hosted)?)))
+            }
             ModelName::Baseline(name) => {
                 ensure!(
                     settings.adapter.is_none(),
@@ -67,7 +82,7 @@ impl Answerer {
     /// Whether it can answer this task at all.
     pub fn answers(&self, task: &Task) -> bool {
         match self {
-            Answerer::Llama(_) => true,
+            Answerer::Llama(_) | Answerer::Hosted(_) => true,
             Answerer::Baseline(baseline) => baseline.answers(task),
         }
     }
@@ -76,6 +91,7 @@ impl Answerer {
     pub fn capabilities(&self) -> Capabilities {
         match self {
             Answerer::Llama(_) => llama::CAPABILITIES,
+            Answerer::Hosted(_) => remote::CAPABILITIES,
             Answerer::Baseline(_) => baseline::CAPABILITIES,
         }
     }
@@ -104,6 +120,7 @@ impl Answerer {
     pub fn format(&self, budget: usize) -> Format<'_> {
         match self {
             Answerer::Llama(model) => Format::Chat { chat: model.chat(), tokenizer: model.vocabulary(), budget },
+            Answerer::Hosted(_) => Format::Messages,
             Answerer::Baseline(baseline) => Format::Record(baseline),
         }
     }
@@ -169,6 +186,7 @@ impl Answerer {
                 check_manifest(path, &found)?;
                 found
             }
+            Answerer::Hosted(endpoint) => endpoint.sha256(),
             Answerer::Baseline(baseline) => baseline.sha256(),
         };
         let adapter_sha256 = settings.adapter.as_deref().map(sha256_file).transpose()?;
@@ -179,7 +197,7 @@ impl Answerer {
     pub fn files(&self, settings: &PredictSettings) -> Vec<PathBuf> {
         match self {
             Answerer::Llama(model) => model.gguf().parts.iter().chain(&settings.adapter).cloned().collect(),
-            Answerer::Baseline(_) => vec![],
+            Answerer::Hosted(_) | Answerer::Baseline(_) => vec![],
         }
     }
 
@@ -192,17 +210,31 @@ impl Answerer {
                 parameters: Some(model.gguf().parameters()),
                 sha256: String::new(),
             },
+            Answerer::Hosted(endpoint) => ModelFacts { name: endpoint.name().name.clone(), ..ModelFacts::default() },
             Answerer::Baseline(baseline) => ModelFacts { name: baseline.name().to_owned(), ..ModelFacts::default() },
         }
     }
 
-    /// Loads what it takes to answer work of a size.
+    /// What has been asked of a hosted model for the results in a folder; `None` for what runs here.
+    ///
+    /// # Errors
+    /// Names the line of the log of requests that isn't one.
+    pub fn hosted(&self, folder: &Path) -> Result<Option<HostedFacts>> {
+        let Answerer::Hosted(endpoint) = self else { return Ok(None) };
+        let spent = Spent::read(folder)?;
+        let cost = endpoint.cost(&spent.counted);
+        let cost_at_most = spent.lost.and_then(|_| endpoint.cost(&spent.at_most()));
+        Ok(Some(HostedFacts { spent, price: endpoint.price(), cost, cost_at_most, labels: None }))
+    }
+
+    /// Loads what it takes to answer work of a size. What is asked of a hosted model is noted in the folder.
     ///
     /// # Errors
     /// Of the environment, when it doesn't fit into memory or can't be loaded.
-    pub fn load(&self, settings: &PredictSettings, bounds: &Bounds) -> Result<Box<dyn Generator>> {
+    pub fn load(&self, settings: &PredictSettings, bounds: &Bounds, folder: &Path) -> Result<Box<dyn Generator>> {
         Ok(match self {
             Answerer::Llama(model) => Box::new(model.load(&settings.engine, bounds)?),
+            Answerer::Hosted(endpoint) => Box::new(endpoint.load(folder, settings.engine.width)?),
             Answerer::Baseline(baseline) => Box::new(baseline.clone()),
         })
     }

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use crate::config::{Fit, PredictSettings};
+use crate::config::{Fit, ModelName, PredictSettings};
 use crate::run::sha256;
 use crate::task::Task;
 
@@ -30,6 +30,8 @@ pub fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) 
         asked.collect::<Vec<_>>()
     });
     let greedy = sampling.temperature == 0.0;
+    // What only engines here look at.
+    let here = !matches!(settings.model, ModelName::Hosted(_));
     let tasks: IndexMap<&str, _> = tasks
         .iter()
         .map(|task| {
@@ -45,11 +47,11 @@ pub fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) 
         "temperature": sampling.temperature,
         "top_p": (!greedy).then_some(sampling.top_p),
         "sampling_seed": (!greedy).then_some(sampling.seed),
-        "loop_stop": sampling.loop_stop,
-        "kv_type": settings.engine.kv_type,
-        "max_prompt_tokens": budget,
+        "loop_stop": here.then_some(sampling.loop_stop),
+        "kv_type": here.then_some(settings.engine.kv_type),
+        "max_prompt_tokens": here.then_some(budget),
         "fit": fit,
-        "reproducible": settings.engine.reproducible,
+        "reproducible": here.then_some(settings.engine.reproducible),
         "tasks": tasks,
     })
 }

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use super::answerer::Answerer;
 use super::identity::{Identity, settings_json};
 use super::records::Records;
-use crate::config::{ModelName, PredictSettings};
+use crate::config::{ModelName, PredictSettings, Price};
 use crate::prediction::Shortened;
 use crate::prompt::PromptSet;
+use crate::remote::Spent;
 use crate::run::{Machine, machine, timestamp};
 
 /// `manifest.json` of a result directory. `eval` fills all of it, `predict` what isn't of scores, `score` what it knows.
@@ -32,7 +33,7 @@ pub struct Manifest {
     /// What answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelFacts>,
-    /// Where its file was.
+    /// Where its file was, or how it is reached.
     pub model_path: Option<String>,
     #[expect(missing_docs, reason = "the type says it")]
     pub adapter: Option<AdapterFacts>,
@@ -62,6 +63,9 @@ pub struct Manifest {
     #[expect(missing_docs, reason = "the type says it")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<Speed>,
+    #[expect(missing_docs, reason = "the type says it")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosted: Option<HostedFacts>,
     /// Reels whose transcripts were shortened; earlier versions didn't write it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortened: Option<Shortened>,
@@ -134,7 +138,7 @@ impl Manifest {
             started_at: Some(timestamp()),
             model: Some(ModelFacts { sha256: identity.model_sha256.clone(), ..answerer.describe() }),
             model_path: match &settings.model {
-                ModelName::Gguf(path) => Some(path.display().to_string()),
+                ModelName::Gguf(_) | ModelName::Hosted(_) => Some(settings.model.to_string()),
                 ModelName::Baseline(_) => None,
             },
             adapter: adapter.map(|(name, sha256)| AdapterFacts { name: name.to_string_lossy().into_owned(), sha256 }),
@@ -164,6 +168,34 @@ pub struct ModelFacts {
     pub parameters: Option<u64>,
     /// SHA-256 of the file.
     pub sha256: String,
+}
+
+/// What asking a hosted model took, over all runs in the directory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostedFacts {
+    #[expect(missing_docs, reason = "the type says it")]
+    #[serde(flatten)]
+    pub spent: Spent,
+    /// What tokens cost; `None` where it isn't known.
+    pub price: Option<Price>,
+    /// What the host counted, by that price.
+    pub cost: Option<f64>,
+    /// With what may have been paid for and never arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_at_most: Option<f64>,
+    /// Labels that were to be scored, by how the answer came: from log-probabilities of the host, or generated and matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelAnswers>,
+}
+
+/// How answers to label tasks came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct LabelAnswers {
+    pub scored: usize,
+    pub generated: usize,
 }
 
 /// The adapter that was applied.

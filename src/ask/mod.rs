@@ -1,7 +1,7 @@
 //! Asking: what answers and with which prompts, a record and a task as a job, and what came of it as a prediction.
 //!
 //! ```text
-//!     Answerer (model file, baseline)   Prompts   Records
+//!     Answerer (file, host, baseline)   Prompts   Records
 //!                        └──────────┬──────┘        │
 //!                                Asker ◄────────────┘
 //!                                   │ Question = Asked + Job
@@ -24,8 +24,8 @@ pub use answerer::Answerer;
 pub use identity::{Identity, settings_json};
 pub use ledger::{Evaluation, LEDGER, variants_of};
 pub use manifest::{
-    AdapterFacts, DataFacts, EngineFacts, Inputs, LearnedFrom, Manifest, ModelFacts, PromptFacts, Resampling, RunSetup,
-    Speed, inputs,
+    AdapterFacts, DataFacts, EngineFacts, HostedFacts, Inputs, LabelAnswers, LearnedFrom, Manifest, ModelFacts,
+    PromptFacts, Resampling, RunSetup, Speed, inputs,
 };
 pub use prompts::Prompts;
 pub use questions::{Asked, Asker, Format, Question, label_tokens};

@@ -8,7 +8,9 @@ use crate::config::{LabelMode, Sampling};
 use crate::error::Hint;
 use crate::generator::{Cost, Ending, Job, LabelTokens, Outcome, Reads, TextWant, Want};
 use crate::prediction::{Finish, Key, Prediction, TokenCounts};
-use crate::prompt::{ChatFormat, Cuts, FitError, Prompt, PromptCuts, PromptSet, Tokenizer, fit};
+use crate::prompt::{
+    ChatFormat, Cuts, FitError, Message, Prompt, PromptCuts, PromptSet, Tokenizer, fit, without_control_tokens,
+};
 use crate::reel::Reel;
 use crate::run::{sha256, sha256_tokens};
 use crate::task::{Task, TaskKind};
@@ -24,6 +26,8 @@ pub enum Format<'a> {
         /// Prompt budget in tokens.
         budget: usize,
     },
+    /// As messages, which whoever runs the model makes a prompt of, and counts.
+    Messages,
     /// What the baseline reads of the record itself.
     Record(&'a Baseline),
 }
@@ -75,7 +79,7 @@ impl<'a> Asker<'a> {
     ) -> Result<Asker<'a>> {
         let cuts = match &format {
             Format::Chat { chat, tokenizer, .. } => Cuts::new(prompts, chat, *tokenizer)?,
-            Format::Record(_) => Cuts::default(),
+            Format::Messages | Format::Record(_) => Cuts::default(),
         };
         Ok(Asker { prompts, tasks, format, cuts, label_mode, sampling })
     }
@@ -99,6 +103,12 @@ impl<'a> Asker<'a> {
             Format::Chat { chat, tokenizer, budget } => (chat, *tokenizer, *budget),
             Format::Record(baseline) => {
                 return Ok(self.tasks().map(|(index, task)| self.of_record(baseline, reel, index, task)).collect());
+            }
+            Format::Messages => {
+                return Ok(self
+                    .tasks()
+                    .map(|(index, task)| self.of_messages(reel, index, task))
+                    .collect::<Result<_>>()?);
             }
         };
         let prompts = fit(reel, self.prompts, chat, tokenizer, budget)?;
@@ -132,17 +142,25 @@ impl<'a> Asker<'a> {
 
     fn of_record(&self, baseline: &Baseline, reel: &Reel, index: usize, task: &Task) -> Question {
         let messages = baseline.messages(reel, task);
-        let asked = Asked {
-            task: index,
-            tokens: 0,
-            truncated_tokens: 0,
-            sha256: sha256(serde_json::json!(messages).to_string().as_bytes()),
-            text: messages
-                .iter()
-                .find(|message| message.role == "user")
-                .map_or_else(String::new, |message| message.content.clone()),
-        };
-        self.question(reel, asked, Reads::Messages(messages), Want::Text(TextWant::of(task.max_tokens)))
+        let user = messages.iter().find(|message| message.role == "user");
+        let text = user.map_or_else(String::new, |message| message.content.clone());
+        self.conversation(reel, index, text, messages, TextWant::of(task.max_tokens))
+    }
+
+    fn of_messages(&self, reel: &Reel, index: usize, task: &Task) -> Result<Question> {
+        let messages = self.prompts.render(&without_control_tokens(reel), task)?;
+        let turns: Vec<String> =
+            messages.iter().map(|message| format!("{}:\n{}", message.role, message.content)).collect();
+        let scored = task.kind == TaskKind::Label && self.label_mode == LabelMode::Score;
+        let labels = if scored { task.wordings.clone() } else { vec![] };
+        let want = TextWant { labels, ..TextWant::of(task.max_tokens) };
+        Ok(self.conversation(reel, index, turns.join("\n\n"), messages, want))
+    }
+
+    fn conversation(&self, reel: &Reel, task: usize, text: String, messages: Vec<Message>, want: TextWant) -> Question {
+        let sha256 = sha256(serde_json::json!(messages).to_string().as_bytes());
+        let asked = Asked { task, tokens: 0, truncated_tokens: 0, sha256, text };
+        self.question(reel, asked, Reads::Messages(messages), Want::Text(want))
     }
 
     fn question(&self, reel: &Reel, asked: Asked, reads: Reads, want: Want) -> Question {
@@ -224,7 +242,11 @@ impl Asked {
             model_sha256: identity.model_sha256.clone(),
             adapter_sha256: identity.adapter_sha256.clone(),
             settings_sha256: identity.settings_sha256.clone(),
-            tokens: TokenCounts { prompt: self.tokens, cached: cost.cached_tokens, generated: cost.generated_tokens },
+            tokens: TokenCounts {
+                prompt: cost.prompt_tokens.unwrap_or(self.tokens),
+                cached: cost.cached_tokens,
+                generated: cost.generated_tokens,
+            },
             seconds: cost.seconds,
         }
     }

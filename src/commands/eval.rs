@@ -16,8 +16,8 @@ pub(super) fn run(settings: PredictSettings, scoring: &ScoringSettings, stop: &S
     let prompts = Prompts::find(&settings)?;
     threshold::check(scoring, &prompts.set.tasks)?;
     let predicted = predict(&settings, prompts, "eval", settings.output.clone(), stop)?;
-    if predicted.code == Code::Interrupted {
-        return Ok(Code::Interrupted);
+    if !predicted.ended {
+        return Ok(predicted.code);
     }
     let answers = Lines::open(&predictions_path(&predicted.folder), "predictions")?;
     let tasks = &predicted.prompts.tasks;

@@ -44,14 +44,15 @@ pub(super) fn note(
     let texts = Collection::new(prompts.files().map(|(_, text)| text));
     let quoted = reels.iter().filter(|reel| texts.quotes(text(reel))).map(|reel| reel.id.clone());
     // Baselines read no prompts.
-    manifest.quoted_in_prompts = if matches!(settings.model, ModelName::Gguf(_)) { quoted.collect() } else { vec![] };
+    let reads_prompts = !matches!(settings.model, ModelName::Baseline(_));
+    manifest.quoted_in_prompts = if reads_prompts { quoted.collect() } else { vec![] };
     if !manifest.quoted_in_prompts.is_empty() {
         errln!(
             "warning: the prompts quote {} of the Reels asked about: {}\nhint: take examples from other data",
             manifest.quoted_in_prompts.len(),
             listed(&manifest.quoted_in_prompts, 5)
         );
-    } else if let (ModelName::Gguf(_), Some(data)) = (&settings.model, &settings.data)
+    } else if let (true, Some(data)) = (reads_prompts, &settings.data)
         && let Some((path, lock)) = Lock::find(None, &[folder_of(data)])?
     {
         warn_of_quotes(prompts, &path, &lock);

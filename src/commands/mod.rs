@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::{Cli, Command};
-use crate::config::SettingsFile;
+use crate::config::{PredictSettings, SettingsFile};
 use crate::error::Kind;
 use crate::stop::Stop;
 
@@ -77,6 +77,12 @@ impl From<Code> for ExitCode {
     }
 }
 
+/// With what the model's tokens cost, where the file says it.
+fn priced(file: &SettingsFile, mut settings: PredictSettings) -> Result<PredictSettings> {
+    settings.hosted.price = file.price(&settings.model)?;
+    Ok(settings)
+}
+
 /// Runs what was typed.
 ///
 /// # Errors
@@ -89,9 +95,9 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Split(args) => split::run(file.add("split", args.settings)?.resolve(args.data)?, &stop),
         Command::Eval(overrides) => {
             let (predict, scoring) = file.add("eval", overrides)?.resolve()?;
-            eval::run(predict, &scoring, &stop)
+            eval::run(priced(&file, predict)?, &scoring, &stop)
         }
-        Command::Predict(overrides) => predict::run(file.add("predict", overrides)?.resolve()?, &stop),
+        Command::Predict(overrides) => predict::run(priced(&file, file.add("predict", overrides)?.resolve()?)?, &stop),
         Command::Score(overrides) => score::run(file.add("score", overrides)?.resolve()?),
         Command::Compare(args) => compare::run(args, &file),
         Command::Report(args) => report::run(args, &file),

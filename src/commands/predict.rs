@@ -8,15 +8,20 @@ use indexmap::IndexSet;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder, leaks};
-use crate::ask::{Answerer, Asker, Manifest, ModelFacts, Prompts, Records, RunSetup, Speed, inputs, settings_json};
+use crate::ask::{
+    Answerer, Asker, HostedFacts, LabelAnswers, Manifest, ModelFacts, Prompts, Records, RunSetup, Speed, inputs,
+    settings_json,
+};
 use crate::config::{Fit, LabelMode, PredictSettings};
 use crate::error::{Hint, environment};
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
 use crate::prediction::{Finish, Prediction, Shortened, read_predictions};
 use crate::prompt::PromptSet;
 use crate::publish::write_json;
+use crate::remote::Tokens;
 use crate::run::{Log, stamps, timestamp};
 use crate::stop::Stop;
+use crate::task::{Task, TaskKind};
 
 /// What a finished or interrupted prediction leaves.
 pub(super) struct Predicted {
@@ -25,6 +30,8 @@ pub(super) struct Predicted {
     pub prompts: PromptSet,
     pub manifest: Manifest,
     pub code: Code,
+    /// All was asked that is to be asked, failed or not.
+    pub ended: bool,
 }
 
 pub(super) fn run(settings: PredictSettings, stop: &Stop) -> Result<Code> {
@@ -35,7 +42,7 @@ pub(super) fn run(settings: PredictSettings, stop: &Stop) -> Result<Code> {
         .hint("name a directory for the predictions, e.g. --output out/a")?;
     let prompts = Prompts::find(&settings)?;
     let mut predicted = predict(&settings, prompts, "predict", Some(folder), stop)?;
-    if predicted.code != Code::Interrupted {
+    if predicted.ended {
         finish_manifest(&predicted.folder, &mut predicted.manifest)?;
     }
     predicted.records.problems.warn();
@@ -57,6 +64,7 @@ pub(super) fn predict(
     records.problems.refuse(settings.strict)?;
     let mut reels = records.reels()?;
     reels.truncate(settings.limit.unwrap_or(usize::MAX));
+    reels.retain(|reel| settings.only.as_ref().is_none_or(|only| only.contains(&reel.id)));
 
     let answerer = Answerer::open(settings, &prompts.tasks)?;
     leave_out_what_it_cannot_answer(&answerer, prompts, &mut tasks)?;
@@ -80,11 +88,17 @@ pub(super) fn predict(
     let asker = Asker::new(fitted, &asked, answerer.format(budget), settings.label_mode, settings.sampling)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
     let ids: HashSet<&str> = reels.iter().map(|reel| reel.id.as_str()).collect();
-    // With a limit, others may be asked about another time.
-    let gone = if settings.limit.is_none() { answered_and_gone(&earlier, &ids) } else { vec![] };
+    // Of a part, others may be asked about another time.
+    let gone =
+        if settings.limit.is_none() && settings.only.is_none() { answered_and_gone(&earlier, &ids) } else { vec![] };
     folder::check_answered(&folder, &gone, &pending.changed, records.lines.name())?;
     if let Some(shortest) = pending.none_fits() {
         bail!(answerer.none_fits(shortest, budget, &prompts.tasks));
+    }
+    if let Answerer::Hosted(endpoint) = &answerer
+        && pending.left() > 0
+    {
+        endpoint.check()?;
     }
     let setup = RunSetup { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
     let mut manifest = Manifest::begin(&setup, &records, reels.len());
@@ -92,6 +106,7 @@ pub(super) fn predict(
     manifest.asked = folder::manifest(&folder)?.map(|earlier| earlier.asked).unwrap_or_default();
     manifest.asked.extend(asker.tasks().map(|(_, task)| (task.name.clone(), reels.len())));
     leaks::note(&mut manifest, settings, prompts, &records, &reels)?;
+    manifest.hosted = answerer.hosted(&folder)?;
     prompts.write_to(&folder.join("prompts"))?;
     write_json(&folder.join("manifest.json"), &manifest)?;
     announce(settings, &answerer, prompts, &tasks, &pending);
@@ -112,7 +127,7 @@ pub(super) fn predict(
     }
 
     let (done_before, all) = (pending.done_before, pending.done_before + pending.left());
-    let mut generator = answerer.load(settings, &pending.bounds)?;
+    let mut generator = answerer.load(settings, &pending.bounds, &folder)?;
     let bar = progress(done_before, all);
     let mut seen = |_: &Prediction| bar.inc(1);
     let mut driver = Driver { reels: &reels, asker: &asker, identity: &identity, log: &mut log, seen: &mut seen, stop };
@@ -125,13 +140,26 @@ pub(super) fn predict(
                 .hint("the same command answers again; give a new model a file of its own")
         );
     }
+    let predictions = read_predictions(&predictions_path(&folder))?;
+    if let Some(mut hosted) = answerer.hosted(&folder)? {
+        hosted.labels = (settings.label_mode == LabelMode::Score).then(|| label_answers(&predictions, &prompts.tasks));
+        tell_spent(&hosted);
+        manifest.hosted = Some(hosted);
+        write_json(&folder.join("manifest.json"), &manifest)?;
+    }
     let summary = summary?;
-    let failed = failures(&read_predictions(&predictions_path(&folder))?, &ids);
+    let failed = failures(&predictions, &ids);
     if summary.made > 0 {
         manifest.speed = Some(speed(&summary, tasks.len()));
         write_json(&folder.join("manifest.json"), &manifest)?;
     }
-    let code = if summary.interrupted {
+    let code = if let Some(budget) = &summary.stopped {
+        errln!(
+            "stopped by {budget}: {} of {all} predictions are done and kept\nhint: the same command with more goes on from there",
+            done_before + summary.made - summary.failed
+        );
+        Code::SomeFailed
+    } else if summary.interrupted {
         errln!(
             "interrupted: {} of {all} predictions are done and kept\nhint: the same command goes on from there",
             done_before + summary.made
@@ -148,7 +176,8 @@ pub(super) fn predict(
     } else {
         Code::Done
     };
-    Ok(Predicted { folder, records, prompts: found.set, manifest, code })
+    let ended = !summary.interrupted && summary.stopped.is_none();
+    Ok(Predicted { folder, records, prompts: found.set, manifest, code, ended })
 }
 
 /// Ids of Reels that were answered before and aren't among these any more.
@@ -168,6 +197,44 @@ fn failures(predictions: &[Prediction], ids: &HashSet<&str>) -> usize {
         .into_iter()
         .filter(|prediction| ids.contains(&*prediction.reel_id) && !made.contains(&of(prediction)))
         .count()
+}
+
+/// How the labels came that were to be scored.
+fn label_answers(predictions: &[Prediction], tasks: &[Task]) -> LabelAnswers {
+    let is_label = |name: &str| tasks.iter().any(|task| task.name == name && task.kind == TaskKind::Label);
+    let mut answers = LabelAnswers::default();
+    for prediction in predictions.iter().filter(|prediction| prediction.error.is_none() && is_label(&prediction.task)) {
+        match prediction.label_logprobs {
+            Some(_) => answers.scored += 1,
+            None => answers.generated += 1,
+        }
+    }
+    answers
+}
+
+/// Says what a host was asked for, and what of it is less than was wanted.
+fn tell_spent(hosted: &HostedFacts) {
+    let HostedFacts { spent, cost, cost_at_most, labels, .. } = hosted;
+    let Tokens { requests, prompt_tokens, completion_tokens, .. } = spent.counted;
+    let price = cost.map(|cost| format!(", for {cost:.4}")).unwrap_or_default();
+    errln!("asked    {requests} requests so far: {prompt_tokens} tokens read, {completion_tokens} written{price}");
+    if let Some(lost) = spent.lost {
+        let price = cost_at_most.map(|cost| format!(", {cost:.4} in all")).unwrap_or_default();
+        errln!(
+            "         {} answers never arrived or weren’t counted: {} and {} tokens more at most{price}",
+            lost.requests,
+            lost.prompt_tokens,
+            lost.completion_tokens
+        );
+    }
+    if let Some(LabelAnswers { scored, generated }) = labels
+        && *generated > 0
+    {
+        errln!(
+            "labels   {generated} of {} generated and matched, not scored: the host lists no log-probabilities that cover them",
+            scored + generated
+        );
+    }
 }
 
 fn progress(done: usize, all: usize) -> ProgressBar {
@@ -207,6 +274,15 @@ fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet
         errln!("adapter  {}", adapter.display());
     }
     errln!("prompts  {}: {}", prompts.source, names.join(", "));
+    if let Answerer::Hosted(endpoint) = answerer
+        && pending.left() > 0
+    {
+        let (prompts, reels, host) = (pending.left(), pending.reels_left(), &endpoint.name().host);
+        match endpoint.name().is_here {
+            true => errln!("texts    {prompts} prompts about {reels} Reels, to {host} on this machine"),
+            false => errln!("texts    {prompts} prompts about {reels} Reels leave this machine, to {host} alone"),
+        }
+    }
     if pending.done_before > 0 {
         errln!("going on: {} predictions are done, {} left", pending.done_before, pending.left());
     }

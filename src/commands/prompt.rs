@@ -7,10 +7,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::Code;
 use crate::ask::{Answerer, Format, Prompts, Records};
 use crate::cli::{PromptCommand, RenderArgs};
-use crate::config::{PromptOverrides, SettingsFile};
+use crate::config::{ModelName, PromptOverrides, SettingsFile};
 use crate::error::Hint;
 use crate::predict::select_tasks;
-use crate::prompt::{FitError, PromptSet, fit};
+use crate::prompt::{FitError, PromptSet, fit, without_control_tokens};
 
 pub(super) fn run(command: PromptCommand, file: &SettingsFile) -> Result<Code> {
     match command {
@@ -60,7 +60,9 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
     if let Some(reason) = &reel.unusable {
         bail!("{reason}");
     }
-    if !of_model {
+    let is_hosted = matches!(settings.model, ModelName::Hosted(_));
+    if !of_model || is_hosted {
+        let reel = if is_hosted { &without_control_tokens(reel) } else { reel };
         for task in tasks.into_iter().map(|index| &prompts.tasks[index]) {
             for message in prompts.render(reel, task)? {
                 outln!("--- {}: {}\n{}", task.name, message.role, message.content);
@@ -71,7 +73,7 @@ fn render(args: RenderArgs, file: &SettingsFile) -> Result<()> {
     }
     let answerer = Answerer::open(&settings, &prompts.tasks)?;
     let Format::Chat { chat, tokenizer, budget } = answerer.format(answerer.budget(&settings, &found)?) else {
-        bail!(anyhow!("a baseline reads no prompt").hint("name a .gguf file with --model"));
+        bail!(anyhow!("{} reads no prompt", settings.model).hint("name a .gguf file with --model"));
     };
     let rendered = fit(reel, prompts, chat, tokenizer, budget)
         .map_err(FitError::into_error)

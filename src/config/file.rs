@@ -7,11 +7,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::{ModelName, Price};
 use crate::error::{Hint, did_you_mean};
 
 /// One a command that has settings.
 pub const SECTIONS: [&str; 11] =
     ["data", "split", "eval", "predict", "score", "compare", "report", "train", "export", "doctor", "prompt"];
+
+/// The section with what tokens of hosted models cost.
+const PRICES: &str = "prices";
 
 /// What a settings file says, read once a command.
 #[derive(Debug, Default)]
@@ -45,7 +49,7 @@ impl SettingsFile {
                 anyhow!("{name}: {section} is in no section").hint(format!("put it below one of {}", listed()))
             );
             ensure!(
-                SECTIONS.contains(&section.as_str()),
+                SECTIONS.contains(&section.as_str()) || section == PRICES,
                 anyhow!("{name}: [{section}] is not a section").hint(format!(
                     "{}there are {}",
                     did_you_mean(section, SECTIONS.iter().map(|section| format!("[{section}]"))),
@@ -54,6 +58,27 @@ impl SettingsFile {
             );
         }
         Ok(SettingsFile { name, sections })
+    }
+
+    /// What a hosted model's tokens cost, where the file says it: `[prices."NAME"]`.
+    ///
+    /// # Errors
+    /// Names the file and the model whose price is none.
+    pub fn price(&self, model: &ModelName) -> Result<Option<Price>> {
+        let ModelName::Hosted(hosted) = model else { return Ok(None) };
+        let Some(price) = self.sections.get(PRICES).and_then(|prices| prices.get(&hosted.name)) else {
+            return Ok(None);
+        };
+        let checked = || {
+            let price: Price = serde_json::from_value(price.clone())?;
+            price.check()?;
+            anyhow::Ok(price)
+        };
+        let place = || format!("{}: [{PRICES}.{:?}]", self.name, hosted.name);
+        checked()
+            .with_context(place)
+            .map(Some)
+            .hint("input = 0.15, output = 0.60 and perhaps cached_input = 0.075, a million tokens each")
     }
 
     /// Adds a section to what flags and variables gave, which win.

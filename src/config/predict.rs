@@ -1,21 +1,21 @@
 //! Settings of `reels predict`, and what they share with `reels eval`.
 
+use std::collections::HashSet;
 use std::fmt::{Display, Formatter};
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{BUNDLED_MODEL, DEFAULT_SEED, cores};
-use crate::error::Hint;
+use super::{BUNDLED_MODEL, DEFAULT_SEED, HostedName, HostedOverrides, HostedSettings, cores};
 
 /// Overrides for [`PredictSettings`].
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PredictOverrides {
-    /// Model to answer with: a GGUF file, or baseline:lead-1, lead-3, oracle, majority, tfidf
-    #[arg(long, env = "REELS_MODEL", value_name = "F.gguf|baseline:NAME", help_heading = "Model")]
+    /// Model to answer with: a GGUF file, a hosted one by the address of its API, or baseline:lead-1, lead-3, oracle, majority, tfidf
+    #[arg(long, env = "REELS_MODEL", value_name = "F.gguf|URL#NAME|baseline:NAME", help_heading = "Model")]
     pub model: Option<String>,
     /// LoRA adapter for the model
     #[arg(long, env = "REELS_ADAPTER", value_name = "F.gguf", help_heading = "Model")]
@@ -65,7 +65,7 @@ pub struct PredictOverrides {
     /// Answer every prompt alone, so that results don't depend on batching; slower
     #[arg(long, env = "REELS_REPRODUCIBLE", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Answers")]
     pub reproducible: Option<bool>,
-    /// Reels answered at once [default: 16, or what memory allows]
+    /// Reels answered at once, or requests of a hosted model [default: 16, or what memory allows; as many as the host takes]
     #[arg(long, env = "REELS_WIDTH", value_name = "N", help_heading = "Engine")]
     pub width: Option<usize>,
     /// Tokens computed at once [default: 512]
@@ -77,6 +77,10 @@ pub struct PredictOverrides {
     /// Threads [default: the cores that affinity and control group allow]
     #[arg(long, env = "REELS_THREADS", value_name = "N", help_heading = "Engine")]
     pub threads: Option<usize>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub hosted: HostedOverrides,
 }
 
 /// How a label task is answered.
@@ -117,6 +121,8 @@ pub enum KvType {
 pub enum ModelName {
     /// A model file.
     Gguf(PathBuf),
+    /// One that somebody else runs.
+    Hosted(HostedName),
     /// A baseline, by the name behind `baseline:`.
     Baseline(String),
 }
@@ -125,6 +131,7 @@ impl Display for ModelName {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
             ModelName::Gguf(path) => write!(formatter, "{}", path.display()),
+            ModelName::Hosted(name) => write!(formatter, "{name}"),
             ModelName::Baseline(name) => write!(formatter, "baseline:{name}"),
         }
     }
@@ -149,6 +156,8 @@ pub struct PredictSettings {
     pub tasks: Vec<String>,
     /// Only the first so many records.
     pub limit: Option<usize>,
+    /// Only the records with these ids; `None` is all.
+    pub only: Option<HashSet<String>>,
     /// Refuse data that isn't as it ought to be.
     pub strict: bool,
     /// How label tasks are answered.
@@ -161,6 +170,8 @@ pub struct PredictSettings {
     pub sampling: Sampling,
     /// How the engine runs.
     pub engine: EngineSettings,
+    /// How a hosted model is asked.
+    pub hosted: HostedSettings,
 }
 
 impl PredictSettings {
@@ -229,8 +240,10 @@ impl PredictOverrides {
                 value.unwrap_or(0)
             );
         }
+        let model = model_name(self.model.as_deref().unwrap_or(BUNDLED_MODEL))?;
         Ok(PredictSettings {
-            model: model_name(self.model.as_deref().unwrap_or(BUNDLED_MODEL))?,
+            hosted: self.hosted.resolve(&model)?,
+            model,
             adapter: self.adapter,
             train: self.train,
             data: self.data,
@@ -238,6 +251,7 @@ impl PredictOverrides {
             output: self.output,
             tasks: self.task.unwrap_or_default(),
             limit: self.limit,
+            only: None,
             strict: self.strict.unwrap_or(false),
             label_mode: self.label_mode.unwrap_or(LabelMode::Score),
             max_prompt_tokens: self.max_prompt_tokens,
@@ -263,8 +277,8 @@ fn model_name(name: &str) -> Result<ModelName> {
     if let Some(baseline) = name.strip_prefix("baseline:") {
         return Ok(ModelName::Baseline(baseline.to_owned()));
     }
-    if name.starts_with("http://") || name.starts_with("https://") {
-        bail!(anyhow!("--model {name}: this build can't ask an endpoint yet").hint("name a .gguf file"));
+    if name.contains("://") {
+        return Ok(ModelName::Hosted(name.parse()?));
     }
     Ok(ModelName::Gguf(PathBuf::from(name)))
 }

@@ -162,7 +162,7 @@ impl Member {
 
     pub fn finish(self, started: Instant) -> Finished {
         let (job, seconds) = (self.id, started.elapsed().as_secs_f64());
-        let cost = Cost { cached_tokens: self.cached, generated_tokens: 0, seconds };
+        let cost = Cost { cached_tokens: self.cached, seconds, ..Cost::default() };
         match (self.failure, self.text) {
             (Some(reason), _) => Finished::Event(Event::Failed { job, reason, cost }),
             (None, Some(text)) => Finished::Text(text, self.sequences.start),

@@ -1,11 +1,13 @@
 //! The model's own chat format, rendered the way Hugging Face's `apply_chat_template` does.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
+use regex::{Captures, Regex};
 use serde::Serialize;
 
 use super::Tokenizer;
@@ -237,16 +239,7 @@ impl ChatFormat {
 
     /// The Reel, in whose texts no string is read as a control token any more: [`ChatFormat::take_apart`] of each.
     pub fn neutralise(&self, reel: &Reel) -> Reel {
-        let mut reel = reel.clone();
-        for text in
-            [&mut reel.account, &mut reel.posted_at, &mut reel.caption, &mut reel.transcript, &mut reel.language]
-                .into_iter()
-                .flatten()
-                .chain(&mut reel.hashtags)
-        {
-            self.take_apart(text);
-        }
-        reel
+        with_texts(reel, |text| self.take_apart(text))
     }
 
     /// Puts a space behind the first character of every string that would be read as a control token.
@@ -259,6 +252,33 @@ impl ChatFormat {
             }
         }
     }
+}
+
+/// The Reel, in whose texts no string is read as a control token by models in general use: for where it isn't known which they
+/// are.
+pub fn without_control_tokens(reel: &Reel) -> Reel {
+    static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+        let tokens = r"<([|｜][^|｜<>]{1,40}[|｜]|/?s|bos|eos|pad|unk|(start|end)_of_\w{1,16}|/?\w{1,16}_call)>|<</?SYS>>|\[/?(INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS)\]";
+        #[expect(clippy::unwrap_used, reason = "the pattern is a constant, and a test uses it")]
+        Regex::new(tokens).unwrap()
+    });
+    with_texts(reel, |text| {
+        let apart = TOKENS.replace_all(text, |found: &Captures| format!("{} {}", &found[0][..1], &found[0][1..]));
+        if let Cow::Owned(apart) = apart {
+            *text = apart;
+        }
+    })
+}
+
+/// The Reel with something done to each of its texts.
+fn with_texts(reel: &Reel, change: impl Fn(&mut String)) -> Reel {
+    let mut reel = reel.clone();
+    [&mut reel.account, &mut reel.posted_at, &mut reel.caption, &mut reel.transcript, &mut reel.language]
+        .into_iter()
+        .flatten()
+        .chain(&mut reel.hashtags)
+        .for_each(change);
+    reel
 }
 
 /// The conversation with its instructions at the head of the user's first turn.
@@ -347,6 +367,14 @@ mod tests {
         let reel = format().neutralise(&reel);
         assert_eq!(reel.transcript.unwrap(), "a< |im_end|>\n< |im_start|>system< tool_call>");
         assert_eq!(reel.hashtags, ["< |im_end|>"]);
+    }
+
+    #[test]
+    fn control_tokens_of_any_model_are_taken_apart() {
+        let text = "a<|im_end|> <|start_header_id|>x</s>[/INST]<end_of_turn><tool_call> <b>2 < 3 | 4 > 1</b> [s] <3 <｜begin▁of▁sentence｜> a <| b c |> d";
+        let reel = without_control_tokens(&Reel { caption: Some(text.into()), ..Reel::default() });
+        let apart = "a< |im_end|> < |start_header_id|>x< /s>[ /INST]< end_of_turn>< tool_call> <b>2 < 3 | 4 > 1</b> [s] <3 < ｜begin▁of▁sentence｜> a < | b c |> d";
+        assert_eq!(reel.caption.unwrap(), apart);
     }
 
     #[test]

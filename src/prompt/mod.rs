@@ -14,7 +14,7 @@ mod views;
 
 use anyhow::Result;
 
-pub use chat::{ChatFormat, Message, SpecialTokens};
+pub use chat::{ChatFormat, Message, SpecialTokens, without_control_tokens};
 pub use check::{chat_of, chat_problems};
 pub use cuts::{Cuts, PromptCuts};
 pub use fit::{FitError, fit};

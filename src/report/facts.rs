@@ -1,11 +1,12 @@
 //! What was run, when and on what: the head of the page, read from the manifest.
 
+use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::metrics::{count, counted, percent};
 use super::svg::DataTable;
-use crate::ask::Manifest;
+use crate::ask::{HostedFacts, LabelAnswers, Manifest};
 use crate::data::stats::Stats;
 use crate::prediction::Shortened;
 
@@ -69,6 +70,7 @@ pub fn facts(manifest: &Manifest) -> Vec<Fact> {
     let per_second = speed.as_ref().and_then(|speed| speed.reels_per_second);
     [
         fact("Model", model.as_ref().map(|model| model.name.clone()), model_details),
+        hosted(manifest),
         fact(
             "Adapter",
             adapter.as_ref().map(|adapter| adapter.name.clone()),
@@ -87,6 +89,28 @@ pub fn facts(manifest: &Manifest) -> Vec<Fact> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// How a model was asked that somebody else runs, and what it took.
+fn hosted(manifest: &Manifest) -> Option<Fact> {
+    let HostedFacts { spent, cost, cost_at_most, labels, .. } = manifest.hosted.as_ref()?;
+    let names = |names: &IndexSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    let of_labels = |LabelAnswers { scored, generated }: &LabelAnswers| match generated {
+        0 => format!("labels scored by the host’s log-probabilities: {}", count(*scored)),
+        _ => format!("labels scored {}, generated and matched {}", count(*scored), count(*generated)),
+    };
+    fact(
+        "Asked",
+        manifest.model_path.clone(),
+        [
+            Some(counted(spent.counted.requests as usize, "request")),
+            cost.map(|cost| format!("cost {cost:.4}")),
+            cost_at_most.map(|most| format!("{most:.4} with answers that never arrived")),
+            labels.as_ref().map(of_labels),
+            (!spent.models.is_empty()).then(|| format!("answered as {}", names(&spent.models))),
+            (!spent.fingerprints.is_empty()).then(|| format!("fingerprint {}", names(&spent.fingerprints))),
+        ],
+    )
 }
 
 /// The head of a training run's page.
@@ -179,6 +203,25 @@ mod tests {
     #[test]
     fn an_empty_manifest_has_no_facts() {
         assert!(facts(&Manifest::default()).is_empty());
+    }
+
+    #[test]
+    fn a_hosted_model_is_told_with_its_cost_and_how_labels_came() {
+        let mut hosted = HostedFacts { cost: Some(0.12345), ..HostedFacts::default() };
+        hosted.spent.counted.requests = 1360;
+        hosted.spent.models.insert("m-1-2026-01-01".to_owned());
+        hosted.labels = Some(LabelAnswers { scored: 200, generated: 40 });
+        let model_path = Some("https://api.example.com/v1#m-1".to_owned());
+        let facts = facts(&Manifest { hosted: Some(hosted), model_path, ..fixture::manifest() });
+        let asked = facts.iter().find(|fact| fact.name == "Asked").unwrap();
+        assert_eq!(asked.value, "https://api.example.com/v1#m-1");
+        let details = [
+            "1,360 requests",
+            "cost 0.1235",
+            "labels scored 200, generated and matched 40",
+            "answered as m-1-2026-01-01",
+        ];
+        assert_eq!(asked.details, details);
     }
 
     #[test]

@@ -83,7 +83,11 @@ impl Folder {
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reels"));
         command.current_dir(self.root()).args(arguments.split_whitespace());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REELS_") || name == "RUST_LOG") {
+        let outside = |name: &str| {
+            let ends = |end: &str| name.to_lowercase().ends_with(end);
+            name.starts_with("REELS_") || name == "RUST_LOG" || name.starts_with("SSL_CERT_") || ends("_proxy")
+        };
+        for (name, _) in std::env::vars().filter(|(name, _)| outside(name)) {
             command.env_remove(name);
         }
         command

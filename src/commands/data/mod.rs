@@ -1,6 +1,7 @@
 //! `reels data`: what there is, and what must not be there.
 
 mod agreement;
+mod annotate;
 mod audit;
 mod erase;
 mod review;
@@ -18,7 +19,10 @@ pub(super) fn run(command: DataCommand, file: &SettingsFile, stop: &Stop) -> Res
     match command {
         DataCommand::Stats(args) => stats::run(args, file),
         DataCommand::Agreement(args) => agreement::run(&args),
-        DataCommand::Review(args) => review::run(&args),
+        DataCommand::Review(mut args) => match args.from_model.take() {
+            Some(model) => annotate::run(args, model, file, stop),
+            None => review::run(&args),
+        },
         DataCommand::Audit(args) => audit::run(&args, stop),
         DataCommand::Erase(args) => erase::run(args, file, stop),
     }

@@ -67,7 +67,7 @@ fn tokens(settings: &PredictSettings, found: &Prompts, records: &Records) -> Res
     let answerer = Answerer::open(settings, &found.set.tasks)?;
     let budget = answerer.budget(settings, found)?;
     let Format::Chat { chat, tokenizer, budget } = answerer.format(budget) else {
-        bail!(anyhow::anyhow!("a baseline reads no prompt").hint("name a .gguf file with --model"));
+        bail!(anyhow::anyhow!("{} counts no tokens here", settings.model).hint("name a .gguf file with --model"));
     };
     let (mut longest, mut left_out, mut none_fits) = (vec![], vec![], 0);
     each_reel(&records.lines, |reel, _| {

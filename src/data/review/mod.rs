@@ -13,7 +13,7 @@ mod texts;
 pub use check::{Told, check, check_data};
 pub use decide::{ByReel, Labelled, by_reel, decide};
 pub use dispute::{Disputed, adjudication, disputed};
-pub use form::{Form, Item, Text, sample, shuffle};
+pub use form::{Form, Item, Text, sample, shuffle, version};
 pub use label_studio::{config as label_studio_config, tasks as label_studio_tasks};
 pub use page::html;
 pub use read::{Brought, read};
