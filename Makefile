@@ -8,7 +8,7 @@ eval: tools
 	@./tools/build.sh
 	cargo run --quiet -- eval --model gguf/reels-mini.gguf
 
-# Without a browser, tests of pages say that they skipped.
+# Without a browser, tests of pages say that they skipped; without servers, tests of hosted models do.
 test: tools
 	-@./tools/test-tools.sh
 	cargo test
