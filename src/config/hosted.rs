@@ -25,7 +25,7 @@ pub struct HostedOverrides {
     /// File with the key of a hosted model [default: the variable REELS_API_KEY]
     #[arg(long, env = "REELS_API_KEY_FILE", value_name = "F", help_heading = "Hosted model")]
     pub api_key_file: Option<PathBuf>,
-    /// Stop before all that is asked for this result costs more, by [prices] in the settings file
+    /// Stop before all that is asked for this result costs more, by the prices in the settings file
     #[arg(long, env = "REELS_MAX_COST", value_name = "AMOUNT", help_heading = "Hosted model")]
     pub max_cost: Option<f64>,
     /// Stop before all that is asked for this result takes more tokens, read and written

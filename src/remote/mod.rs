@@ -6,7 +6,7 @@
 //!                    Event ◄── labels from log-probabilities, or text ◄┘
 //! ```
 //!
-//! A request is noted before it goes ([`Spending`]), so that no end of the program loses count of what was paid for.
+//! A request is noted before it goes (`Spending`), so that no end of the program loses count of what was paid for.
 
 mod client;
 mod failure;
