@@ -4,11 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 
-use crate::ask::{Asked, Asker, Identity, Question};
+use crate::ask::{Asked, Asker, Ended, Identity, Question, drive};
 use crate::error::{Hint, Shown};
-use crate::generator::{Bounds, Cost, Event, Generator, Job, JobId, Reads, Session, Want};
+use crate::generator::{Bounds, Cost, Generator, Reads, Session, Want};
 use crate::prediction::{Finish, Key, Prediction, Shortened};
 use crate::prompt::FitError;
 use crate::reel::Reel;
@@ -209,54 +209,27 @@ impl Driver<'_> {
 
     fn answer(
         &mut self,
-        mut left: VecDeque<(usize, Vec<Question>)>,
+        left: VecDeque<(usize, Vec<Question>)>,
         session: &mut dyn Session,
         summary: &mut Summary,
     ) -> Result<()> {
-        let mut waiting: HashMap<JobId, (usize, Asked)> = HashMap::new();
-        let mut ids = 0..;
-        while !left.is_empty() || !session.is_idle() {
-            if self.stop.wished() && !summary.interrupted {
-                summary.interrupted = true;
-                if !session.wind_down() {
-                    return Ok(());
-                }
+        let group = |(reel, questions): (usize, Vec<Question>)| {
+            questions.into_iter().map(|Question { asked, job }| ((reel, asked), job)).collect::<Vec<_>>()
+        };
+        let stop = self.stop;
+        let ended = drive(session, left.into_iter().map(group), stop, |(reel, asked), came, cost| match came {
+            Ok(outcome) => {
+                let task = self.asker.task(&asked);
+                let prediction = asked.answered(&self.reels[reel], task, self.identity, outcome, cost);
+                self.keep(&prediction, summary)
             }
-            summary.stopped = session.stopped().map(str::to_owned);
-            if summary.stopped.is_some() || summary.interrupted && session.is_idle() {
-                return Ok(());
-            }
-            while !summary.interrupted
-                && session.has_room()
-                && let Some((reel, questions)) = left.pop_front()
-            {
-                // All of a Reel, so that what its prompts share is computed once.
-                for (Question { asked, job }, id) in questions.into_iter().zip(&mut ids) {
-                    match session.admit(Job { id, ..job }) {
-                        Ok(()) => {
-                            waiting.insert(id, (reel, asked));
-                        }
-                        Err(refused) => self.fail(&(reel, asked), refused.0.to_string(), Cost::default(), summary)?,
-                    }
-                }
-            }
-            for event in session.step()? {
-                let mut asked = |job| waiting.remove(&job).context("an answer to nothing");
-                match event {
-                    Event::Token { .. } => {}
-                    Event::Failed { job, reason, cost } => {
-                        self.fail(&asked(job)?, reason.to_string(), cost, summary)?;
-                    }
-                    Event::Answer { job, outcome, cost } => {
-                        let (reel, asked) = asked(job)?;
-                        let task = self.asker.task(&asked);
-                        let prediction = asked.answered(&self.reels[reel], task, self.identity, outcome, cost);
-                        self.keep(&prediction, summary)?;
-                    }
-                }
-            }
+            Err(reason) => self.fail(&(reel, asked), reason.to_string(), cost, summary),
+        })?;
+        match ended {
+            Ended::Done => {}
+            Ended::Interrupted => summary.interrupted = true,
+            Ended::Stopped(reason) => summary.stopped = Some(reason),
         }
-        ensure!(waiting.is_empty(), "the engine left {} prompts unanswered", waiting.len());
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! The whole stage with a scripted engine.
 
+use anyhow::Context;
+
 use super::*;
 use crate::ask::Format;
-use crate::config::{EngineSettings, LabelMode, Sampling};
-use crate::generator::{Capabilities, Job, Outcome, Refused, SavedPrefix, Text, Usage};
+use crate::config::{EngineSettings, LabelMode, Repeats, Sampling};
+use crate::generator::{Capabilities, Event, Job, JobId, Outcome, Refused, SavedPrefix, Text, Usage};
 use crate::prediction::read_predictions;
 use crate::prompt::fixture::Bytes;
 use crate::prompt::{ChatFormat, PromptSet};
@@ -100,7 +102,8 @@ impl Fixture {
         outcomes: Vec<Result<Outcome, String>>,
     ) -> (Result<Summary>, Vec<String>) {
         let format = Format::Chat { chat: &self.chat, tokenizer: &Bytes, budget };
-        let asker = Asker::new(&self.prompts, &[0, 1, 2], format, label_mode, Sampling::GREEDY).unwrap();
+        let asker =
+            Asker::new(&self.prompts, &[0, 1, 2], format, label_mode, Sampling::GREEDY, Repeats::default()).unwrap();
         let path = predictions_path(self.folder.path());
         let mut log = Log::append_to(&path).unwrap();
         let earlier = read_predictions(&path).unwrap();

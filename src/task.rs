@@ -37,6 +37,15 @@ impl Task {
         index.map_or(label, |index| &self.wordings[index])
     }
 
+    /// The same with its labels in another order: the numbers of those here.
+    pub fn in_order(&self, order: &[usize]) -> Task {
+        let placed = |labels: &[String]| order.iter().map(|at| labels[*at].clone()).collect();
+        match order {
+            [] => self.clone(),
+            _ => Task { labels: placed(&self.labels), wordings: placed(&self.wordings), ..self.clone() },
+        }
+    }
+
     /// The label that an answer is, worded as the model reads it or as the references have it, leaving out case and whatever
     /// isn't a letter or digit at its ends; `None` where it is none of them, or could be two.
     pub fn label_said(&self, answer: &str) -> Option<&str> {

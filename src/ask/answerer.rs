@@ -96,6 +96,14 @@ impl Answerer {
         }
     }
 
+    /// Tokens of a prompt and an answer, at most; `None` where it isn't known.
+    pub fn context_length(&self) -> Option<usize> {
+        match self {
+            Answerer::Llama(model) => Some(model.context_length()),
+            Answerer::Hosted(_) | Answerer::Baseline(_) => None,
+        }
+    }
+
     /// Refuses a task with more labels than can be scored.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use crate::config::{Fit, ModelName, PredictSettings};
+use crate::config::{Fit, ModelName, PredictSettings, Repeats};
 use crate::run::sha256;
 use crate::task::Task;
 
@@ -42,7 +42,7 @@ pub fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) 
             (task.name.as_str(), settings)
         })
         .collect();
-    json!({
+    let mut all = json!({
         "label_mode": settings.label_mode,
         "temperature": sampling.temperature,
         "top_p": (!greedy).then_some(sampling.top_p),
@@ -53,5 +53,10 @@ pub fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) 
         "fit": fit,
         "reproducible": here.then_some(settings.engine.reproducible),
         "tasks": tasks,
-    })
+    });
+    if settings.repeats != Repeats::default() {
+        let Repeats { count, shuffled } = settings.repeats;
+        all["repeats"] = json!({"count": count, "shuffled": shuffled, "seed": sampling.seed});
+    }
+    all
 }

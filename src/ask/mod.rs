@@ -13,6 +13,7 @@
 //! file, an export compares the labels of two files.
 
 mod answerer;
+mod drive;
 mod identity;
 mod ledger;
 mod manifest;
@@ -21,6 +22,7 @@ mod questions;
 pub mod records;
 
 pub use answerer::Answerer;
+pub use drive::{Ended, drive};
 pub use identity::{Identity, settings_json};
 pub use ledger::{Evaluation, LEDGER, variants_of};
 pub use manifest::{

@@ -1,15 +1,19 @@
 //! A record and a task as a job, and what came of it as a prediction.
 
 use anyhow::{Context, Result};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 
 use super::identity::Identity;
 use crate::baseline::Baseline;
-use crate::config::{LabelMode, Sampling};
+use crate::config::{LabelMode, Repeats, Sampling};
 use crate::error::Hint;
 use crate::generator::{Cost, Ending, Job, LabelTokens, Outcome, Reads, TextWant, Want};
 use crate::prediction::{Finish, Key, Prediction, TokenCounts};
 use crate::prompt::{
-    ChatFormat, Cuts, FitError, Message, Prompt, PromptCuts, PromptSet, Tokenizer, fit, without_control_tokens,
+    ChatFormat, Cuts, FitError, Prompt, PromptCuts, PromptSet, Tokenizer, fit_tasks, without_control_tokens,
 };
 use crate::reel::Reel;
 use crate::run::{sha256, sha256_tokens};
@@ -42,6 +46,7 @@ pub struct Asker<'a> {
     cuts: Cuts,
     label_mode: LabelMode,
     sampling: Sampling,
+    repeats: Repeats,
 }
 
 /// A prompt with what it asks for.
@@ -58,6 +63,9 @@ pub struct Question {
 pub struct Asked {
     /// Index into the set's tasks.
     pub task: usize,
+    repeat: u32,
+    /// Where each label of the prompt stands in the task; empty where they stand as there.
+    order: Vec<usize>,
     text: String,
     tokens: usize,
     /// Tokens of the transcript that its prompt leaves out.
@@ -76,12 +84,13 @@ impl<'a> Asker<'a> {
         format: Format<'a>,
         label_mode: LabelMode,
         sampling: Sampling,
+        repeats: Repeats,
     ) -> Result<Asker<'a>> {
         let cuts = match &format {
             Format::Chat { chat, tokenizer, .. } => Cuts::new(prompts, chat, *tokenizer)?,
             Format::Messages | Format::Record(_) => Cuts::default(),
         };
-        Ok(Asker { prompts, tasks, format, cuts, label_mode, sampling })
+        Ok(Asker { prompts, tasks, format, cuts, label_mode, sampling, repeats })
     }
 
     /// The tasks asked for, in the set's order.
@@ -94,77 +103,101 @@ impl<'a> Asker<'a> {
         &self.prompts.tasks[asked.task]
     }
 
-    /// A question a task, in the set's order.
+    /// A question a task, in the set's order; then those that are repeated.
     ///
     /// # Errors
     /// [`FitError`].
     pub fn questions(&self, reel: &Reel) -> Result<Vec<Question>, FitError> {
+        let mut questions = vec![];
+        for repeat in 0..self.repeats.count {
+            questions.extend(self.once(reel, repeat)?);
+        }
+        Ok(questions)
+    }
+
+    fn once(&self, reel: &Reel, repeat: u32) -> Result<Vec<Question>, FitError> {
+        let orders: Vec<Vec<usize>> = self.prompts.tasks.iter().map(|task| self.order(reel, task, repeat)).collect();
+        let ordered = self.prompts.tasks.iter().zip(&orders).map(|(task, order)| task.in_order(order));
+        let ordered: Vec<Task> = ordered.collect();
+        let asked = || self.tasks().filter(|(_, task)| repeat == 0 || task.kind == TaskKind::Label);
+        let question = |index: usize, text: String, sha256: String| Asked {
+            task: index,
+            repeat,
+            order: orders[index].clone(),
+            text,
+            tokens: 0,
+            truncated_tokens: 0,
+            sha256,
+        };
         let (chat, tokenizer, budget) = match &self.format {
             Format::Chat { chat, tokenizer, budget } => (chat, *tokenizer, *budget),
             Format::Record(baseline) => {
-                return Ok(self.tasks().map(|(index, task)| self.of_record(baseline, reel, index, task)).collect());
+                let of = |(index, task)| {
+                    let messages = baseline.messages(reel, task);
+                    let user = messages.iter().find(|message| message.role == "user");
+                    let text = user.map_or_else(String::new, |message| message.content.clone());
+                    let asked = question(index, text, sha256(serde_json::json!(messages).to_string().as_bytes()));
+                    self.question(
+                        reel,
+                        Asked { order: vec![], ..asked },
+                        Reads::Messages(messages),
+                        Want::Text(TextWant::of(task.max_tokens)),
+                    )
+                };
+                return Ok(asked().map(of).collect());
             }
             Format::Messages => {
-                return Ok(self
-                    .tasks()
-                    .map(|(index, task)| self.of_messages(reel, index, task))
-                    .collect::<Result<_>>()?);
+                let reel = without_control_tokens(reel);
+                let of = |(index, _)| {
+                    let task: &Task = &ordered[index];
+                    let messages = self.prompts.render(&reel, task)?;
+                    let turns = messages.iter().map(|message| format!("{}:\n{}", message.role, message.content));
+                    let text = turns.collect::<Vec<_>>().join("\n\n");
+                    let asked = question(index, text, sha256(serde_json::json!(messages).to_string().as_bytes()));
+                    let scored = task.kind == TaskKind::Label && self.label_mode == LabelMode::Score;
+                    let labels = if scored { task.wordings.clone() } else { vec![] };
+                    let want = Want::Text(TextWant { labels, ..TextWant::of(task.max_tokens) });
+                    Ok(self.question(&reel, asked, Reads::Messages(messages), want))
+                };
+                return Ok(asked().map(of).collect::<Result<_>>()?);
             }
         };
-        let prompts = fit(reel, self.prompts, chat, tokenizer, budget)?;
+        let prompts = fit_tasks(reel, self.prompts, &ordered, chat, tokenizer, budget)?;
         let cuts = self.cuts.of(&prompts);
-        let mut prompts: Vec<_> = prompts.into_iter().zip(cuts).map(Some).collect();
-        let question = |(index, task): (usize, &Task)| {
-            let (prompt, cuts) = prompts[index].take().context("a task was asked for twice")?;
+        let mut prompts: Vec<Option<(Prompt, PromptCuts)>> = prompts.into_iter().zip(cuts).map(Some).collect();
+        let of = |(index, _): (usize, &Task)| {
+            let task: &Task = &ordered[index];
+            let (Prompt { text, tokens, truncated_tokens }, PromptCuts { lead, cuts }) =
+                prompts[index].take().context("a task was asked for twice")?;
             let want = match (task.kind, self.label_mode) {
                 (TaskKind::Label, LabelMode::Score) => {
-                    let labels = label_tokens(task, &prompt.text, chat, tokenizer);
+                    let labels = label_tokens(task, &text, chat, tokenizer);
                     Want::LabelScores(labels.hint("use --label-mode generate")?)
                 }
                 _ => Want::Text(TextWant::of(task.max_tokens)),
             };
-            Ok(self.of_prompt(reel, index, prompt, cuts, want))
+            let asked = question(index, text, sha256_tokens(&tokens));
+            let asked = Asked { tokens: tokens.len(), truncated_tokens, ..asked };
+            Ok(self.question(reel, asked, Reads::Tokens { tokens: tokens.into(), lead, cuts }, want))
         };
-        Ok(self.tasks().map(question).collect::<Result<_>>()?)
+        Ok(asked().map(of).collect::<Result<_>>()?)
     }
 
-    fn of_prompt(&self, reel: &Reel, task: usize, prompt: Prompt, cuts: PromptCuts, want: Want) -> Question {
-        let asked = Asked {
-            task,
-            tokens: prompt.tokens.len(),
-            truncated_tokens: prompt.truncated_tokens,
-            sha256: sha256_tokens(&prompt.tokens),
-            text: prompt.text,
-        };
-        let reads = Reads::Tokens { tokens: prompt.tokens.into(), lead: cuts.lead, cuts: cuts.cuts };
-        self.question(reel, asked, reads, want)
-    }
-
-    fn of_record(&self, baseline: &Baseline, reel: &Reel, index: usize, task: &Task) -> Question {
-        let messages = baseline.messages(reel, task);
-        let user = messages.iter().find(|message| message.role == "user");
-        let text = user.map_or_else(String::new, |message| message.content.clone());
-        self.conversation(reel, index, text, messages, TextWant::of(task.max_tokens))
-    }
-
-    fn of_messages(&self, reel: &Reel, index: usize, task: &Task) -> Result<Question> {
-        let messages = self.prompts.render(&without_control_tokens(reel), task)?;
-        let turns: Vec<String> =
-            messages.iter().map(|message| format!("{}:\n{}", message.role, message.content)).collect();
-        let scored = task.kind == TaskKind::Label && self.label_mode == LabelMode::Score;
-        let labels = if scored { task.wordings.clone() } else { vec![] };
-        let want = TextWant { labels, ..TextWant::of(task.max_tokens) };
-        Ok(self.conversation(reel, index, turns.join("\n\n"), messages, want))
-    }
-
-    fn conversation(&self, reel: &Reel, task: usize, text: String, messages: Vec<Message>, want: TextWant) -> Question {
-        let sha256 = sha256(serde_json::json!(messages).to_string().as_bytes());
-        let asked = Asked { task, tokens: 0, truncated_tokens: 0, sha256, text };
-        self.question(reel, asked, Reads::Messages(messages), Want::Text(want))
+    /// Where each label of a prompt stands in the task; empty where they stand as there.
+    fn order(&self, reel: &Reel, task: &Task, repeat: u32) -> Vec<usize> {
+        if !self.repeats.shuffled || task.kind != TaskKind::Label {
+            return vec![];
+        }
+        let name = format!("labels\n{}\n{}\n{}\n{repeat}", self.sampling.seed, reel.id, task.name);
+        let mut random = ChaCha8Rng::from_seed(Sha256::digest(name).into());
+        let mut order: Vec<usize> = (0..task.labels.len()).collect();
+        order.shuffle(&mut random);
+        order
     }
 
     fn question(&self, reel: &Reel, asked: Asked, reads: Reads, want: Want) -> Question {
-        let randomness = format!("{}\n{}", reel.id, asked.task);
+        let repeat = if asked.repeat == 0 { String::new() } else { format!("\n{}", asked.repeat) };
+        let randomness = format!("{}\n{}{repeat}", reel.id, asked.task);
         let job = Job { id: 0, reads, want, sampling: self.sampling, randomness, prefix: None };
         Question { asked, job }
     }
@@ -191,7 +224,7 @@ impl Asked {
         let mut prediction = self.blank(reel, task, identity, cost);
         match outcome {
             Outcome::LabelScores(scores) => {
-                let logprobs = log_softmax(&scores);
+                let logprobs = log_softmax(&self.in_task_order(scores));
                 // Of equal scores, the label listed first.
                 let best = (0..logprobs.len()).rev().max_by(|&a, &b| logprobs[a].total_cmp(&logprobs[b])).unwrap_or(0);
                 prediction.output = task.labels[best].clone();
@@ -220,9 +253,19 @@ impl Asked {
         Prediction { error: Some(reason), ..self.blank(reel, task, identity, cost) }
     }
 
+    /// Of each label, in the order of the task.
+    fn in_task_order(&self, scores: Vec<f64>) -> Vec<f64> {
+        let mut placed = scores.clone();
+        for (at, score) in self.order.iter().zip(scores) {
+            placed[*at] = score;
+        }
+        placed
+    }
+
     /// A prompt that can't be made.
     pub fn nothing(task: usize) -> Asked {
-        Asked { task, text: String::new(), tokens: 0, truncated_tokens: 0, sha256: sha256_tokens(&[]) }
+        let sha256 = sha256_tokens(&[]);
+        Asked { task, repeat: 0, order: vec![], text: String::new(), tokens: 0, truncated_tokens: 0, sha256 }
     }
 
     /// A prediction without an answer yet.
@@ -231,7 +274,7 @@ impl Asked {
             v: 1,
             reel_id: reel.id.clone(),
             task: task.name.clone(),
-            repeat: 0,
+            repeat: self.repeat,
             output: String::new(),
             label_logprobs: None,
             finish: Finish::Error,
@@ -256,7 +299,7 @@ impl Asked {
         Key {
             reel_id: reel.id.clone(),
             task: task.name.clone(),
-            repeat: 0,
+            repeat: self.repeat,
             prompt_sha256: self.sha256.clone(),
             model_sha256: identity.model_sha256.clone(),
             adapter_sha256: identity.adapter_sha256.clone(),

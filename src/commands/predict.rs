@@ -85,7 +85,8 @@ pub(super) fn predict(
     let narrowed = (settings.fit == Fit::Asked).then(|| prompts.only(&tasks)).transpose()?;
     let fitted = narrowed.as_ref().unwrap_or(prompts);
     let asked: Vec<usize> = if narrowed.is_some() { (0..tasks.len()).collect() } else { tasks.clone() };
-    let asker = Asker::new(fitted, &asked, answerer.format(budget), settings.label_mode, settings.sampling)?;
+    let PredictSettings { label_mode, sampling, repeats, .. } = *settings;
+    let asker = Asker::new(fitted, &asked, answerer.format(budget), label_mode, sampling, repeats)?;
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
     let ids: HashSet<&str> = reels.iter().map(|reel| reel.id.as_str()).collect();
     // Of a part, others may be asked about another time.
@@ -213,7 +214,7 @@ fn label_answers(predictions: &[Prediction], tasks: &[Task]) -> LabelAnswers {
 }
 
 /// Says what a host was asked for, and what of it is less than was wanted.
-fn tell_spent(hosted: &HostedFacts) {
+pub(super) fn tell_spent(hosted: &HostedFacts) {
     let HostedFacts { spent, cost, cost_at_most, labels, .. } = hosted;
     let Tokens { requests, prompt_tokens, completion_tokens, .. } = spent.counted;
     let price = cost.map(|cost| format!(", for {cost:.4}")).unwrap_or_default();

@@ -168,6 +168,8 @@ pub struct PredictSettings {
     pub fit: Fit,
     /// How text is generated.
     pub sampling: Sampling,
+    /// How often label tasks are asked.
+    pub repeats: Repeats,
     /// How the engine runs.
     pub engine: EngineSettings,
     /// How a hosted model is asked.
@@ -177,6 +179,21 @@ pub struct PredictSettings {
 impl PredictSettings {
     /// A minute and a half of speech takes about a fifth of this.
     pub const DEFAULT_MAX_PROMPT_TOKENS: usize = 3072;
+}
+
+/// How often a label task is asked about one Reel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeats {
+    /// At least 1.
+    pub count: u32,
+    /// Labels stand in another order each time, and in each Reel's prompts: by chance, after the sampling's seed.
+    pub shuffled: bool,
+}
+
+impl Default for Repeats {
+    fn default() -> Repeats {
+        Repeats { count: 1, shuffled: false }
+    }
 }
 
 /// How an engine runs.
@@ -262,6 +279,7 @@ impl PredictOverrides {
                 seed: self.seed.unwrap_or(DEFAULT_SEED),
                 loop_stop: !self.no_loop_stop.unwrap_or(false),
             },
+            repeats: Repeats::default(),
             engine: EngineSettings {
                 width: self.width,
                 ubatch: self.ubatch.unwrap_or(EngineSettings::UBATCH),

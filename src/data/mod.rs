@@ -4,6 +4,7 @@ pub mod dedup;
 pub mod groups;
 pub mod import;
 pub mod known;
+pub mod language;
 pub mod lock;
 pub mod overlap;
 pub mod privacy;

@@ -52,11 +52,26 @@ pub fn fit(
     tokenizer: &dyn Tokenizer,
     budget: usize,
 ) -> Result<Vec<Prompt>, FitError> {
+    fit_tasks(reel, prompts, &prompts.tasks, chat, tokenizer, budget)
+}
+
+/// [`fit`] where `tasks` are the set's with their labels in another order.
+///
+/// # Errors
+/// [`FitError`].
+pub fn fit_tasks(
+    reel: &Reel,
+    prompts: &PromptSet,
+    tasks: &[Task],
+    chat: &ChatFormat,
+    tokenizer: &dyn Tokenizer,
+    budget: usize,
+) -> Result<Vec<Prompt>, FitError> {
     let mut reel = chat.neutralise(reel);
     let mut whole = Vec::new();
     // Of a transcript that is too long, one prompt takes long enough to tokenise.
     let too_long = loop {
-        let Some(task) = prompts.tasks.get(whole.len()) else { return Ok(whole) };
+        let Some(task) = tasks.get(whole.len()) else { return Ok(whole) };
         let prompt = render(&reel, task, prompts, chat, tokenizer)?;
         if prompt.tokens.len() > budget {
             break prompt.tokens.len();
@@ -68,7 +83,10 @@ pub fn fit(
     let shortened = |kept| Some(shorten(&transcript, &pieces, kept));
 
     reel.transcript = shortened(0);
-    let least = render_all(&reel, prompts, chat, tokenizer)?;
+    let render_all = |reel: &Reel| -> Result<Vec<Prompt>> {
+        tasks.iter().map(|task| render(reel, task, prompts, chat, tokenizer)).collect()
+    };
+    let least = render_all(&reel)?;
     let longest = (0..least.len()).max_by_key(|task| least[*task].tokens.len()).unwrap_or(0);
     let tokens = least[longest].tokens.len();
     if tokens > budget {
@@ -79,7 +97,7 @@ pub fn fit(
     while kept + 1 < too_many {
         let middle = (kept + too_many) / 2;
         reel.transcript = shortened(middle);
-        if render(&reel, &prompts.tasks[longest], prompts, chat, tokenizer)?.tokens.len() <= budget {
+        if render(&reel, &tasks[longest], prompts, chat, tokenizer)?.tokens.len() <= budget {
             kept = middle;
         } else {
             too_many = middle;
@@ -88,7 +106,7 @@ pub fn fit(
     // Another task may be a token longer at this cut than the one that was longest before.
     loop {
         reel.transcript = shortened(kept);
-        let mut rendered = render_all(&reel, prompts, chat, tokenizer)?;
+        let mut rendered = render_all(&reel)?;
         if rendered.iter().all(|prompt| prompt.tokens.len() <= budget) {
             let left_out = too_long - rendered[whole.len()].tokens.len();
             rendered.iter_mut().for_each(|prompt| prompt.truncated_tokens = left_out);
@@ -96,10 +114,6 @@ pub fn fit(
         }
         kept = kept.checked_sub(1).ok_or(FitError::TooLong { budget, tokens })?;
     }
-}
-
-fn render_all(reel: &Reel, prompts: &PromptSet, chat: &ChatFormat, tokenizer: &dyn Tokenizer) -> Result<Vec<Prompt>> {
-    prompts.tasks.iter().map(|task| render(reel, task, prompts, chat, tokenizer)).collect()
 }
 
 fn render(

@@ -17,7 +17,7 @@ use anyhow::Result;
 pub use chat::{ChatFormat, Message, SpecialTokens, without_control_tokens};
 pub use check::{chat_of, chat_problems};
 pub use cuts::{Cuts, PromptCuts};
-pub use fit::{FitError, fit};
+pub use fit::{FitError, fit, fit_tasks};
 #[cfg(feature = "train")]
 pub use hub::HubTokenizer;
 pub use set::{PromptSet, PromptSource};

@@ -1,15 +1,14 @@
 //! What of a transcript nobody may have said, with what tells so.
 
 mod compression;
-mod language;
 
 use std::ops::Range;
 
 use serde::Serialize;
 
 use self::compression::compression_ratio;
-use self::language::{is_told, other_language};
 use super::{Segment, Transcript};
+use crate::data::language::{is_told, other_language};
 use crate::indonesian::{Unspoken, unspoken};
 
 /// Whisper's own limits (Radford et al. 2022, 4.5): text that compresses better is repeated, speech less likely than this
