@@ -6,8 +6,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{
-    CompareOverrides, DEFAULT_SEED, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, HostedOverrides,
-    PredictOverrides, PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides, TrainOverrides,
+    CompareOverrides, DEFAULT_SEED, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, GalOverrides,
+    HostedOverrides, PredictOverrides, PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides,
+    TrainOverrides,
 };
 use crate::data::import::{Mapping, WrittenBy};
 
@@ -91,6 +92,9 @@ pub enum Command {
     #[command(after_help = "Exit code 2 where something is wrong with the file or directory, 5 with the machine.\n\n\
                       Examples:\n  reels doctor gguf/reels-mini.gguf\n  reels doctor runs/a\n  reels doctor --json")]
     Doctor(DoctorArgs),
+    /// Generate Reels for training and have them labelled (Generate–Annotate–Learn)
+    #[command(subcommand)]
+    Gal(GalCommand),
     /// Look at data: what there is, what must not be in it, and erasing somebody from it
     #[command(subcommand)]
     Data(DataCommand),
@@ -116,6 +120,116 @@ pub enum PromptCommand {
         #[arg(default_value = "prompts")]
         folder: PathBuf,
     },
+}
+
+/// One line of help each.
+#[derive(Debug, Subcommand)]
+pub enum GalCommand {
+    /// Have a model write Reels like the seeds, until enough of each label pass the filters
+    #[command(
+        after_help = "Seeds are training records, never what test.lock keeps for judging. Each prompt shows some of the label, of several accounts.\n\
+                      Rows come out in candidates.jsonl; what passes and why not is for `reels gal filter` to say.\n\n\
+                      Examples:\n  reels gal generate data/split/train.jsonl --model https://api.example.com/v1#name --output gal/a\n  \
+                      reels gal generate data/split/train.jsonl --model gguf/a.gguf --task none --shots 0 --output gal/b"
+    )]
+    Generate(GenerateArgs),
+    /// Have a teacher answer all tasks about the candidates: its labels, with how sure it is, are what is learned
+    #[command(
+        mut_arg("data", |arg| arg.hide(true)),
+        mut_arg("output", |arg| arg.hide(true)),
+        mut_arg("limit", |arg| arg.hide(true)),
+        after_help = "Each prompt lists the labels in another order. Answers are predictions, in DIR/annotated; settings are those of `reels predict`.\n\n\
+                      Examples:\n  reels gal annotate gal/a --model gguf/teacher.gguf\n  \
+                      reels gal annotate gal/a --model https://api.example.com/v1#name --samples 3 --temperature 0.7 --max-cost 5"
+    )]
+    Annotate(GalAnnotateArgs),
+    /// Keep the rows that are fit to learn from, and say of the others why they aren't
+    #[command(
+        after_help = "In this order: empty, truncated, too short or long, another language, what test.lock holds, copies of seeds, what only\n\
+                      a seed says (handles, addresses, long numbers, 13 words in a row), duplicates, ROUGE-L above 0.7; then unlabelled,\n\
+                      not sure, not agreed on, summaries that state what the Reel doesn’t, more of a label than wanted. Rejected rows stay.\n\n\
+                      Example:\n  reels gal filter gal/a --confidence 0.7"
+    )]
+    Filter(GalFilterArgs),
+    /// Write real records and kept rows into one file to train on
+    #[command(
+        after_help = "Example:\n  reels gal build gal/a --real data/split/train.jsonl --ratio 5 --output data/x5.jsonl"
+    )]
+    Build(GalBuildArgs),
+}
+
+/// What `reels gal annotate` takes.
+#[derive(Debug, Args)]
+pub struct GalAnnotateArgs {
+    /// Folder that `reels gal generate` wrote
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Answers to each label task, each with the labels in another order
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub samples: u32,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: PredictOverrides,
+}
+
+/// What `reels gal filter` takes.
+#[derive(Debug, Args)]
+pub struct GalFilterArgs {
+    /// Folder with candidates and a teacher's answers about them
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Records that examples were drawn from [default: where they were then]
+    #[arg(long, value_name = "F.jsonl")]
+    pub seeds: Option<PathBuf>,
+    /// Frozen test set [default: test.lock beside the seeds or above]
+    #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
+    pub lock: Option<PathBuf>,
+    /// Least probability of the teacher's label
+    #[arg(long, value_name = "P", default_value_t = 0.6)]
+    pub confidence: f64,
+    /// Least share of the teacher's answers that give it
+    #[arg(long, value_name = "SHARE", default_value_t = 0.6)]
+    pub agreement: f64,
+    /// Rows of a label, at most, by the first label task
+    #[arg(long, value_name = "N")]
+    pub per_label: Option<usize>,
+    /// Learn the label alone, and not how sure the teacher was
+    #[arg(long)]
+    pub hard: bool,
+}
+
+/// What `reels gal build` takes.
+#[derive(Debug, Args)]
+pub struct GalBuildArgs {
+    /// Folder with filtered rows
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Records of people, all of which are taken
+    #[arg(long, value_name = "F.jsonl")]
+    pub real: PathBuf,
+    /// Generated rows for each real one
+    #[arg(long, value_name = "R", default_value_t = 1.0)]
+    pub ratio: f64,
+    /// Seed of which rows are taken; of a larger ratio these are taken too
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// Frozen test set [default: test.lock beside the real records or above]
+    #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
+    pub lock: Option<PathBuf>,
+    /// The file to train on; its manifest goes beside it
+    #[arg(short, long, value_name = "F.jsonl")]
+    pub output: PathBuf,
+}
+
+/// What `reels gal generate` takes.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Training records that examples are drawn from
+    #[arg(value_name = "SEEDS.jsonl")]
+    pub seeds: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub settings: GalOverrides,
 }
 
 /// What `reels import` takes.
@@ -426,7 +540,11 @@ mod tests {
     fn command(section: &str) -> clap::Command {
         let command = Cli::command();
         let found = command.find_subcommand(section).unwrap();
-        found.find_subcommand("render").or(found.find_subcommand("erase")).unwrap_or(found).clone()
+        ["render", "erase", "generate"]
+            .into_iter()
+            .find_map(|name| found.find_subcommand(name))
+            .unwrap_or(found)
+            .clone()
     }
 
     #[test]
@@ -446,6 +564,7 @@ mod tests {
             ("export", keys(ExportOverrides::default())),
             ("doctor", keys(DoctorOverrides::default())),
             ("prompt", keys(PromptOverrides::default())),
+            ("gal", keys(GalOverrides::default())),
         ];
         assert_eq!(settings.each_ref().map(|(section, _)| *section), SECTIONS);
         for (section, keys) in settings {

@@ -41,6 +41,7 @@ pub mod data;
 pub mod doctor;
 #[cfg(all(feature = "train", feature = "infer"))]
 pub mod export;
+pub mod gal;
 pub mod predict;
 pub mod report;
 pub mod score;

@@ -10,13 +10,13 @@ const LAYERS: [&[&str]; 9] = [
     &["prompt", "config", "generator", "learner", "publish", "run", "indonesian"],
     &["llama", "baseline", "qlora", "remote"],
     &["ask"],
-    &["data", "predict", "score", "report", "train", "export", "doctor"],
+    &["data", "predict", "score", "report", "train", "export", "doctor", "gal"],
     &["cli"],
     &["commands"],
 ];
 
 /// Imports within a layer, each for a reason that is easy to see.
-const SAME_LAYER: [(&str, &str); 11] = [
+const SAME_LAYER: [(&str, &str); 13] = [
     ("indonesian", "run"),
     ("task", "reel"),
     ("reel", "annotation"),
@@ -28,6 +28,8 @@ const SAME_LAYER: [(&str, &str); 11] = [
     ("prompt", "publish"),
     ("report", "data"),
     ("report", "score"),
+    ("gal", "data"),
+    ("gal", "score"),
 ];
 
 /// Library → the only module that may name it.

@@ -10,6 +10,7 @@ mod export;
 #[path = "export_disabled.rs"]
 mod export;
 mod folder;
+mod gal;
 mod import;
 mod leaks;
 mod locked;
@@ -107,6 +108,7 @@ pub fn run(cli: Cli) -> Result<Code> {
             export::run(settings.resolve(args.directory, args.adapter)?, &stop)
         }
         Command::Doctor(args) => doctor::run(args, &file),
+        Command::Gal(command) => gal::run(command, &file, &stop),
         Command::Data(command) => data::run(command, &file, &stop),
         Command::Prompt(command) => prompt::run(command, &file),
     }

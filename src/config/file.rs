@@ -11,8 +11,8 @@ use super::{ModelName, Price};
 use crate::error::{Hint, did_you_mean};
 
 /// One a command that has settings.
-pub const SECTIONS: [&str; 11] =
-    ["data", "split", "eval", "predict", "score", "compare", "report", "train", "export", "doctor", "prompt"];
+pub const SECTIONS: [&str; 12] =
+    ["data", "split", "eval", "predict", "score", "compare", "report", "train", "export", "doctor", "prompt", "gal"];
 
 /// The section with what tokens of hosted models cost.
 const PRICES: &str = "prices";
@@ -107,6 +107,7 @@ impl SettingsFile {
             let command = match section {
                 "prompt" => "prompt render",
                 "data" => "data erase",
+                "gal" => "gal generate",
                 section => section,
             };
             ensure!(

@@ -4,6 +4,7 @@ mod chat;
 mod check;
 mod cuts;
 mod fit;
+mod generation;
 #[cfg(feature = "train")]
 mod hub;
 mod lint;
@@ -18,6 +19,7 @@ pub use chat::{ChatFormat, Message, SpecialTokens, without_control_tokens};
 pub use check::{chat_of, chat_problems};
 pub use cuts::{Cuts, PromptCuts};
 pub use fit::{FitError, fit, fit_tasks};
+pub use generation::Generation;
 #[cfg(feature = "train")]
 pub use hub::HubTokenizer;
 pub use set::{PromptSet, PromptSource};

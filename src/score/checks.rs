@@ -34,7 +34,7 @@ pub(super) fn checks(output: &str, reel: &Reel) -> ([f64; METRICS.len()], Vec<St
     let squares = fragments.iter().map(|length| length * length).sum();
     let trigrams: HashSet<&[String]> = summary.windows(3).collect();
     let of_three = summary.len().saturating_sub(2);
-    let flagged = unsupported(output, &original, reel);
+    let flagged = flagged(output, &original, reel);
     let values = [
         summary.len() as f64,
         share(summary.len(), original.len()),
@@ -74,7 +74,11 @@ fn fragments(summary: &[String], source: &[String]) -> Vec<usize> {
 }
 
 /// Numbers, prices and dates (all that has a digit), handles, tags and names of a summary that its Reel doesn't have.
-fn unsupported(output: &str, source: &[String], reel: &Reel) -> Vec<String> {
+pub fn unsupported(output: &str, reel: &Reel) -> Vec<String> {
+    flagged(output, &words(&source(reel)), reel)
+}
+
+fn flagged(output: &str, source: &[String], reel: &Reel) -> Vec<String> {
     let known: HashSet<&String> = source.iter().collect();
     let counts = [reel.likes, reel.views, reel.plays, reel.comments].into_iter().flatten();
     let seconds = reel.duration_s.map(|seconds| format!("{seconds:.0}"));

@@ -32,6 +32,7 @@ mod table;
 use indexmap::IndexMap;
 
 use self::calibration::Judged;
+pub use self::checks::unsupported;
 use self::classes::classes;
 use self::classification::{CountTable, accuracy, macro_f1};
 use self::interval::Interval;

@@ -1,0 +1,318 @@
+//! What of the candidates is fit to learn from: texts first, then what the teacher made of them; with each filter's yield.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Result;
+use indexmap::IndexMap;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::checks::{Checks, FILTERS, Rejected};
+use super::row::Origin;
+use crate::data::lock::Lock;
+use crate::prediction::Prediction;
+use crate::reel::Reel;
+use crate::score::unsupported;
+use crate::task::{Task, TaskKind};
+
+/// The filters for labels and answers, in the order in which they look.
+const OF_ANSWERS: [&str; 5] = ["unlabelled", "confidence", "agreement", "unsupported", "balance"];
+/// Texts that are looked at together.
+const TOGETHER: usize = 4096;
+
+/// What a row has to reach.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Probability of the label, by the teacher.
+    pub confidence: f64,
+    /// Share of the answers that gave it.
+    pub agreement: f64,
+    /// Rows of a label of the first label task, at most; `None` keeps all.
+    pub per_label: Option<usize>,
+    /// Learn the label alone, and not how sure the teacher was.
+    pub hard: bool,
+}
+
+/// What a filter did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Yield {
+    /// Its name.
+    pub filter: String,
+    /// Rows that came to it.
+    pub came: usize,
+    /// Of these, rejected.
+    pub rejected: usize,
+}
+
+/// The candidates with what was found of them, and what each filter did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filtered {
+    /// In the order of the candidates, kept and rejected.
+    pub rows: Vec<Reel>,
+    #[expect(missing_docs, reason = "the type says it")]
+    pub yields: Vec<Yield>,
+    /// By label task, how often a label was requested and another or the same one was given: requested, given, rows.
+    pub assigned: BTreeMap<String, BTreeMap<String, BTreeMap<String, usize>>>,
+}
+
+/// What a teacher says of one Reel, by task: its answers, first to last.
+pub type Answers = HashMap<String, HashMap<String, Vec<Prediction>>>;
+
+/// Predictions by Reel and task, each task's in the order of their repeats.
+pub fn by_reel(predictions: Vec<Prediction>) -> Answers {
+    let mut answers = Answers::new();
+    for prediction in predictions.into_iter().filter(|prediction| prediction.error.is_none()) {
+        let of = answers.entry(prediction.reel_id.clone()).or_default();
+        of.entry(prediction.task.clone()).or_default().push(prediction);
+    }
+    answers.values_mut().flat_map(HashMap::values_mut).for_each(|of| of.sort_by_key(|prediction| prediction.repeat));
+    answers
+}
+
+/// What a label task's answers come to.
+struct Label {
+    label: String,
+    /// Mean probability of each label, or the share of answers where there are no probabilities.
+    shares: BTreeMap<String, f64>,
+    votes: IndexMap<String, usize>,
+    agreement: f64,
+}
+
+impl Label {
+    /// `None` where no answer is a label.
+    fn of(task: &Task, answers: &[Prediction]) -> Option<Label> {
+        let given: Vec<&Prediction> =
+            answers.iter().filter(|prediction| task.labels.contains(&prediction.output)).collect();
+        let count = given.len() as f64;
+        let mut votes: IndexMap<String, usize> = IndexMap::new();
+        given.iter().for_each(|prediction| *votes.entry(prediction.output.clone()).or_default() += 1);
+        let scored = !given.is_empty() && given.iter().all(|prediction| prediction.label_logprobs.is_some());
+        let share = |label: &String| match scored {
+            true => {
+                let of = |prediction: &&Prediction| prediction.label_logprobs.as_ref()?.get(label).copied();
+                given.iter().filter_map(of).map(f64::exp).sum::<f64>() / count
+            }
+            false => votes.get(label).copied().unwrap_or(0) as f64 / count,
+        };
+        let shares: Vec<f64> = task.labels.iter().map(share).collect();
+        // Of equal ones the label that the task lists first.
+        let best = (0..shares.len()).rev().max_by(|a, b| shares[*a].total_cmp(&shares[*b])).filter(|_| count > 0.0)?;
+        let label = task.labels[best].clone();
+        let agreement = votes.get(&label).copied().unwrap_or(0) as f64 / count;
+        // What is nearly never is never: a soft label is learned as an example a label.
+        let rounded = |share: f64| (share * 1e4).round() / 1e4;
+        let mut shares: BTreeMap<String, f64> = task
+            .labels
+            .iter()
+            .cloned()
+            .zip(shares.iter().copied().map(rounded))
+            .filter(|(_, share)| *share > 0.0)
+            .collect();
+        let sum: f64 = shares.values().sum();
+        shares.values_mut().for_each(|share| *share /= sum);
+        Some(Label { label, shares, votes, agreement })
+    }
+}
+
+/// Looks at all candidates, in their order.
+///
+/// # Errors
+/// Names a record that wasn't generated.
+pub fn filter(
+    candidates: Vec<Reel>,
+    answers: &Answers,
+    tasks: &[Task],
+    seeds: &[Reel],
+    lock: Option<&Lock>,
+    limits: &Limits,
+) -> Result<Filtered> {
+    let mut checks = Checks::new(seeds, lock);
+    let mut filtered = Filtered::default();
+    let mut rejected: HashMap<&'static str, usize> = HashMap::new();
+    let mut kept_of: HashMap<String, usize> = HashMap::new();
+    for reels in candidates.chunks(TOGETHER) {
+        let looked: Vec<_> = reels.par_iter().map(|reel| checks.look(reel)).collect();
+        for (reel, looked) in reels.iter().zip(looked) {
+            let (mut reel, mut origin) = (reel.clone(), Origin::of(reel)?);
+            let mut scores = IndexMap::new();
+            let found = checks.pass(&reel, &origin, looked, &mut scores);
+            let of_reel = answers.get(&reel.id);
+            let found = found.and_then(|()| learn(&mut reel, &mut origin, of_reel, tasks, limits, &mut scores));
+            let found = found.and_then(|()| balance(&reel, tasks, limits, &mut kept_of));
+            for (task, label) in &origin.requested {
+                if let Some(given) = reel.reference.get(task) {
+                    let of = filtered.assigned.entry(task.clone()).or_default().entry(label.clone()).or_default();
+                    *of.entry(given.clone()).or_default() += 1;
+                }
+            }
+            if let Err(Rejected { by, because }) = found {
+                *rejected.entry(by).or_default() += 1;
+                (origin.rejected, origin.because) = (Some(by.to_owned()), Some(because));
+            }
+            origin.scores = scores;
+            origin.into_reel(&mut reel)?;
+            filtered.rows.push(reel);
+        }
+    }
+    let mut came = filtered.rows.len();
+    for name in FILTERS.into_iter().chain(OF_ANSWERS) {
+        let rejected = rejected.get(name).copied().unwrap_or(0);
+        filtered.yields.push(Yield { filter: name.to_owned(), came, rejected });
+        came -= rejected;
+    }
+    Ok(filtered)
+}
+
+/// Takes over what the teacher says, where it is sure enough.
+fn learn(
+    reel: &mut Reel,
+    origin: &mut Origin,
+    answers: Option<&HashMap<String, Vec<Prediction>>>,
+    tasks: &[Task],
+    limits: &Limits,
+    scores: &mut IndexMap<String, f64>,
+) -> Result<(), Rejected> {
+    let mut found = Ok(());
+    let mut reject = |by: &'static str, because: String| found = found.clone().and(Err(Rejected { by, because }));
+    for task in tasks {
+        let of_task = answers.and_then(|answers| answers.get(&task.name)).map_or(&[][..], Vec::as_slice);
+        match task.kind {
+            TaskKind::Label => {
+                let Some(Label { label, shares, votes, agreement }) = Label::of(task, of_task) else {
+                    reject("unlabelled", format!("the teacher has no {} for it", task.name));
+                    continue;
+                };
+                let sure = shares.get(&label).copied().unwrap_or(0.0);
+                scores.insert(format!("confidence.{}", task.name), sure);
+                scores.insert(format!("agreement.{}", task.name), agreement);
+                if sure < limits.confidence {
+                    reject("confidence", format!("{} {label} with {sure:.2}, below {}", task.name, limits.confidence));
+                } else if agreement < limits.agreement {
+                    let given = votes.values().sum::<usize>();
+                    reject(
+                        "agreement",
+                        format!("{} {label} in {:.0} of {given} answers", task.name, agreement * given as f64),
+                    );
+                }
+                origin.votes.insert(task.name.clone(), votes);
+                reel.reference.insert(task.name.clone(), label);
+                if !limits.hard {
+                    reel.soft.get_or_insert_default().insert(task.name.clone(), shares);
+                }
+            }
+            TaskKind::Text => {
+                let Some(text) = of_task.first() else {
+                    reject("unlabelled", format!("the teacher has no {} for it", task.name));
+                    continue;
+                };
+                let stated = unsupported(&text.output, reel);
+                if let Some(first) = stated.first() {
+                    reject("unsupported", format!("{} states what the Reel doesn’t, such as {first:?}", task.name));
+                }
+                reel.reference.insert(task.name.clone(), text.output.clone());
+            }
+        }
+    }
+    // In the order of the filters, whichever task comes first.
+    found
+}
+
+/// Keeps so many of a label.
+fn balance(reel: &Reel, tasks: &[Task], limits: &Limits, kept: &mut HashMap<String, usize>) -> Result<(), Rejected> {
+    let task = tasks.iter().find(|task| task.kind == TaskKind::Label);
+    let label = task.and_then(|task| reel.reference.get(&task.name));
+    let (Some(most), Some(label)) = (limits.per_label, label) else { return Ok(()) };
+    let kept = kept.entry(label.clone()).or_default();
+    if *kept >= most {
+        return Err(Rejected { by: "balance", because: format!("there are {most} of {label} already") });
+    }
+    *kept += 1;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tasks() -> Vec<Task> {
+        let text = "[task.summary]\nkind = \"text\"\ntemplate = \"t\"\nmax_tokens = 64\n[task.ad]\nkind = \"label\"\ntemplate = \"t\"\nmax_tokens = 8\nlabels = [\"iklan\", \"bukan\"]\n";
+        crate::task::parse_tasks(text, "tasks.toml").unwrap()
+    }
+
+    fn candidate(at: usize, requested: &str) -> Reel {
+        let transcript = [
+            "bensin makin mahal jadi motor tua di garasi saya rawat sendiri pakai oli bekas dan kunci pas warisan",
+            "lebaran tinggal seminggu adonan nastar sudah siap dipanggang bareng tetangga sambil dengerin takbiran",
+            "lari pagi keliling stadion bikin lutut sehat asal sepatunya empuk kata pelatih atletik kampung kami",
+            "akuarium bocor semalam ikan koki panik untung ember besar masih nganggur di belakang dapur nenek",
+            "senar gitar putus pas manggung akhirnya penonton malah nyanyi bareng tanpa musik seru banget asli",
+            "kaktus mini dari pasar bunga ternyata gampang mati kalau tiap hari disiram jadi jangan terlalu sayang",
+        ][at]
+            .to_owned();
+        let mut reel = Reel { id: format!("g{at}"), transcript: Some(transcript), synthetic: true, ..Reel::default() };
+        let origin =
+            Origin { requested: [("ad".to_owned(), requested.to_owned())].into(), number: at, ..Origin::gal() };
+        origin.into_reel(&mut reel).unwrap();
+        reel
+    }
+
+    fn answer(at: usize, task: &str, repeat: u32, output: &str, iklan: Option<f64>) -> Prediction {
+        let logprobs = iklan.map(|share| serde_json::json!({"iklan": share.ln(), "bukan": (1.0 - share).ln()}));
+        serde_json::from_value(serde_json::json!({
+            "v": 1, "reel_id": format!("g{at}"), "task": task, "repeat": repeat, "output": output, "label_logprobs": logprobs,
+            "finish": "stop", "error": null, "truncated_tokens": 0, "prompt": "", "prompt_sha256": "", "model_sha256": "",
+            "adapter_sha256": null, "settings_sha256": "", "tokens": {"prompt": 1, "cached": 0, "generated": 1}, "seconds": 0.0
+        }))
+        .unwrap()
+    }
+
+    const LIMITS: Limits = Limits { confidence: 0.6, agreement: 0.6, per_label: None, hard: false };
+
+    fn run(limits: &Limits) -> Filtered {
+        let summary = |at| answer(at, "summary", 0, "Pembicara membahas topik yang ramai.", None);
+        let mut predictions: Vec<Prediction> = (0..6).map(summary).collect();
+        for (at, shares) in
+            [(0, [0.9, 0.7, 0.8]), (1, [0.55, 0.5, 0.55]), (2, [0.95, 0.45, 0.45]), (3, [0.1, 0.2, 0.1])]
+        {
+            for (repeat, share) in (0..).zip(shares) {
+                let output = if share >= 0.5 { "iklan" } else { "bukan" };
+                predictions.push(answer(at, "ad", repeat, output, Some(share)));
+            }
+        }
+        predictions.push(answer(4, "ad", 0, "tidak tahu", None));
+        predictions[5].output = "Harganya 975.000 rupiah di Surabaya.".to_owned();
+        predictions.push(answer(5, "ad", 0, "iklan", None));
+        let candidates = (0..6).map(|at| candidate(at, "iklan")).collect();
+        filter(candidates, &by_reel(predictions), &tasks(), &[], None, limits).unwrap()
+    }
+
+    #[test]
+    fn rows_keep_what_the_teacher_says_and_say_why_they_are_rejected() {
+        let Filtered { rows, yields, assigned } = run(&LIMITS);
+        let rejected: Vec<Option<String>> = rows.iter().map(|row| Origin::of(row).unwrap().rejected).collect();
+        let expected = [None, Some("confidence"), Some("agreement"), None, Some("unlabelled"), Some("unsupported")];
+        assert_eq!(rejected, expected.map(|name| name.map(str::to_owned)));
+        assert_eq!(rows[0].reference["ad"], "iklan");
+        assert!((rows[0].soft.as_ref().unwrap()["ad"]["iklan"] - 0.8).abs() < 1e-9);
+        assert_eq!(
+            Origin::of(&rows[2]).unwrap().votes["ad"],
+            [("iklan".to_owned(), 1), ("bukan".to_owned(), 2)].into()
+        );
+        assert_eq!(rows[3].reference["ad"], "bukan", "the label is the teacher's");
+        assert_eq!(assigned["ad"]["iklan"], [("bukan".to_owned(), 1), ("iklan".to_owned(), 4)].into());
+        let told: Vec<(&str, usize, usize)> = yields
+            .iter()
+            .filter(|step| step.rejected > 0)
+            .map(|step| (step.filter.as_str(), step.came, step.rejected))
+            .collect();
+        assert_eq!(told, [("unlabelled", 6, 1), ("confidence", 5, 1), ("agreement", 4, 1), ("unsupported", 3, 1)]);
+    }
+
+    #[test]
+    fn labels_can_be_hard_and_even() {
+        let Filtered { rows, .. } = run(&Limits { hard: true, per_label: Some(0), ..LIMITS });
+        assert!(rows.iter().all(|row| row.soft.is_none()));
+        let because: Vec<Option<String>> = rows.iter().map(|row| Origin::of(row).unwrap().rejected).collect();
+        assert_eq!(because[0].as_deref(), Some("balance"));
+    }
+}
