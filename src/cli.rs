@@ -125,6 +125,12 @@ pub enum PromptCommand {
 /// One line of help each.
 #[derive(Debug, Subcommand)]
 pub enum GalCommand {
+    /// Have a few Reels written, and tell what all of them would take: tokens, time, cost, and how many pass
+    #[command(
+        after_help = "What is written for it is kept: `reels gal generate` with the same flags goes on from there.\n\n\
+                      Example:\n  reels gal plan data/split/train.jsonl --model https://api.example.com/v1#name --output gal/a --accepted 80"
+    )]
+    Plan(PlanArgs),
     /// Have a model write Reels like the seeds, until enough of each label pass the filters
     #[command(
         after_help = "Seeds are training records, never what test.lock keeps for judging. Each prompt shows some of the label, of several accounts.\n\
@@ -151,6 +157,10 @@ pub enum GalCommand {
                       Example:\n  reels gal filter gal/a --confidence 0.7"
     )]
     Filter(GalFilterArgs),
+    /// Ask people about kept and rejected rows, drawn at random, without saying which is which
+    #[command(after_help = "Example:\n  reels gal review gal/a --sample 100 --output review.html\n  \
+                            reels data agreement a.ani.json a.budi.json gal/a/rows.jsonl")]
+    Review(GalReviewArgs),
     /// Write real records and kept rows into one file to train on
     #[command(
         after_help = "Example:\n  reels gal build gal/a --real data/split/train.jsonl --ratio 5 --output data/x5.jsonl"
@@ -198,6 +208,32 @@ pub struct GalFilterArgs {
     pub hard: bool,
 }
 
+/// What `reels gal review` takes.
+#[derive(Debug, Args)]
+pub struct GalReviewArgs {
+    /// Folder with filtered rows
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Rows to ask about, half of them kept
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub sample: usize,
+    /// Seed of which rows are drawn
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// A page, a table for a spreadsheet, or tasks for Label Studio
+    #[arg(long, value_name = "FORMAT", default_value = "html")]
+    pub to: ReviewFormat,
+    /// The form
+    #[arg(short, long, value_name = "F")]
+    pub output: PathBuf,
+    /// Label tasks that are asked, several with commas [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub task: Vec<String>,
+    /// Whom a table or tasks for Label Studio are for; the page asks
+    #[arg(long, value_name = "NAME")]
+    pub annotator: Option<String>,
+}
+
 /// What `reels gal build` takes.
 #[derive(Debug, Args)]
 pub struct GalBuildArgs {
@@ -219,6 +255,17 @@ pub struct GalBuildArgs {
     /// The file to train on; its manifest goes beside it
     #[arg(short, long, value_name = "F.jsonl")]
     pub output: PathBuf,
+}
+
+/// What `reels gal plan` takes.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for help")]
+    pub generate: GenerateArgs,
+    /// Candidates to have written for it
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub preview: usize,
 }
 
 /// What `reels gal generate` takes.

@@ -98,9 +98,18 @@ fn a_set_is_generated_labelled_filtered_and_built() {
     let folder = folder();
     let locked = locked(&folder);
     let host = host(locked.clone());
+    // A plan writes a few, which the rest goes on from.
+    folder.write("reels.toml", format!("[prices.\"{}\"]\ninput = 1.0\noutput = 2.0\n", host::MODEL));
+    let run = folder.succeeds(&generate(&host, "gal").replace("generate", "plan"));
+    assert_eq!(host.requests().len(), 10);
+    let plan = folder.json("gal/plan.json");
+    assert!(plan["written"] == 10 && plan["wanted"] == 24.0 && plan["of_each"]["cost"].as_f64().unwrap() > 0.0, "{plan}");
+    let [low, expected, high] = [0, 1, 2].map(|at| plan["candidates"][at].as_f64().unwrap());
+    assert!(low <= expected && expected <= high && low >= 24.0, "{plan}");
+    assert!(run.out.contains("24 that pass") && run.out.contains("pass the filters for texts"), "{}", run.out);
     let run = folder.succeeds(&generate(&host, "gal"));
-    assert!(
-        run.err.contains("candidates: gal/candidates.jsonl")
+    assert_eq!(host.requests().len(), folder.lines("gal/candidates.jsonl").len(), "what the plan wrote was written again");
+    assert!(run.err.contains("candidates: gal/candidates.jsonl")
             && run.err.contains("the seeds’, as examples, to 127.0.0.1"),
         "{}",
         run.err
@@ -157,6 +166,11 @@ fn a_set_is_generated_labelled_filtered_and_built() {
         assert!((soft - 1.0).abs() < 1e-9);
     }
     assert_eq!(folder.json("gal/yield.json")["kept"], kept.len());
+    // Two people see kept and rejected rows, and not which is which.
+    let run = folder.succeeds("gal review gal --sample 12 --to csv --annotator ani --output ani.csv");
+    assert!(run.err.contains("gal/review.jsonl: 6 kept and 6 rejected rows"), "{}", run.err);
+    let shown = folder.read("gal/review.jsonl");
+    assert!(shown.lines().count() == 12 && !shown.contains("rejected") && !shown.contains("\"category\""), "{shown}");
     let train = folder.lines("data/train.jsonl").len();
     folder.succeeds("gal build gal --real data/train.jsonl --ratio 0.5 --output mix.jsonl");
     let mix = folder.lines("mix.jsonl");

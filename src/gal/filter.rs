@@ -1,8 +1,9 @@
 //! What of the candidates is fit to learn from: texts first, then what the teacher made of them; with each filter's yield.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use indexmap::IndexMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::checks::{Checks, FILTERS, Rejected};
 use super::row::Origin;
 use crate::data::lock::Lock;
-use crate::prediction::Prediction;
+use crate::error::Hint;
+use crate::lines::Lines;
 use crate::reel::Reel;
 use crate::score::unsupported;
 use crate::task::{Task, TaskKind};
@@ -55,17 +57,52 @@ pub struct Filtered {
     pub assigned: BTreeMap<String, BTreeMap<String, BTreeMap<String, usize>>>,
 }
 
-/// What a teacher says of one Reel, by task: its answers, first to last.
-pub type Answers = HashMap<String, HashMap<String, Vec<Prediction>>>;
+/// One answer of a teacher: of a prediction what is looked at here.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Said {
+    reel_id: String,
+    task: String,
+    repeat: u32,
+    output: String,
+    label_logprobs: Option<IndexMap<String, f64>>,
+    error: Option<String>,
+}
 
-/// Predictions by Reel and task, each task's in the order of their repeats.
-pub fn by_reel(predictions: Vec<Prediction>) -> Answers {
+/// What a teacher says of Reels, by id and task: its answers, first to last.
+pub type Answers = HashMap<String, HashMap<String, Vec<Said>>>;
+
+/// Reads a `predictions.jsonl`, line by line; where an answer stands on several lines, the last one counts.
+///
+/// # Errors
+/// Names the file and the line that isn't a prediction.
+pub fn answers(predictions: &Path) -> Result<Answers> {
+    let lines = Lines::open(predictions, "predictions")?;
+    let mut said = vec![];
+    lines.each(|line| {
+        match serde_json::from_slice::<Said>(line.bytes) {
+            Ok(one) => said.push(one),
+            Err(_) if !line.ended || line.bytes.trim_ascii().is_empty() => {}
+            Err(error) => {
+                let at = format!("{}:{}: not a prediction: {error}", lines.name(), line.place.number);
+                return Err(anyhow!(at)).hint("a predictions.jsonl is written by `reels gal annotate`");
+            }
+        }
+        Ok(())
+    })?;
+    Ok(by_reel(said))
+}
+
+fn by_reel(said: Vec<Said>) -> Answers {
     let mut answers = Answers::new();
-    for prediction in predictions.into_iter().filter(|prediction| prediction.error.is_none()) {
-        let of = answers.entry(prediction.reel_id.clone()).or_default();
-        of.entry(prediction.task.clone()).or_default().push(prediction);
+    for one in said {
+        let of = answers.entry(one.reel_id.clone()).or_default().entry(one.task.clone()).or_default();
+        of.retain(|earlier| earlier.repeat != one.repeat);
+        of.push(one);
     }
-    answers.values_mut().flat_map(HashMap::values_mut).for_each(|of| of.sort_by_key(|prediction| prediction.repeat));
+    for of in answers.values_mut().flat_map(HashMap::values_mut) {
+        of.retain(|one| one.error.is_none());
+        of.sort_by_key(|one| one.repeat);
+    }
     answers
 }
 
@@ -80,8 +117,8 @@ struct Label {
 
 impl Label {
     /// `None` where no answer is a label.
-    fn of(task: &Task, answers: &[Prediction]) -> Option<Label> {
-        let given: Vec<&Prediction> =
+    fn of(task: &Task, answers: &[Said]) -> Option<Label> {
+        let given: Vec<&Said> =
             answers.iter().filter(|prediction| task.labels.contains(&prediction.output)).collect();
         let count = given.len() as f64;
         let mut votes: IndexMap<String, usize> = IndexMap::new();
@@ -89,7 +126,7 @@ impl Label {
         let scored = !given.is_empty() && given.iter().all(|prediction| prediction.label_logprobs.is_some());
         let share = |label: &String| match scored {
             true => {
-                let of = |prediction: &&Prediction| prediction.label_logprobs.as_ref()?.get(label).copied();
+                let of = |one: &&Said| one.label_logprobs.as_ref()?.get(label).copied();
                 given.iter().filter_map(of).map(f64::exp).sum::<f64>() / count
             }
             false => votes.get(label).copied().unwrap_or(0) as f64 / count,
@@ -167,7 +204,7 @@ pub fn filter(
 fn learn(
     reel: &mut Reel,
     origin: &mut Origin,
-    answers: Option<&HashMap<String, Vec<Prediction>>>,
+    answers: Option<&HashMap<String, Vec<Said>>>,
     tasks: &[Task],
     limits: &Limits,
     scores: &mut IndexMap<String, f64>,
@@ -256,12 +293,10 @@ mod tests {
         reel
     }
 
-    fn answer(at: usize, task: &str, repeat: u32, output: &str, iklan: Option<f64>) -> Prediction {
+    fn answer(at: usize, task: &str, repeat: u32, output: &str, iklan: Option<f64>) -> Said {
         let logprobs = iklan.map(|share| serde_json::json!({"iklan": share.ln(), "bukan": (1.0 - share).ln()}));
         serde_json::from_value(serde_json::json!({
-            "v": 1, "reel_id": format!("g{at}"), "task": task, "repeat": repeat, "output": output, "label_logprobs": logprobs,
-            "finish": "stop", "error": null, "truncated_tokens": 0, "prompt": "", "prompt_sha256": "", "model_sha256": "",
-            "adapter_sha256": null, "settings_sha256": "", "tokens": {"prompt": 1, "cached": 0, "generated": 1}, "seconds": 0.0
+            "reel_id": format!("g{at}"), "task": task, "repeat": repeat, "output": output, "label_logprobs": logprobs, "error": null
         }))
         .unwrap()
     }
@@ -270,7 +305,7 @@ mod tests {
 
     fn run(limits: &Limits) -> Filtered {
         let summary = |at| answer(at, "summary", 0, "Pembicara membahas topik yang ramai.", None);
-        let mut predictions: Vec<Prediction> = (0..6).map(summary).collect();
+        let mut predictions: Vec<Said> = (0..6).map(summary).collect();
         for (at, shares) in
             [(0, [0.9, 0.7, 0.8]), (1, [0.55, 0.5, 0.55]), (2, [0.95, 0.45, 0.45]), (3, [0.1, 0.2, 0.1])]
         {

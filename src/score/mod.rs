@@ -35,7 +35,7 @@ use self::calibration::Judged;
 pub use self::checks::unsupported;
 use self::classes::classes;
 use self::classification::{CountTable, accuracy, macro_f1};
-use self::interval::Interval;
+pub use self::interval::{Interval, wilson};
 pub use self::join::{Asked, Join, MadeBy};
 use self::metric::Range;
 pub use self::people::People;

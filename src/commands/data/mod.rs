@@ -11,7 +11,7 @@ use anyhow::Result;
 use comfy_table::{Table, presets};
 
 use super::Code;
-use crate::cli::DataCommand;
+use crate::cli::{DataCommand, ReviewArgs};
 use crate::config::SettingsFile;
 use crate::stop::Stop;
 
@@ -26,6 +26,11 @@ pub(super) fn run(command: DataCommand, file: &SettingsFile, stop: &Stop) -> Res
         DataCommand::Audit(args) => audit::run(&args, stop),
         DataCommand::Erase(args) => erase::run(args, file, stop),
     }
+}
+
+/// Forms for annotators, and what they answered.
+pub(super) fn review(args: &ReviewArgs) -> Result<Code> {
+    review::run(args)
 }
 
 /// A table without lines.

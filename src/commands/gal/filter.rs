@@ -13,10 +13,9 @@ use crate::cli::GalFilterArgs;
 use crate::commands::{Code, folder, locked::announce};
 use crate::data::lock::{Lock, folder_of};
 use crate::error::Hint;
-use crate::gal::filter::{Filtered, Limits, by_reel, filter};
+use crate::gal::filter::{Filtered, Limits, answers as read, filter};
 use crate::gal::row::Origin;
 use crate::predict::predictions_path;
-use crate::prediction::read_predictions;
 use crate::prompt::PromptSet;
 use crate::publish::{publish, write_json};
 use crate::run::{sha256_file, timestamp};
@@ -46,11 +45,10 @@ pub(super) fn run(args: &GalFilterArgs) -> Result<Code> {
         announce(path, lock)?;
     }
     let records = Records::open(Some(&candidates))?;
-    let answered = read_predictions(&answers)?;
     let limits = Limits { confidence: *confidence, agreement: *agreement, per_label: *per_label, hard: *hard };
     let seeds = seed_records.reels()?;
     let lock = lock.as_ref().map(|(_, lock)| lock);
-    let filtered = filter(records.reels()?, &by_reel(answered), &prompts.tasks, &seeds, lock, &limits)?;
+    let filtered = filter(records.reels()?, &read(&answers)?, &prompts.tasks, &seeds, lock, &limits)?;
     let kept = kept(&filtered)?;
     write(folder, &filtered)?;
     let summary = json!({

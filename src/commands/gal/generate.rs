@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use comfy_table::{Table, presets};
 use indexmap::IndexMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -12,8 +14,9 @@ use serde_json::{Value, json};
 
 use super::CANDIDATES;
 use crate::ask::{Answerer, DataFacts, Ended, Format, Inputs, Manifest, ModelFacts, Records, drive};
-use crate::commands::{Code, folder, locked::announce};
-use crate::config::GenerateSettings;
+use crate::cli::GenerateArgs;
+use crate::commands::{Code, folder, locked::announce, priced};
+use crate::config::{GenerateSettings, SettingsFile};
 use crate::data::known::Known;
 use crate::data::lock::{Index, Lock, folder_of};
 use crate::error::{Hint, did_you_mean};
@@ -27,7 +30,9 @@ use crate::lines::Lines;
 use crate::prompt::{Generation, Message, PromptSet, without_control_tokens};
 use crate::publish::{publish, write_json};
 use crate::reel::Reel;
+
 use crate::run::{Log, machine, sha256, sha256_tokens, timestamp};
+use crate::score::wilson;
 use crate::stop::Stop;
 use crate::task::{Task, TaskKind};
 
@@ -75,7 +80,24 @@ struct Prompt {
     seeds: Vec<String>,
 }
 
+/// What was typed, with the settings file and the price of tokens.
+pub(super) fn settings(args: GenerateArgs, file: &SettingsFile) -> Result<GenerateSettings> {
+    let mut settings = file.add("gal", args.settings)?.resolve(args.seeds)?;
+    settings.predict = priced(file, settings.predict)?;
+    Ok(settings)
+}
+
 pub(super) fn run(settings: &GenerateSettings, stop: &Stop) -> Result<Code> {
+    stage(settings, None, stop)
+}
+
+/// Has a few candidates written, and tells what all of them would take.
+pub(super) fn plan(settings: &GenerateSettings, preview: usize, stop: &Stop) -> Result<Code> {
+    stage(settings, Some(preview), stop)
+}
+
+/// All of it, or a preview of so many candidates.
+fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Result<Code> {
     let predict = &settings.predict;
     let prompts = PromptSet::find(predict.prompts.as_deref())?;
     let task = class_task(settings, &prompts.tasks)?;
@@ -138,12 +160,17 @@ pub(super) fn run(settings: &GenerateSettings, stop: &Stop) -> Result<Code> {
     errln!("seeds    {}, {} Reels", records.lines.name(), seeds.reels().len());
     let stage =
         Stage { settings, wish, task, seeds, answerer, generation, model_sha256: identity.model_sha256, folder };
-    let done = stage.rounds(lock, stop);
+    let done = stage.rounds(lock, preview, stop);
     manifest.hosted = stage.answerer.hosted(&stage.folder)?;
     if done.is_err() {
         write_json(&stage.folder.join("manifest.json"), &manifest)?;
     }
-    let Done { ended, progress, reels, failed } = done?;
+    let done = done?;
+    if preview.is_some() && done.ended == Ended::Done {
+        write_json(&stage.folder.join("manifest.json"), &manifest)?;
+        return stage.forecast(&done);
+    }
+    let Done { ended, progress, reels, failed, .. } = done;
     manifest.other.insert("classes".to_owned(), stage.told(&progress));
     if let Some(hosted) = &manifest.hosted {
         super::super::predict::tell_spent(hosted);
@@ -261,10 +288,14 @@ struct Done {
     reels: Vec<Reel>,
     /// Candidates without a text.
     failed: usize,
+    /// Tokens of all prompts, and of all that was written.
+    tokens: [usize; 2],
+    /// Candidates that were written now, and the time that it took.
+    now: (usize, f64),
 }
 
 impl Stage<'_> {
-    fn rounds(&self, lock: Option<&Lock>, stop: &Stop) -> Result<Done> {
+    fn rounds(&self, lock: Option<&Lock>, preview: Option<usize>, stop: &Stop) -> Result<Done> {
         let path = self.folder.join(LOG);
         let mut log = Log::append_to(&path)?;
         let mut written = read_log(&path)?;
@@ -272,16 +303,18 @@ impl Stage<'_> {
         let classes = self.wish.classes();
         let mut progress = vec![Progress::default(); classes.len()];
         let mut reels: Vec<(usize, usize, Reel)> = vec![];
-        let mut failed = 0;
+        let (mut failed, mut tokens, mut now) = (0, [0, 0], (0, 0.0));
         let mut generator: Option<Box<dyn Generator>> = None;
         loop {
             let wanted = |class: usize| {
                 let Progress { asked, .. } = progress[class];
                 let more = self.wish.next(progress[class]).unwrap_or(0);
-                (asked..asked + more).map(move |number| (class, number))
+                let of_class = preview.map_or(more, |preview| preview.div_ceil(classes.len()).min(more));
+                (asked..asked + of_class).map(move |number| (class, number))
             };
             let round: Vec<Request> = (0..classes.len())
                 .flat_map(wanted)
+                .take(preview.unwrap_or(usize::MAX))
                 .map(|(class, number)| self.wish.request(&self.seeds, class, number))
                 .collect();
             if round.is_empty() {
@@ -289,15 +322,20 @@ impl Stage<'_> {
             }
             let left: Vec<&Request> = round.iter().filter(|request| !written.contains_key(&request.id)).collect();
             if !left.is_empty() {
+                let started = Instant::now();
                 let ended = self.ask(&left, &mut generator, &mut log, &mut written, stop)?;
+                now = (now.0 + left.len(), now.1 + started.elapsed().as_secs_f64());
                 if ended != Ended::Done {
                     let progress = self.ends(&progress);
-                    return Ok(Done { ended, progress, reels: vec![], failed });
+                    return Ok(Done { ended, progress, reels: vec![], failed, tokens, now });
                 }
             }
             let made: Vec<(&Request, Reel, Origin)> =
                 round.iter().filter_map(|request| self.candidate(request, written.get(&request.id)?)).collect();
             failed += round.len() - made.len();
+            for line in round.iter().filter_map(|request| written.get(&request.id)) {
+                tokens = [tokens[0] + line.prompt_tokens, tokens[1] + line.generated_tokens];
+            }
             let looked: Vec<_> = made.par_iter().map(|(_, reel, _)| checks.look(reel)).collect();
             for ((request, mut reel, origin), looked) in made.into_iter().zip(looked) {
                 let passes = checks.pass(&reel, &origin, looked, &mut IndexMap::new()).is_ok();
@@ -308,11 +346,64 @@ impl Stage<'_> {
             for request in &round {
                 progress[request.class].asked += 1;
             }
+            if preview.is_some() {
+                break;
+            }
             self.tell(&progress);
         }
         reels.sort_by_key(|(class, number, _)| (*class, *number));
         let reels = reels.into_iter().map(|(.., reel)| reel).collect();
-        Ok(Done { ended: Ended::Done, progress: self.ends(&progress), reels, failed })
+        Ok(Done { ended: Ended::Done, progress: self.ends(&progress), reels, failed, tokens, now })
+    }
+
+    /// Says what all candidates would take, by those that were written.
+    fn forecast(&self, done: &Done) -> Result<Code> {
+        let sum =
+            |of: &dyn Fn(&Progress) -> usize| done.progress.iter().map(|(progress, _)| of(progress)).sum::<usize>();
+        let (asked, passed) = (sum(&|progress| progress.asked), sum(&|progress| progress.accepted));
+        ensure!(asked > 0, anyhow!("nothing was written to tell by").hint("give --preview 1 or more"));
+        let classes = self.wish.classes().len();
+        let (wanted, cap) = ((classes * self.wish.accepted) as f64, (classes * self.wish.candidates) as f64);
+        let rate = wilson(passed as f64 / asked as f64, asked as f64);
+        // A higher yield takes fewer candidates.
+        let needed = [rate.value, rate.high, rate.low].map(|rate| (wanted / rate).ceil().min(cap));
+        let of_each = |total: usize| total as f64 / asked as f64;
+        let seconds = (done.now.0 > 0).then(|| done.now.1 / done.now.0 as f64);
+        let price = self.settings.predict.hosted.price;
+        let [read, wrote] = done.tokens.map(of_each);
+        let cost = price.map(|price| price.of((read * 1e6) as u64, 0, (wrote * 1e6) as u64) / 1e6);
+        let mut rows =
+            vec![("candidates", Some(1.0), 0), ("tokens read", Some(read), 0), ("tokens written", Some(wrote), 0)];
+        rows.extend([("minutes", seconds.map(|seconds| seconds / 60.0), 1), ("cost", cost, 4)]);
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        let of_all = format!("{wanted:.0} that pass");
+        table.set_header(["what", &format!("{asked} written"), &of_all, "95 % by the yield"]);
+        for (name, each, decimals) in &rows {
+            let Some(each) = each else { continue };
+            let shown = |count: f64| format!("{:.*}", *decimals, count * each);
+            let range = format!("{} – {}", shown(needed[1]), shown(needed[2]));
+            table.add_row([(*name).to_owned(), shown(asked as f64), shown(needed[0]), range]);
+        }
+        outln!("{table}");
+        outln!(
+            "{passed} of {asked} pass the filters for texts: {:.2} ({:.2} – {:.2}); a teacher rejects some more",
+            rate.value,
+            rate.low,
+            rate.high
+        );
+        if needed[0] >= cap {
+            errln!("warning: --candidates {} of a label end it before enough pass", self.wish.candidates);
+        }
+        let each: IndexMap<&str, Option<f64>> = rows.iter().map(|(name, each, _)| (*name, *each)).collect();
+        let plan = json!({
+            "v": 1, "made_at": timestamp(), "written": asked, "passed": passed, "yield": [rate.low, rate.value, rate.high],
+            "wanted": wanted, "candidates": [needed[1], needed[0], needed[2]], "of_each": each,
+        });
+        let path = self.settings.output.join("plan.json");
+        write_json(&path, &plan)?;
+        errln!("plan: {}; what was written is kept, and `reels gal generate` goes on from there", path.display());
+        Ok(Code::Done)
     }
 
     /// Has candidates written, and keeps each as it comes.

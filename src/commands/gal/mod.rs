@@ -4,11 +4,12 @@ mod annotate;
 mod build;
 mod filter;
 mod generate;
+mod review;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::{Code, priced};
-use crate::cli::GalCommand;
+use crate::cli::{GalCommand, PlanArgs};
 use crate::config::SettingsFile;
 use crate::stop::Stop;
 
@@ -23,16 +24,17 @@ const YIELD: &str = "yield.json";
 
 pub(super) fn run(command: GalCommand, file: &SettingsFile, stop: &Stop) -> Result<Code> {
     match command {
-        GalCommand::Generate(args) => {
-            let mut settings = file.add("gal", args.settings)?.resolve(args.seeds)?;
-            settings.predict = priced(file, settings.predict)?;
-            generate::run(&settings, stop)
+        GalCommand::Plan(PlanArgs { generate: args, preview }) => {
+            ensure!(preview > 0, "--preview 0 looks at nothing");
+            generate::plan(&generate::settings(args, file)?, preview, stop)
         }
+        GalCommand::Generate(args) => generate::run(&generate::settings(args, file)?, stop),
         GalCommand::Annotate(args) => {
             let settings = priced(file, file.add("predict", args.settings)?.resolve()?)?;
             annotate::run(&args.folder, args.samples, settings, stop)
         }
         GalCommand::Filter(args) => filter::run(&args),
+        GalCommand::Review(args) => review::run(args),
         GalCommand::Build(args) => build::run(&args),
     }
 }
