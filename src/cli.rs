@@ -252,9 +252,23 @@ pub struct GalBuildArgs {
     /// Frozen test set [default: test.lock beside the real records or above]
     #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
     pub lock: Option<PathBuf>,
-    /// The file to train on; its manifest goes beside it
-    #[arg(short, long, value_name = "F.jsonl")]
+    /// Records with soft labels, conversations as OpenAI’s fine-tuning takes them, or a table
+    #[arg(long, value_name = "FORMAT", default_value = "records")]
+    pub to: BuildFormat,
+    /// The file to train on; its manifest goes beside it, and of records a data card
+    #[arg(short, long, value_name = "F")]
     pub output: PathBuf,
+}
+
+/// What a training set is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuildFormat {
+    /// A record a line, as `reels train` takes it
+    Records,
+    /// A conversation a line, for each task that has an answer: labels without how sure they are
+    Messages,
+    /// A column a field
+    Parquet,
 }
 
 /// What `reels gal plan` takes.

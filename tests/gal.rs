@@ -103,13 +103,21 @@ fn a_set_is_generated_labelled_filtered_and_built() {
     let run = folder.succeeds(&generate(&host, "gal").replace("generate", "plan"));
     assert_eq!(host.requests().len(), 10);
     let plan = folder.json("gal/plan.json");
-    assert!(plan["written"] == 10 && plan["wanted"] == 24.0 && plan["of_each"]["cost"].as_f64().unwrap() > 0.0, "{plan}");
+    assert!(
+        plan["written"] == 10 && plan["wanted"] == 24.0 && plan["of_each"]["cost"].as_f64().unwrap() > 0.0,
+        "{plan}"
+    );
     let [low, expected, high] = [0, 1, 2].map(|at| plan["candidates"][at].as_f64().unwrap());
     assert!(low <= expected && expected <= high && low >= 24.0, "{plan}");
     assert!(run.out.contains("24 that pass") && run.out.contains("pass the filters for texts"), "{}", run.out);
     let run = folder.succeeds(&generate(&host, "gal"));
-    assert_eq!(host.requests().len(), folder.lines("gal/candidates.jsonl").len(), "what the plan wrote was written again");
-    assert!(run.err.contains("candidates: gal/candidates.jsonl")
+    assert_eq!(
+        host.requests().len(),
+        folder.lines("gal/candidates.jsonl").len(),
+        "what the plan wrote was written again"
+    );
+    assert!(
+        run.err.contains("candidates: gal/candidates.jsonl")
             && run.err.contains("the seeds’, as examples, to 127.0.0.1"),
         "{}",
         run.err
@@ -179,6 +187,17 @@ fn a_set_is_generated_labelled_filtered_and_built() {
     folder.succeeds("gal build gal --real data/train.jsonl --ratio 0.6 --output more.jsonl");
     let larger = folder.lines("more.jsonl");
     assert!(small.iter().all(|row| larger.contains(row)), "a larger ratio takes what a smaller one does");
+    assert!(folder.read("mix.card.md").contains("# Data card"));
+    // The same as conversations and as a table, which other tools read.
+    folder.succeeds("gal build gal --real data/train.jsonl --ratio 0.5 --to messages --output mix.messages.jsonl");
+    let conversations = folder.lines("mix.messages.jsonl");
+    assert!(
+        conversations.len() >= 2 * train && conversations.iter().all(|line| line["messages"][2]["role"] == "assistant")
+    );
+    folder.succeeds("gal build gal --real data/train.jsonl --ratio 0.5 --to parquet --output mix.parquet");
+    folder.succeeds("import mix.parquet --output back.jsonl --raw");
+    let back = folder.lines("back.jsonl");
+    assert_eq!(back.len(), train + train.div_ceil(2));
     let error = folder.fails("gal build gal --real data/train.jsonl --ratio 99 --output no.jsonl", 2);
     assert!(error.contains("are kept\nhint: generate more, or give --ratio "), "{error}");
 }

@@ -230,6 +230,11 @@ pub struct Sampling {
 }
 
 impl Sampling {
+    /// Temperature and top p as they were typed: a number of 32 bits has digits more when it is written with 64.
+    pub fn decimals(self) -> [f64; 2] {
+        [self.temperature, self.top_p].map(|value| (f64::from(value) * 1e6).round() / 1e6)
+    }
+
     /// The likeliest token, always.
     pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_p: 1.0, seed: 0, loop_stop: false };
 }

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::{Checks, FILTERS, Rejected};
 use super::row::Origin;
-use crate::data::lock::Lock;
 use crate::error::Hint;
 use crate::lines::Lines;
-use crate::reel::Reel;
+use crate::reel::{Reel, each_reel};
 use crate::score::unsupported;
 use crate::task::{Task, TaskKind};
 
@@ -46,41 +45,52 @@ pub struct Yield {
     pub rejected: usize,
 }
 
-/// The candidates with what was found of them, and what each filter did.
+/// What the filters came to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filtered {
-    /// In the order of the candidates, kept and rejected.
-    pub rows: Vec<Reel>,
+    /// Candidates that were looked at.
+    pub rows: usize,
+    /// Of these, kept.
+    pub kept: usize,
     #[expect(missing_docs, reason = "the type says it")]
     pub yields: Vec<Yield>,
     /// By label task, how often a label was requested and another or the same one was given: requested, given, rows.
     pub assigned: BTreeMap<String, BTreeMap<String, BTreeMap<String, usize>>>,
 }
 
-/// One answer of a teacher: of a prediction what is looked at here.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// One answer of a teacher.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Said {
-    reel_id: String,
-    task: String,
     repeat: u32,
     output: String,
-    label_logprobs: Option<IndexMap<String, f64>>,
-    error: Option<String>,
+    /// Natural-log probability of each of the task's labels, where they were scored.
+    logprobs: Option<Box<[f64]>>,
 }
 
 /// What a teacher says of Reels, by id and task: its answers, first to last.
 pub type Answers = HashMap<String, HashMap<String, Vec<Said>>>;
 
+/// Of a prediction what is looked at here.
+#[derive(Deserialize)]
+struct Line {
+    reel_id: String,
+    task: String,
+    repeat: u32,
+    output: String,
+    label_logprobs: Option<HashMap<String, f64>>,
+    error: Option<String>,
+}
+
 /// Reads a `predictions.jsonl`, line by line; where an answer stands on several lines, the last one counts.
 ///
 /// # Errors
 /// Names the file and the line that isn't a prediction.
-pub fn answers(predictions: &Path) -> Result<Answers> {
+pub fn answers(predictions: &Path, tasks: &[Task]) -> Result<Answers> {
     let lines = Lines::open(predictions, "predictions")?;
-    let mut said = vec![];
+    let mut answers = Answers::new();
     lines.each(|line| {
-        match serde_json::from_slice::<Said>(line.bytes) {
-            Ok(one) => said.push(one),
+        match serde_json::from_slice::<Line>(line.bytes) {
+            Ok(line) => take(&mut answers, line, tasks),
             Err(_) if !line.ended || line.bytes.trim_ascii().is_empty() => {}
             Err(error) => {
                 let at = format!("{}:{}: not a prediction: {error}", lines.name(), line.place.number);
@@ -89,21 +99,21 @@ pub fn answers(predictions: &Path) -> Result<Answers> {
         }
         Ok(())
     })?;
-    Ok(by_reel(said))
+    Ok(answers)
 }
 
-fn by_reel(said: Vec<Said>) -> Answers {
-    let mut answers = Answers::new();
-    for one in said {
-        let of = answers.entry(one.reel_id.clone()).or_default().entry(one.task.clone()).or_default();
-        of.retain(|earlier| earlier.repeat != one.repeat);
-        of.push(one);
+fn take(answers: &mut Answers, line: Line, tasks: &[Task]) {
+    let Some(task) = tasks.iter().find(|task| task.name == line.task) else { return };
+    let of = answers.entry(line.reel_id).or_default().entry(line.task).or_default();
+    of.retain(|earlier| earlier.repeat != line.repeat);
+    if line.error.is_some() {
+        return;
     }
-    for of in answers.values_mut().flat_map(HashMap::values_mut) {
-        of.retain(|one| one.error.is_none());
-        of.sort_by_key(|one| one.repeat);
-    }
-    answers
+    let logprobs = line.label_logprobs.and_then(|logprobs| {
+        task.labels.iter().map(|label| logprobs.get(label).copied()).collect::<Option<Box<[f64]>>>()
+    });
+    let place = of.partition_point(|earlier| earlier.repeat < line.repeat);
+    of.insert(place, Said { repeat: line.repeat, output: line.output, logprobs });
 }
 
 /// What a label task's answers come to.
@@ -118,20 +128,16 @@ struct Label {
 impl Label {
     /// `None` where no answer is a label.
     fn of(task: &Task, answers: &[Said]) -> Option<Label> {
-        let given: Vec<&Said> =
-            answers.iter().filter(|prediction| task.labels.contains(&prediction.output)).collect();
+        let given: Vec<&Said> = answers.iter().filter(|said| task.labels.contains(&said.output)).collect();
         let count = given.len() as f64;
         let mut votes: IndexMap<String, usize> = IndexMap::new();
-        given.iter().for_each(|prediction| *votes.entry(prediction.output.clone()).or_default() += 1);
-        let scored = !given.is_empty() && given.iter().all(|prediction| prediction.label_logprobs.is_some());
-        let share = |label: &String| match scored {
-            true => {
-                let of = |one: &&Said| one.label_logprobs.as_ref()?.get(label).copied();
-                given.iter().filter_map(of).map(f64::exp).sum::<f64>() / count
-            }
-            false => votes.get(label).copied().unwrap_or(0) as f64 / count,
+        given.iter().for_each(|said| *votes.entry(said.output.clone()).or_default() += 1);
+        let scores: Option<Vec<&[f64]>> = given.iter().map(|said| said.logprobs.as_deref()).collect();
+        let share = |at: usize| match &scores {
+            Some(scores) => scores.iter().map(|logprobs| logprobs[at].exp()).sum::<f64>() / count,
+            None => votes.get(&task.labels[at]).copied().unwrap_or(0) as f64 / count,
         };
-        let shares: Vec<f64> = task.labels.iter().map(share).collect();
+        let shares: Vec<f64> = (0..task.labels.len()).map(share).collect();
         // Of equal ones the label that the task lists first.
         let best = (0..shares.len()).rev().max_by(|a, b| shares[*a].total_cmp(&shares[*b])).filter(|_| count > 0.0)?;
         let label = task.labels[best].clone();
@@ -151,26 +157,26 @@ impl Label {
     }
 }
 
-/// Looks at all candidates, in their order.
+/// Looks at all candidates, in their order, and hands on each with what was found of it, kept or rejected.
 ///
 /// # Errors
-/// Names a record that wasn't generated.
+/// Names a record that wasn't generated; or what `row` says.
 pub fn filter(
-    candidates: Vec<Reel>,
+    candidates: &Lines,
     answers: &Answers,
     tasks: &[Task],
-    seeds: &[Reel],
-    lock: Option<&Lock>,
+    mut checks: Checks,
     limits: &Limits,
+    row: &mut dyn FnMut(&Reel) -> Result<()>,
 ) -> Result<Filtered> {
-    let mut checks = Checks::new(seeds, lock);
     let mut filtered = Filtered::default();
     let mut rejected: HashMap<&'static str, usize> = HashMap::new();
     let mut kept_of: HashMap<String, usize> = HashMap::new();
-    for reels in candidates.chunks(TOGETHER) {
+    let mut together: Vec<Reel> = vec![];
+    let mut look = |reels: &mut Vec<Reel>| -> Result<()> {
         let looked: Vec<_> = reels.par_iter().map(|reel| checks.look(reel)).collect();
-        for (reel, looked) in reels.iter().zip(looked) {
-            let (mut reel, mut origin) = (reel.clone(), Origin::of(reel)?);
+        for (mut reel, looked) in reels.drain(..).zip(looked) {
+            let mut origin = Origin::of(&reel)?;
             let mut scores = IndexMap::new();
             let found = checks.pass(&reel, &origin, looked, &mut scores);
             let of_reel = answers.get(&reel.id);
@@ -182,16 +188,24 @@ pub fn filter(
                     *of.entry(given.clone()).or_default() += 1;
                 }
             }
+            filtered.rows += 1;
+            filtered.kept += usize::from(found.is_ok());
             if let Err(Rejected { by, because }) = found {
                 *rejected.entry(by).or_default() += 1;
                 (origin.rejected, origin.because) = (Some(by.to_owned()), Some(because));
             }
             origin.scores = scores;
             origin.into_reel(&mut reel)?;
-            filtered.rows.push(reel);
+            row(&reel)?;
         }
-    }
-    let mut came = filtered.rows.len();
+        Ok(())
+    };
+    each_reel(candidates, |reel, _| {
+        together.push(reel);
+        if together.len() == TOGETHER { look(&mut together) } else { Ok(()) }
+    })?;
+    look(&mut together)?;
+    let mut came = filtered.rows;
     for name in FILTERS.into_iter().chain(OF_ANSWERS) {
         let rejected = rejected.get(name).copied().unwrap_or(0);
         filtered.yields.push(Yield { filter: name.to_owned(), came, rejected });
@@ -293,19 +307,18 @@ mod tests {
         reel
     }
 
-    fn answer(at: usize, task: &str, repeat: u32, output: &str, iklan: Option<f64>) -> Said {
-        let logprobs = iklan.map(|share| serde_json::json!({"iklan": share.ln(), "bukan": (1.0 - share).ln()}));
-        serde_json::from_value(serde_json::json!({
-            "reel_id": format!("g{at}"), "task": task, "repeat": repeat, "output": output, "label_logprobs": logprobs, "error": null
-        }))
-        .unwrap()
+    fn answer(at: usize, task: &str, repeat: u32, output: &str, iklan: Option<f64>) -> Line {
+        let logprobs =
+            iklan.map(|share| [("iklan".to_owned(), share.ln()), ("bukan".to_owned(), (1.0 - share).ln())].into());
+        let (reel_id, task, output) = (format!("g{at}"), task.to_owned(), output.to_owned());
+        Line { reel_id, task, repeat, output, label_logprobs: logprobs, error: None }
     }
 
     const LIMITS: Limits = Limits { confidence: 0.6, agreement: 0.6, per_label: None, hard: false };
 
-    fn run(limits: &Limits) -> Filtered {
+    fn run(limits: &Limits) -> (Vec<Reel>, Filtered) {
         let summary = |at| answer(at, "summary", 0, "Pembicara membahas topik yang ramai.", None);
-        let mut predictions: Vec<Said> = (0..6).map(summary).collect();
+        let mut predictions: Vec<Line> = (0..6).map(summary).collect();
         for (at, shares) in
             [(0, [0.9, 0.7, 0.8]), (1, [0.55, 0.5, 0.55]), (2, [0.95, 0.45, 0.45]), (3, [0.1, 0.2, 0.1])]
         {
@@ -317,13 +330,27 @@ mod tests {
         predictions.push(answer(4, "ad", 0, "tidak tahu", None));
         predictions[5].output = "Harganya 975.000 rupiah di Surabaya.".to_owned();
         predictions.push(answer(5, "ad", 0, "iklan", None));
-        let candidates = (0..6).map(|at| candidate(at, "iklan")).collect();
-        filter(candidates, &by_reel(predictions), &tasks(), &[], None, limits).unwrap()
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let candidates = (0..6).map(|at| serde_json::to_string(&candidate(at, "iklan")).unwrap() + "\n");
+        std::fs::write(file.path(), candidates.collect::<String>()).unwrap();
+        let lines = Lines::open(file.path(), "candidates").unwrap();
+        let mut answers = Answers::new();
+        // What stands on a later line counts.
+        take(&mut answers, answer(0, "ad", 1, "bukan", Some(0.1)), &tasks());
+        predictions.into_iter().rev().for_each(|line| take(&mut answers, line, &tasks()));
+        let (mut rows, checks) = (vec![], Checks::new(&[], None));
+        let mut row = |reel: &Reel| {
+            rows.push(reel.clone());
+            Ok(())
+        };
+        let filtered = filter(&lines, &answers, &tasks(), checks, limits, &mut row).unwrap();
+        (rows, filtered)
     }
 
     #[test]
     fn rows_keep_what_the_teacher_says_and_say_why_they_are_rejected() {
-        let Filtered { rows, yields, assigned } = run(&LIMITS);
+        let (rows, Filtered { kept, yields, assigned, .. }) = run(&LIMITS);
+        assert_eq!(kept, 2);
         let rejected: Vec<Option<String>> = rows.iter().map(|row| Origin::of(row).unwrap().rejected).collect();
         let expected = [None, Some("confidence"), Some("agreement"), None, Some("unlabelled"), Some("unsupported")];
         assert_eq!(rejected, expected.map(|name| name.map(str::to_owned)));
@@ -345,7 +372,7 @@ mod tests {
 
     #[test]
     fn labels_can_be_hard_and_even() {
-        let Filtered { rows, .. } = run(&Limits { hard: true, per_label: Some(0), ..LIMITS });
+        let (rows, _) = run(&Limits { hard: true, per_label: Some(0), ..LIMITS });
         assert!(rows.iter().all(|row| row.soft.is_none()));
         let because: Vec<Option<String>> = rows.iter().map(|row| Origin::of(row).unwrap().rejected).collect();
         assert_eq!(because[0].as_deref(), Some("balance"));

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::data::dedup::fold::{folded, hash, jaccard, shingles};
+use crate::data::dedup::fold::{folded, hash, jaccard, mixed, shingles};
 use crate::data::dedup::signature::{Signature, bands};
 
 /// Jaccard index of the letters' runs from which on pairs are to meet: what the longest common subsequence can find is less
@@ -18,8 +18,9 @@ pub const ROUGE_L: f64 = 0.7;
 #[derive(Debug, Clone, Default)]
 pub struct Sketch {
     whole: u64,
-    words: Vec<u64>,
-    shingles: Vec<u64>,
+    words: Vec<u32>,
+    /// Sorted. Of two texts with a thousand each, less than one is the same by chance in four thousand pairs.
+    shingles: Vec<u32>,
     bands: Vec<u64>,
 }
 
@@ -50,8 +51,10 @@ pub enum Likeness {
 pub struct Pool {
     texts: Vec<Sketch>,
     wholes: HashMap<u64, usize>,
-    /// By band and its value.
-    bands: HashMap<(u32, u64), Vec<u32>>,
+    /// Of a band with its value, the last text that has it, as a number in `earlier`.
+    bands: HashMap<u64, u32>,
+    /// A text, and the entry of the one before it with the same band and value; none has its own number.
+    earlier: Vec<(u32, u32)>,
 }
 
 impl Sketch {
@@ -61,13 +64,18 @@ impl Sketch {
         let shingles = shingles(&words);
         let (count, rows) = bands(MET);
         let signature = Signature::of(&shingles);
-        let bands = signature.map(|signature| (0..count).map(|band| signature.band(band, rows)).collect());
+        let bands =
+            signature.map(|signature| (0..count).map(|band| mixed(signature.band(band, rows), band as u64)).collect());
         // Short texts fold to nothing, and are compared as they are.
         let whole = if words.is_empty() { text.to_lowercase() } else { words.concat() };
         Sketch {
             whole: hash(whole.as_bytes()),
-            words: words.iter().map(|word| hash(word.as_bytes())).collect(),
-            shingles,
+            words: words.iter().map(|word| hash(word.as_bytes()) as u32).collect(),
+            shingles: {
+                let mut short: Vec<u32> = shingles.iter().map(|shingle| (shingle >> 32) as u32).collect();
+                short.dedup();
+                short
+            },
             bands: bands.unwrap_or_default(),
         }
     }
@@ -85,10 +93,24 @@ impl Pool {
     pub fn keep(&mut self, sketch: Sketch) {
         let at = self.texts.len();
         self.wholes.entry(sketch.whole).or_insert(at);
-        for (band, value) in (0..).zip(&sketch.bands) {
-            self.bands.entry((band, *value)).or_default().push(at as u32);
+        for band in &sketch.bands {
+            let entry = self.earlier.len() as u32;
+            let before = self.bands.insert(*band, entry).unwrap_or(entry);
+            self.earlier.push((at as u32, before));
         }
-        self.texts.push(sketch);
+        // They stand in the index now.
+        self.texts.push(Sketch { bands: vec![], ..sketch });
+    }
+
+    /// The texts of an entry and of those before it.
+    fn chain(&self, last: u32) -> impl Iterator<Item = u32> {
+        let mut entry = Some(last);
+        std::iter::from_fn(move || {
+            let at = entry?;
+            let (text, before) = self.earlier[at as usize];
+            entry = (before != at).then_some(before);
+            Some(text)
+        })
     }
 
     /// What a text is too much like: the same, else the nearest copy, else the one with which it has the longest subsequence
@@ -97,8 +119,8 @@ impl Pool {
         if let Some(of) = self.wholes.get(&sketch.whole) {
             return Some(Alike { of: *of, share: 1.0, by: Likeness::Exact });
         }
-        let met = (0..).zip(&sketch.bands).filter_map(|(band, value)| self.bands.get(&(band, *value)));
-        let mut met: Vec<u32> = met.flatten().copied().collect();
+        let mut met: Vec<u32> =
+            sketch.bands.iter().filter_map(|band| self.bands.get(band)).flat_map(|last| self.chain(*last)).collect();
         met.sort_unstable();
         met.dedup();
         let nearest = |by: Likeness, least: f64, share: &dyn Fn(&Sketch) -> f64| {
@@ -113,7 +135,7 @@ impl Pool {
 }
 
 /// F-measure of the longest common subsequence.
-fn rouge_l(a: &[u64], b: &[u64]) -> f64 {
+fn rouge_l(a: &[u32], b: &[u32]) -> f64 {
     let most = a.len().min(b.len()) as f64;
     // It can't be longer than the shorter one.
     if 2.0 * most < ROUGE_L * (a.len() + b.len()) as f64 {
@@ -160,7 +182,7 @@ mod tests {
     #[test]
     fn the_longest_common_subsequence_is_rouge_scores() {
         // rouge_score 0.1.2, rougeL of "a b c d e f g h" and "a x c d e y g h i": 0.70588…
-        let of = |text: &str| text.split(' ').map(|word| hash(word.as_bytes())).collect::<Vec<u64>>();
+        let of = |text: &str| text.split(' ').map(|word| hash(word.as_bytes()) as u32).collect::<Vec<u32>>();
         assert!((rouge_l(&of("a b c d e f g h"), &of("a x c d e y g h i")) - 12.0 / 17.0).abs() < 1e-12);
         assert_eq!(rouge_l(&of("a b"), &of("a b c d e f")), 0.0, "too unlike in length to be enough");
     }

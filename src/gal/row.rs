@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Sampling;
 use crate::error::Hint;
 use crate::reel::Reel;
 
@@ -53,9 +54,16 @@ pub struct Origin {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as of `config::Sampling`")]
 pub struct Sampled {
-    pub temperature: f32,
-    pub top_p: f32,
+    pub temperature: f64,
+    pub top_p: f64,
     pub seed: u64,
+}
+
+impl From<Sampling> for Sampled {
+    fn from(sampling: Sampling) -> Sampled {
+        let [temperature, top_p] = sampling.decimals();
+        Sampled { temperature, top_p, seed: sampling.seed }
+    }
 }
 
 fn is_false(value: &bool) -> bool {

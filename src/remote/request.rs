@@ -55,11 +55,12 @@ impl Waiting {
     /// The body of a request.
     pub(super) fn body(&self, model: &str, shape: Shape) -> Value {
         let Waiting { messages, sampling, randomness, want, .. } = self;
+        let [temperature, top_p] = sampling.decimals();
         let limit = if shape.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
         let mut body = json!({
             "model": model,
             "messages": messages,
-            "temperature": sampling.temperature,
+            "temperature": temperature,
             limit: want.max_tokens,
         });
         if sampling.temperature > 0.0 {
@@ -67,7 +68,7 @@ impl Waiting {
             let seed = sha256(format!("{}\n{randomness}", sampling.seed).as_bytes());
             body["seed"] = json!(u32::from_str_radix(&seed[..8], 16).unwrap_or_default() >> 1);
             if sampling.top_p < 1.0 {
-                body["top_p"] = json!(sampling.top_p);
+                body["top_p"] = json!(top_p);
             }
         }
         if !want.stop.is_empty() {

@@ -1,28 +1,35 @@
 //! `reels gal build`: real records and generated rows in one file to train on.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::ROWS;
+use super::{ANNOTATED, ROWS};
 use crate::ask::Records;
-use crate::cli::GalBuildArgs;
+use crate::cli::{BuildFormat, GalBuildArgs};
 use crate::commands::{Code, locked::announce};
+use crate::data::columns;
 use crate::data::known::Known;
 use crate::data::lock::{Index, Lock, folder_of};
 use crate::data::overlap::listed;
+
+use crate::data::stats::stats;
 use crate::error::Hint;
 use crate::gal::row::Origin;
-use crate::publish::{publish, write_json};
+use crate::prompt::{Message, PromptSet};
+use crate::publish::{publish, write_bytes, write_json};
 use crate::reel::Reel;
+use crate::report::data_card;
 use crate::run::{sha256, sha256_file, timestamp};
+use crate::task::Task;
 
 /// Ids that are named.
 const SHOWN: usize = 5;
 
 pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
-    let GalBuildArgs { folder, real, ratio, seed, lock, output } = args;
+    let GalBuildArgs { folder, real, ratio, seed, lock, to, output } = args;
     ensure!(ratio.is_finite() && *ratio > 0.0, "--ratio {ratio} is not above 0");
     let rows = folder.join(ROWS);
     ensure!(
@@ -64,13 +71,18 @@ pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
                 .hint("filter with this lock, and give real records of the training part")
         );
     }
-    publish(output, |file| {
-        for reel in &all {
-            serde_json::to_writer(&mut *file, reel)?;
-            file.write_all(b"\n")?;
+    match to {
+        BuildFormat::Records => write_lines(output, all.iter().map(|reel| Ok(serde_json::to_value(reel)?)))?,
+        BuildFormat::Messages => {
+            let prompts = PromptSet::find(Some(&folder.join(ANNOTATED).join("prompts")))?;
+            let conversations = all.iter().flat_map(|reel| {
+                let of_task = |task| conversation(reel, task, &prompts).transpose();
+                prompts.tasks.iter().filter_map(of_task).collect::<Vec<_>>()
+            });
+            write_lines(output, conversations)?;
         }
-        Ok(())
-    })?;
+        BuildFormat::Parquet => publish(output, |file| columns::write(file, &all))?,
+    }
     let manifest = json!({
         "v": 1,
         "command": "gal build",
@@ -86,6 +98,30 @@ pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
     let beside = output.with_extension("manifest.json");
     write_json(&beside, &manifest)?;
     errln!("{}: {people} real records and {wanted} generated rows", output.display());
-    errln!("hint: `reels train --data {}` learns soft labels as weighted examples", output.display());
+    if *to == BuildFormat::Records {
+        let prompts = PromptSet::find(Some(&folder.join(ANNOTATED).join("prompts")))?;
+        let card = output.with_extension("card.md");
+        write_bytes(&card, data_card(&stats(&Records::open(Some(output))?, &prompts.tasks)?).as_bytes())?;
+        errln!("data card: {}", card.display());
+        errln!("hint: `reels train --data {}` learns soft labels as weighted examples", output.display());
+    }
     Ok(Code::Done)
+}
+
+fn write_lines(output: &Path, lines: impl Iterator<Item = Result<Value>>) -> Result<()> {
+    publish(output, |file| {
+        for line in lines {
+            serde_json::to_writer(&mut *file, &line?)?;
+            file.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+}
+
+/// A task about a Reel with its gold answer, as OpenAI's fine-tuning takes it; `None` without one.
+fn conversation(reel: &Reel, task: &Task, prompts: &PromptSet) -> Result<Option<Value>> {
+    let Some(gold) = reel.reference.get(&task.name) else { return Ok(None) };
+    let mut messages = prompts.render(reel, task)?;
+    messages.push(Message { role: "assistant", content: task.wording(gold).to_owned() });
+    Ok(Some(json!({"messages": messages})))
 }

@@ -13,8 +13,8 @@ use crate::cli::GalFilterArgs;
 use crate::commands::{Code, folder, locked::announce};
 use crate::data::lock::{Lock, folder_of};
 use crate::error::Hint;
+use crate::gal::checks::Checks;
 use crate::gal::filter::{Filtered, Limits, answers as read, filter};
-use crate::gal::row::Origin;
 use crate::predict::predictions_path;
 use crate::prompt::PromptSet;
 use crate::publish::{publish, write_json};
@@ -48,9 +48,17 @@ pub(super) fn run(args: &GalFilterArgs) -> Result<Code> {
     let limits = Limits { confidence: *confidence, agreement: *agreement, per_label: *per_label, hard: *hard };
     let seeds = seed_records.reels()?;
     let lock = lock.as_ref().map(|(_, lock)| lock);
-    let filtered = filter(records.reels()?, &read(&answers)?, &prompts.tasks, &seeds, lock, &limits)?;
-    let kept = kept(&filtered)?;
-    write(folder, &filtered)?;
+    let said = read(&answers, &prompts.tasks)?;
+    let mut filtered = Filtered::default();
+    publish(&folder.join(ROWS), |file| {
+        let checks = Checks::new(&seeds, lock);
+        filtered = filter(&records.lines, &said, &prompts.tasks, checks, &limits, &mut |row| {
+            serde_json::to_writer(&mut *file, row)?;
+            Ok(file.write_all(b"\n")?)
+        })?;
+        Ok(())
+    })?;
+    let kept = filtered.kept;
     let summary = json!({
         "v": 1,
         "made_at": timestamp(),
@@ -65,7 +73,7 @@ pub(super) fn run(args: &GalFilterArgs) -> Result<Code> {
     });
     write_json(&folder.join(YIELD), &summary)?;
     outln!("{}", table(&filtered));
-    errln!("{}: {kept} of {} rows are kept", folder.join(ROWS).display(), filtered.rows.len());
+    errln!("{}: {kept} of {} rows are kept", folder.join(ROWS).display(), filtered.rows);
     ensure!(
         kept > 0,
         anyhow!("no row is kept: the table says which filter rejects most")
@@ -81,20 +89,6 @@ fn seeds_of(gal: &Path) -> Result<PathBuf> {
     path.filter(|path| path.is_file())
         .context("the seeds that were drawn from aren’t where they were")
         .hint("name them by --seeds F.jsonl: rows mustn’t be copies of them")
-}
-
-fn kept(filtered: &Filtered) -> Result<usize> {
-    filtered.rows.iter().map(|row| Ok(usize::from(Origin::of(row)?.rejected.is_none()))).sum()
-}
-
-fn write(folder: &Path, filtered: &Filtered) -> Result<()> {
-    publish(&folder.join(ROWS), |file| {
-        for row in &filtered.rows {
-            serde_json::to_writer(&mut *file, row)?;
-            file.write_all(b"\n")?;
-        }
-        Ok(())
-    })
 }
 
 fn table(filtered: &Filtered) -> Table {

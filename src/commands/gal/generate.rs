@@ -267,14 +267,14 @@ fn description<'a>(task: &'a Task, label: &str) -> Option<&'a str> {
 
 /// What can change a candidate; more may be asked for in the same folder.
 fn settings_json(settings: &GenerateSettings, wish: &Wish, seeds_sha256: &str) -> Value {
-    let sampling = settings.predict.sampling;
+    let [temperature, top_p] = settings.predict.sampling.decimals();
     json!({
         "task": wish.classes.as_ref().map(|(task, _)| task),
         "shots": wish.shots,
         "seed": wish.seed,
         "seeds_sha256": seeds_sha256,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
+        "temperature": temperature,
+        "top_p": top_p,
         "reel_tokens": settings.reel_tokens,
         "reproducible": settings.predict.engine.reproducible,
     })
@@ -516,7 +516,6 @@ impl Stage<'_> {
         };
         let label = self.wish.classes()[request.class];
         let requested = self.task.zip(label).map(|(task, label)| (task.name.clone(), label.to_owned()));
-        let sampling = self.settings.predict.sampling;
         let origin = Origin {
             requested: requested.into_iter().collect(),
             number: request.number,
@@ -524,7 +523,7 @@ impl Stage<'_> {
             prompt_sha256: line.prompt_sha256.clone(),
             model: self.answerer.describe().name,
             model_sha256: self.model_sha256.clone(),
-            sampling: Sampled { temperature: sampling.temperature, top_p: sampling.top_p, seed: sampling.seed },
+            sampling: Sampled::from(self.settings.predict.sampling),
             truncated: line.truncated,
             ..Origin::gal()
         };

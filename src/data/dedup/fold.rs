@@ -77,7 +77,7 @@ pub fn mixed(value: u64, function: u64) -> u64 {
 }
 
 /// The Jaccard index of two sorted sets: shared elements over all elements.
-pub fn jaccard(a: &[u64], b: &[u64]) -> f64 {
+pub fn jaccard<T: Ord>(a: &[T], b: &[T]) -> f64 {
     let (mut at, mut shared) = (0, 0);
     for value in a {
         while at < b.len() && b[at] < *value {
