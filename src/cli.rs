@@ -174,6 +174,12 @@ pub struct GalAnnotateArgs {
     /// Folder that `reels gal generate` wrote
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+    /// Records that examples were drawn from [default: where they were then]
+    #[arg(long, value_name = "F.jsonl")]
+    pub seeds: Option<PathBuf>,
+    /// Frozen test set [default: test.lock beside the seeds or above]
+    #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
+    pub lock: Option<PathBuf>,
     /// Answers to each label task, each with the labels in another order
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
     pub samples: u32,

@@ -146,6 +146,8 @@ pub struct TextWant {
     pub stop: Vec<String>,
     /// The text is to be one of these: an engine that can tell how likely each is may answer with that instead.
     pub labels: Vec<String>,
+    /// A text that reaches its limit is an answer too, where an engine would refuse it.
+    pub may_be_cut: bool,
     /// Which tokens may come.
     pub constraint: Option<Box<dyn Constraint>>,
     /// Log-probabilities of the answer's tokens.

@@ -43,7 +43,8 @@ impl Pending {
 
     /// Reels they are about.
     pub fn reels_left(&self) -> usize {
-        self.reels.len()
+        let mut last = None;
+        self.reels.iter().filter(|(reel, _)| last.replace(*reel) != Some(*reel)).count()
     }
 
     /// Where no record has a prompt that fits: the fewest tokens that one has without its transcript.
@@ -77,8 +78,8 @@ pub fn prepare(
         bounds,
     };
     let answered = earlier.iter().filter(|prediction| prediction.finish != Finish::Error);
-    let prompts: HashMap<(&str, &str), &str> =
-        answered.map(|prediction| ((&*prediction.reel_id, &*prediction.task), &*prediction.prompt_sha256)).collect();
+    let prompts: HashMap<(&str, &str, u32), &str> =
+        answered.map(|one| ((&*one.reel_id, &*one.task, one.repeat), &*one.prompt_sha256)).collect();
     for (index, reel) in reels.iter().enumerate() {
         if let Some(reason) = &reel.unusable {
             pending.unusable.push((index, reason.clone()));
@@ -98,15 +99,22 @@ pub fn prepare(
         let asked = questions.len();
         let key = |question: &Question| question.asked.key(reel, asker.task(&question.asked), identity);
         let other = |question: &Question| {
-            let Key { reel_id, task, prompt_sha256, .. } = key(question);
-            prompts.get(&(&*reel_id, &*task)).is_some_and(|earlier| *earlier != prompt_sha256)
+            let Key { reel_id, task, repeat, prompt_sha256, .. } = key(question);
+            prompts.get(&(&*reel_id, &*task, repeat)).is_some_and(|earlier| *earlier != prompt_sha256)
         };
         pending.changed.extend(questions.iter().any(other).then(|| reel.id.clone()));
         let left: Vec<Question> = questions.into_iter().filter(|question| !is_done(&key(question))).collect();
         pending.done_before += asked - left.len();
-        if !left.is_empty() {
-            widen(&mut pending.bounds, &left);
-            pending.reels.push_back((index, left));
+        // What is repeated shares little: a group each time.
+        let mut left = left.into_iter().peekable();
+        while let Some(first) = left.next() {
+            let repeat = first.asked.repeat();
+            let mut group = vec![first];
+            while let Some(next) = left.next_if(|next| next.asked.repeat() == repeat) {
+                group.push(next);
+            }
+            widen(&mut pending.bounds, &group);
+            pending.reels.push_back((index, group));
         }
     }
     Ok(pending)

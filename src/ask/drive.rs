@@ -42,7 +42,7 @@ pub fn drive<K>(
             }
         }
         if interrupted && session.is_idle() {
-            return Ok(Ended::Interrupted);
+            break;
         }
         if let Some(reason) = session.stopped() {
             return Ok(Ended::Stopped(reason.to_owned()));
@@ -70,6 +70,107 @@ pub fn drive<K>(
             came(waiting.remove(&job).context("an answer to nothing")?, outcome, cost)?;
         }
     }
+    // What was still to be sent is forgotten.
+    if interrupted {
+        return Ok(Ended::Interrupted);
+    }
     ensure!(waiting.is_empty(), "the engine left {} prompts unanswered", waiting.len());
     Ok(Ended::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sampling;
+    use crate::generator::{Reads, Refused, SavedPrefix, Text, TextWant, Usage, Want};
+
+    /// Sends one job at a time, which can't be taken back, and holds the others.
+    #[derive(Default)]
+    struct Slow {
+        queue: Vec<JobId>,
+        sent: Option<JobId>,
+        winding_down: bool,
+        stop_after: Option<usize>,
+        done: usize,
+    }
+
+    impl Session for Slow {
+        fn admit(&mut self, job: Job) -> Result<(), Refused> {
+            self.queue.push(job.id);
+            Ok(())
+        }
+
+        fn step(&mut self) -> Result<Vec<Event>> {
+            if let Some(job) = self.sent.take() {
+                self.done += 1;
+                return Ok(vec![Event::Answer { job, outcome: Outcome::Text(Text::default()), cost: Cost::default() }]);
+            }
+            if !self.winding_down && !self.queue.is_empty() {
+                self.sent = Some(self.queue.remove(0));
+            }
+            Ok(vec![])
+        }
+
+        fn cancel(&mut self, _job: JobId) -> Result<()> {
+            Ok(())
+        }
+
+        fn wind_down(&mut self) -> bool {
+            self.winding_down = true;
+            self.sent.is_some()
+        }
+
+        fn stopped(&self) -> Option<&str> {
+            self.stop_after.filter(|after| self.done >= *after && self.sent.is_none()).map(|_| "budget")
+        }
+
+        fn is_idle(&self) -> bool {
+            self.sent.is_none() && (self.winding_down || self.queue.is_empty())
+        }
+
+        fn has_room(&self) -> bool {
+            true
+        }
+
+        fn usage(&self) -> Usage {
+            Usage::default()
+        }
+
+        fn kept_prefixes(&mut self) -> Vec<SavedPrefix> {
+            vec![]
+        }
+    }
+
+    fn run(session: &mut Slow, wish_after: usize) -> (Ended, Vec<usize>) {
+        let stop = Stop::default();
+        let job = || Job {
+            id: 0,
+            reads: Reads::Messages(vec![]),
+            want: Want::Text(TextWant::of(1)),
+            sampling: Sampling::GREEDY,
+            randomness: String::new(),
+            prefix: None,
+        };
+        let mut came = vec![];
+        let ended = drive(session, (0..5).map(|key| vec![(key, job())]), &stop, |key, _, _| {
+            came.push(key);
+            if came.len() == wish_after {
+                stop.wish();
+            }
+            Ok(())
+        });
+        (ended.unwrap(), came)
+    }
+
+    #[test]
+    fn all_is_done_or_what_stopped_it_is_told() {
+        assert_eq!(run(&mut Slow::default(), 99), (Ended::Done, vec![0, 1, 2, 3, 4]));
+        let stopped = run(&mut Slow { stop_after: Some(3), ..Slow::default() }, 99);
+        assert_eq!(stopped, (Ended::Stopped("budget".to_owned()), vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn what_was_admitted_and_not_begun_is_no_fault_of_an_interrupted_engine() {
+        assert_eq!(run(&mut Slow::default(), 2), (Ended::Interrupted, vec![0, 1]));
+    }
 }

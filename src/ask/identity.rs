@@ -55,8 +55,8 @@ pub fn settings_json(settings: &PredictSettings, tasks: &[Task], budget: usize) 
         "tasks": tasks,
     });
     if settings.repeats != Repeats::default() {
-        let Repeats { count, shuffled } = settings.repeats;
-        all["repeats"] = json!({"count": count, "shuffled": shuffled, "seed": sampling.seed});
+        // How often doesn't change any of the answers.
+        all["repeats"] = json!({"shuffled": settings.repeats.shuffled, "seed": sampling.seed});
     }
     all
 }

@@ -253,6 +253,11 @@ impl Asked {
         Prediction { error: Some(reason), ..self.blank(reel, task, identity, cost) }
     }
 
+    /// Counts up where it is asked several times.
+    pub fn repeat(&self) -> u32 {
+        self.repeat
+    }
+
     /// Of each label, in the order of the task.
     fn in_task_order(&self, scores: Vec<f64>) -> Vec<f64> {
         let mut placed = scores.clone();

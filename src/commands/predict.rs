@@ -190,7 +190,7 @@ fn answered_and_gone(earlier: &[Prediction], ids: &HashSet<&str>) -> Vec<String>
 
 /// How many answers about these Reels failed and weren't made since, as those about records that have been corrected.
 fn failures(predictions: &[Prediction], ids: &HashSet<&str>) -> usize {
-    let of = |prediction: &Prediction| (prediction.reel_id.clone(), prediction.task.clone());
+    let of = |prediction: &Prediction| (prediction.reel_id.clone(), prediction.task.clone(), prediction.repeat);
     let (failed, made): (Vec<&Prediction>, Vec<&Prediction>) =
         predictions.iter().partition(|prediction| prediction.error.is_some());
     let made: HashSet<_> = made.into_iter().map(of).collect();

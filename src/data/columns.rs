@@ -28,6 +28,7 @@ const SCHEMA: &str = "message reel {
     optional binary language (UTF8);
     required binary reference (UTF8);
     optional binary soft (UTF8);
+    optional binary annotations (UTF8);
     required boolean synthetic;
     optional binary source (UTF8);
 }";
@@ -63,8 +64,13 @@ pub fn write<W: Write + Send>(file: W, reels: &[Reel]) -> Result<()> {
     required(&mut rows, reels, |reel| json!(reel.hashtags).to_string())?;
     optional(&mut rows, reels, |reel| text(&reel.transcript))?;
     optional(&mut rows, reels, |reel| text(&reel.language))?;
-    required(&mut rows, reels, |reel| json!(reel.reference).to_string())?;
+    // Several gold answers of a task are a list.
+    required(&mut rows, reels, |reel| {
+        serde_json::to_value(reel).map(|reel| reel["reference"].to_string()).unwrap_or_default()
+    })?;
     optional(&mut rows, reels, |reel| reel.soft.as_ref().map(|soft| json!(soft).to_string()))?;
+    let annotations = |reel: &Reel| (!reel.annotations.is_empty()).then(|| json!(reel.annotations).to_string());
+    optional(&mut rows, reels, annotations)?;
     let synthetic: Vec<bool> = reels.iter().map(|reel| reel.synthetic).collect();
     let mut column = next(&mut rows)?;
     column.typed::<BoolType>().write_batch(&synthetic, None, None)?;

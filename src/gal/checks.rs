@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
+use rayon::prelude::*;
 use regex::Regex;
 
 use super::pool::{Likeness, Pool, Sketch};
@@ -59,13 +60,14 @@ pub struct Looked {
 impl<'a> Checks<'a> {
     /// Against a lock and the seeds.
     pub fn new(seeds: &[Reel], lock: Option<&'a Lock>) -> Checks<'a> {
-        let texts = || seeds.iter().map(|reel| everything(reel));
+        let texts = || seeds.iter().map(everything);
+        let handles = seeds.iter().filter_map(|reel| Some(format!("@{}", reel.account.as_deref()?.to_lowercase())));
         Checks {
             lock: lock.map(Index::of),
             seeds: Pool::of(seeds.iter().map(|reel| Sketch::of(dedup::text(reel)))),
             seed_ids: seeds.iter().map(|reel| reel.id.clone()).collect(),
             passages: texts().flat_map(|text| runs(&folded(&text))).collect(),
-            marks: texts().flat_map(|text| marks(&text)).collect(),
+            marks: texts().flat_map(|text| marks(&text)).chain(handles).collect(),
             kept: Pool::default(),
             kept_ids: vec![],
         }
@@ -144,6 +146,18 @@ impl<'a> Checks<'a> {
     }
 }
 
+/// Ids of the candidates whose texts pass, looked at in their order.
+pub fn passing(candidates: &[(Reel, Origin)], mut checks: Checks) -> HashSet<String> {
+    let looked: Vec<Looked> = candidates.par_iter().map(|(reel, _)| checks.look(reel)).collect();
+    let mut passing = HashSet::new();
+    for ((reel, origin), looked) in candidates.iter().zip(looked) {
+        if checks.pass(reel, origin, looked, &mut IndexMap::new()).is_ok() {
+            passing.insert(reel.id.clone());
+        }
+    }
+    passing
+}
+
 fn copied(likeness: &Copied) -> String {
     match likeness {
         // Words of what is locked are shown to nobody.
@@ -171,17 +185,25 @@ fn marks(text: &str) -> Vec<String> {
         #[expect(clippy::unwrap_used, reason = "the pattern is a constant, and a test uses it")]
         Regex::new(r"(?i)@[\w.]{3,}|https?://\S+|\bwww\.\S+|\+?\d[\d .\-]*\d").unwrap()
     });
-    let mark = |found: regex::Match| {
+    let number = |text: &str| {
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        // +62 812 is 0812.
+        let digits =
+            digits.strip_prefix("62").map_or(digits.clone(), |rest| format!("0{}", rest.trim_start_matches('0')));
+        // A price in thousands is said by many.
+        (digits.trim_end_matches('0').len() >= DIGITS).then_some(digits)
+    };
+    let of = |found: regex::Match| -> Vec<String> {
         let text = found.as_str();
         if text.starts_with(|first: char| first.is_ascii_digit() || first == '+') {
-            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-            // A price in thousands is said by many.
-            let tells = digits.trim_end_matches('0').len() >= DIGITS;
-            return tells.then_some(digits);
+            // Numbers that stand side by side, and each of them.
+            return std::iter::once(text).chain(text.split_whitespace()).filter_map(number).collect();
         }
-        Some(text.to_lowercase().trim_end_matches(['.', ',', '/']).to_owned())
+        vec![text.to_lowercase().trim_end_matches(['.', ',', '/']).to_owned()]
     };
-    MARKS.find_iter(text).filter_map(mark).collect()
+    let mut marks: Vec<String> = MARKS.find_iter(text).flat_map(of).collect();
+    marks.dedup();
+    marks
 }
 
 #[cfg(test)]
@@ -260,6 +282,7 @@ mod tests {
     #[test]
     fn only_what_few_would_write_is_a_mark() {
         let found = marks("@kedai.kopi, di https://a.id/x. dan 0812 3456-7890, Rp1.500.000 tahun 2024 no 15");
-        assert_eq!(found, ["@kedai.kopi", "https://a.id/x", "081234567890"]);
+        assert_eq!(found, ["@kedai.kopi", "https://a.id/x", "081234567890", "34567890"]);
+        assert_eq!(marks("+62 812-3456-7890")[0], marks("0812 34567890")[0], "the same telephone");
     }
 }

@@ -9,15 +9,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{Checks, FILTERS, Rejected};
-use super::row::Origin;
+use super::row::{Origin, each_row};
 use crate::error::Hint;
 use crate::lines::Lines;
-use crate::reel::{Reel, each_reel};
+use crate::prediction::Finish;
+use crate::reel::Reel;
 use crate::score::unsupported;
 use crate::task::{Task, TaskKind};
 
 /// The filters for labels and answers, in the order in which they look.
-const OF_ANSWERS: [&str; 5] = ["unlabelled", "confidence", "agreement", "unsupported", "balance"];
+const OF_ANSWERS: [&str; 6] = ["unlabelled", "cut_answer", "confidence", "agreement", "unsupported", "balance"];
 /// Texts that are looked at together.
 const TOGETHER: usize = 4096;
 
@@ -62,7 +63,9 @@ pub struct Filtered {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said {
     repeat: u32,
+    /// Empty where it failed.
     output: String,
+    finish: Finish,
     /// Natural-log probability of each of the task's labels, where they were scored.
     logprobs: Option<Box<[f64]>>,
 }
@@ -77,8 +80,8 @@ struct Line {
     task: String,
     repeat: u32,
     output: String,
+    finish: Finish,
     label_logprobs: Option<HashMap<String, f64>>,
-    error: Option<String>,
 }
 
 /// Reads a `predictions.jsonl`, line by line; where an answer stands on several lines, the last one counts.
@@ -106,14 +109,11 @@ fn take(answers: &mut Answers, line: Line, tasks: &[Task]) {
     let Some(task) = tasks.iter().find(|task| task.name == line.task) else { return };
     let of = answers.entry(line.reel_id).or_default().entry(line.task).or_default();
     of.retain(|earlier| earlier.repeat != line.repeat);
-    if line.error.is_some() {
-        return;
-    }
     let logprobs = line.label_logprobs.and_then(|logprobs| {
         task.labels.iter().map(|label| logprobs.get(label).copied()).collect::<Option<Box<[f64]>>>()
     });
     let place = of.partition_point(|earlier| earlier.repeat < line.repeat);
-    of.insert(place, Said { repeat: line.repeat, output: line.output, logprobs });
+    of.insert(place, Said { repeat: line.repeat, output: line.output, finish: line.finish, logprobs });
 }
 
 /// What a label task's answers come to.
@@ -141,7 +141,8 @@ impl Label {
         // Of equal ones the label that the task lists first.
         let best = (0..shares.len()).rev().max_by(|a, b| shares[*a].total_cmp(&shares[*b])).filter(|_| count > 0.0)?;
         let label = task.labels[best].clone();
-        let agreement = votes.get(&label).copied().unwrap_or(0) as f64 / count;
+        // Of all that were asked for: one that failed or is no label agrees with none.
+        let agreement = votes.get(&label).copied().unwrap_or(0) as f64 / answers.len() as f64;
         // What is nearly never is never: a soft label is learned as an example a label.
         let rounded = |share: f64| (share * 1e4).round() / 1e4;
         let mut shares: BTreeMap<String, f64> = task
@@ -162,9 +163,10 @@ impl Label {
 /// # Errors
 /// Names a record that wasn't generated; or what `row` says.
 pub fn filter(
-    candidates: &Lines,
+    candidates: &Path,
     answers: &Answers,
     tasks: &[Task],
+    teacher: Option<&str>,
     mut checks: Checks,
     limits: &Limits,
     row: &mut dyn FnMut(&Reel) -> Result<()>,
@@ -172,11 +174,10 @@ pub fn filter(
     let mut filtered = Filtered::default();
     let mut rejected: HashMap<&'static str, usize> = HashMap::new();
     let mut kept_of: HashMap<String, usize> = HashMap::new();
-    let mut together: Vec<Reel> = vec![];
-    let mut look = |reels: &mut Vec<Reel>| -> Result<()> {
-        let looked: Vec<_> = reels.par_iter().map(|reel| checks.look(reel)).collect();
-        for (mut reel, looked) in reels.drain(..).zip(looked) {
-            let mut origin = Origin::of(&reel)?;
+    let mut together: Vec<(Reel, Origin)> = vec![];
+    let mut look = |reels: &mut Vec<(Reel, Origin)>| -> Result<()> {
+        let looked: Vec<_> = reels.par_iter().map(|(reel, _)| checks.look(reel)).collect();
+        for ((mut reel, mut origin), looked) in reels.drain(..).zip(looked) {
             let mut scores = IndexMap::new();
             let found = checks.pass(&reel, &origin, looked, &mut scores);
             let of_reel = answers.get(&reel.id);
@@ -195,13 +196,14 @@ pub fn filter(
                 (origin.rejected, origin.because) = (Some(by.to_owned()), Some(because));
             }
             origin.scores = scores;
+            origin.teacher = teacher.filter(|_| of_reel.is_some()).map(str::to_owned);
             origin.into_reel(&mut reel)?;
             row(&reel)?;
         }
         Ok(())
     };
-    each_reel(candidates, |reel, _| {
-        together.push(reel);
+    each_row(candidates, &mut |reel, origin| {
+        together.push((reel, origin));
         if together.len() == TOGETHER { look(&mut together) } else { Ok(()) }
     })?;
     look(&mut together)?;
@@ -223,8 +225,14 @@ fn learn(
     limits: &Limits,
     scores: &mut IndexMap<String, f64>,
 ) -> Result<(), Rejected> {
-    let mut found = Ok(());
-    let mut reject = |by: &'static str, because: String| found = found.clone().and(Err(Rejected { by, because }));
+    let mut found: Option<Rejected> = None;
+    let place = |by: &str| OF_ANSWERS.iter().position(|name| *name == by);
+    // The first filter counts, whichever task it is about.
+    let mut reject = |by: &'static str, because: String| {
+        if found.as_ref().is_none_or(|earlier| place(by) < place(earlier.by)) {
+            found = Some(Rejected { by, because });
+        }
+    };
     for task in tasks {
         let of_task = answers.and_then(|answers| answers.get(&task.name)).map_or(&[][..], Vec::as_slice);
         match task.kind {
@@ -239,7 +247,7 @@ fn learn(
                 if sure < limits.confidence {
                     reject("confidence", format!("{} {label} with {sure:.2}, below {}", task.name, limits.confidence));
                 } else if agreement < limits.agreement {
-                    let given = votes.values().sum::<usize>();
+                    let given = of_task.len();
                     reject(
                         "agreement",
                         format!("{} {label} in {:.0} of {given} answers", task.name, agreement * given as f64),
@@ -256,6 +264,9 @@ fn learn(
                     reject("unlabelled", format!("the teacher has no {} for it", task.name));
                     continue;
                 };
+                if text.finish != Finish::Stop || text.output.trim().is_empty() {
+                    reject("cut_answer", format!("the teacher’s {} has no proper end", task.name));
+                }
                 let stated = unsupported(&text.output, reel);
                 if let Some(first) = stated.first() {
                     reject("unsupported", format!("{} states what the Reel doesn’t, such as {first:?}", task.name));
@@ -264,8 +275,7 @@ fn learn(
             }
         }
     }
-    // In the order of the filters, whichever task comes first.
-    found
+    found.map_or(Ok(()), Err)
 }
 
 /// Keeps so many of a label.
@@ -311,7 +321,7 @@ mod tests {
         let logprobs =
             iklan.map(|share| [("iklan".to_owned(), share.ln()), ("bukan".to_owned(), (1.0 - share).ln())].into());
         let (reel_id, task, output) = (format!("g{at}"), task.to_owned(), output.to_owned());
-        Line { reel_id, task, repeat, output, label_logprobs: logprobs, error: None }
+        Line { reel_id, task, repeat, output, finish: Finish::Stop, label_logprobs: logprobs }
     }
 
     const LIMITS: Limits = Limits { confidence: 0.6, agreement: 0.6, per_label: None, hard: false };
@@ -333,7 +343,6 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let candidates = (0..6).map(|at| serde_json::to_string(&candidate(at, "iklan")).unwrap() + "\n");
         std::fs::write(file.path(), candidates.collect::<String>()).unwrap();
-        let lines = Lines::open(file.path(), "candidates").unwrap();
         let mut answers = Answers::new();
         // What stands on a later line counts.
         take(&mut answers, answer(0, "ad", 1, "bukan", Some(0.1)), &tasks());
@@ -343,7 +352,7 @@ mod tests {
             rows.push(reel.clone());
             Ok(())
         };
-        let filtered = filter(&lines, &answers, &tasks(), checks, limits, &mut row).unwrap();
+        let filtered = filter(file.path(), &answers, &tasks(), Some("guru"), checks, limits, &mut row).unwrap();
         (rows, filtered)
     }
 

@@ -1,6 +1,7 @@
 //! A row of generated data: a record, and in its `source` where it comes from and what was found of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use indexmap::IndexMap;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Sampling;
 use crate::error::Hint;
+use crate::lines::Lines;
 use crate::reel::Reel;
 
 /// What [`Origin::kind`] says.
@@ -31,11 +33,17 @@ pub struct Origin {
     pub model: String,
     #[expect(missing_docs, reason = "as of a prediction")]
     pub model_sha256: String,
+    #[expect(missing_docs, reason = "as of a prediction")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter_sha256: Option<String>,
     #[expect(missing_docs, reason = "the type says it")]
     pub sampling: Sampled,
     /// It reached its limit of tokens.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
+    /// Whose labels it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
     /// By label task, how often each label was given.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub votes: IndexMap<String, IndexMap<String, usize>>,
@@ -48,6 +56,22 @@ pub struct Origin {
     /// What that filter found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+}
+
+/// Reads records that were generated, one after the other; those without any text too, which as data would be of no use.
+///
+/// # Errors
+/// Names the file and the line that is no such record; or what `each` says.
+pub fn each_row(path: &Path, each: &mut dyn FnMut(Reel, Origin) -> Result<()>) -> Result<()> {
+    let lines = Lines::open(path, "generated records")?;
+    lines.each(|line| {
+        let place = || format!("{}:{}", lines.name(), line.place.number);
+        let reel: Reel = serde_json::from_slice(line.bytes)
+            .with_context(|| format!("{}: not a record", place()))
+            .hint("name a folder that `reels gal generate` wrote")?;
+        let origin = Origin::of(&reel).with_context(place)?;
+        each(reel, origin)
+    })
 }
 
 /// How a text was drawn.

@@ -3,7 +3,7 @@
 use super::failure::{AGAIN, Failure, Meaning, shortened};
 use super::labels;
 use super::reply::{Reply, is_model};
-use crate::generator::{Outcome, Text, TextWant};
+use crate::generator::{Ending, Outcome, Text, TextWant};
 
 /// How hosts say that an answer is whole.
 const COMPLETE: [&str; 6] = ["", "stop", "eos", "eos_token", "stop_sequence", "end_turn"];
@@ -35,6 +35,9 @@ pub(super) fn outcome(reply: Reply, want: &TextWant, asked: &str, has_right_mode
             format!("no answer within {} tokens: the model thought for longer", want.max_tokens),
             "raise max_tokens in tasks.toml, or ask a model that doesn't think",
         ),
+        (true, false) if want.may_be_cut => {
+            Ok(Outcome::Text(Text { text: reply.text, ending: Ending::Cut, ..Text::default() }))
+        }
         (true, false) => own(
             format!("the answer was cut after {} tokens: {:?}", want.max_tokens, shortened(&reply.text)),
             "raise max_tokens in tasks.toml, or let the template ask for less",

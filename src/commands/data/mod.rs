@@ -33,6 +33,8 @@ pub(super) fn review(args: &ReviewArgs) -> Result<Code> {
     review::run(args)
 }
 
+pub(super) use review::refuse_inputs;
+
 /// A table without lines.
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();

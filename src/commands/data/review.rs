@@ -187,7 +187,10 @@ pub(super) fn shown(records: &Records) -> Result<HashMap<String, String>> {
     Ok(items(records)?.into_iter().map(|item| (item.id, item.shown)).collect())
 }
 
-fn refuse_inputs<'a>(output: &Path, mut inputs: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+pub(in crate::commands) fn refuse_inputs<'a>(
+    output: &Path,
+    mut inputs: impl Iterator<Item = &'a PathBuf>,
+) -> Result<()> {
     let there = output.canonicalize().ok();
     let is_it = |input: &&PathBuf| there.is_some() && input.canonicalize().ok() == there;
     if let Some(input) = inputs.find(is_it) {

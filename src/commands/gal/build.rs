@@ -1,15 +1,15 @@
 //! `reels gal build`: real records and generated rows in one file to train on.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, ensure};
 use serde_json::{Value, json};
 
-use super::{ANNOTATED, ROWS};
+use super::{ANNOTATED, ROWS, needs};
 use crate::ask::Records;
 use crate::cli::{BuildFormat, GalBuildArgs};
-use crate::commands::{Code, locked::announce};
+use crate::commands::{Code, data::refuse_inputs, locked::announce};
 use crate::data::columns;
 use crate::data::known::Known;
 use crate::data::lock::{Index, Lock, folder_of};
@@ -17,7 +17,7 @@ use crate::data::overlap::listed;
 
 use crate::data::stats::stats;
 use crate::error::Hint;
-use crate::gal::row::Origin;
+use crate::gal::row::each_row;
 use crate::prompt::{Message, PromptSet};
 use crate::publish::{publish, write_bytes, write_json};
 use crate::reel::Reel;
@@ -30,21 +30,28 @@ const SHOWN: usize = 5;
 
 pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
     let GalBuildArgs { folder, real, ratio, seed, lock, to, output } = args;
-    ensure!(ratio.is_finite() && *ratio > 0.0, "--ratio {ratio} is not above 0");
-    let rows = folder.join(ROWS);
     ensure!(
-        rows.is_file(),
-        anyhow!("{} is not there", rows.display()).hint(format!("`reels gal filter {}` writes it", folder.display()))
+        ratio.is_finite() && *ratio > 0.0,
+        anyhow!("--ratio {ratio} is not above 0").hint("1 takes as many generated rows as real ones")
     );
+    let rows = folder.join(ROWS);
+    needs(&rows, &format!("filter {}", folder.display()))?;
+    refuse_inputs(output, [real, &rows].into_iter())?;
     let records = Records::open(Some(real))?;
     let mut all: Vec<Reel> = records.reels()?.into_iter().filter(|reel| reel.unusable.is_none()).collect();
     let people = all.len();
+    let written: Vec<&String> = all.iter().filter(|reel| reel.synthetic).map(|reel| &reel.id).collect();
+    ensure!(
+        written.is_empty(),
+        anyhow!("{} of the --real records were written by a model: {}", written.len(), listed(&written, SHOWN))
+            .hint("name records of people alone")
+    );
+    ensure!(people > 0, anyhow!("{} has no record that can be used", real.display()).hint("name the training part"));
     let mut kept: Vec<Reel> = vec![];
-    for row in Records::open(Some(&rows))?.reels()? {
-        if Origin::of(&row)?.rejected.is_none() {
-            kept.push(row);
-        }
-    }
+    each_row(&rows, &mut |row, origin| {
+        kept.extend(origin.rejected.is_none().then_some(row));
+        Ok(())
+    })?;
     let wanted = (people as f64 * ratio).round() as usize;
     ensure!(
         kept.len() >= wanted,
@@ -59,7 +66,7 @@ pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
     kept.truncate(wanted);
     kept.sort_by(|a, b| a.id.cmp(&b.id));
     all.extend(kept);
-    let lock = Lock::find(lock.as_deref(), &[folder_of(real), folder])?;
+    let lock = Lock::find(lock.as_deref(), &[folder, folder_of(real)])?;
     if let Some((path, lock)) = &lock {
         announce(path, lock)?;
         let index = Index::of(lock);
@@ -95,7 +102,9 @@ pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
         "locked": lock.map(|(_, lock)| lock.records.len()),
         "sha256": sha256_file(output)?,
     });
-    let beside = output.with_extension("manifest.json");
+    let mut beside = output.clone().into_os_string();
+    beside.push(".manifest.json");
+    let beside = PathBuf::from(beside);
     write_json(&beside, &manifest)?;
     errln!("{}: {people} real records and {wanted} generated rows", output.display());
     if *to == BuildFormat::Records {

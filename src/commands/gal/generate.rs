@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::CANDIDATES;
-use crate::ask::{Answerer, DataFacts, Ended, Format, Inputs, Manifest, ModelFacts, Records, drive};
+use crate::ask::{Answerer, DataFacts, Ended, Format, Identity, Inputs, Manifest, ModelFacts, Records, drive};
 use crate::cli::GenerateArgs;
 use crate::commands::{Code, folder, locked::announce, priced};
 use crate::config::{GenerateSettings, SettingsFile};
@@ -69,6 +69,7 @@ struct Stage<'a> {
     answerer: Answerer,
     generation: Generation,
     model_sha256: String,
+    adapter_sha256: Option<String>,
     folder: PathBuf,
 }
 
@@ -104,9 +105,13 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
     let labels = labels(settings, task)?;
     let records = Records::open_for(predict.data.as_deref(), &prompts.tasks)?;
     let data = predict.data.as_deref().unwrap_or(Path::new("."));
-    let lock = Lock::find(settings.lock.as_deref(), &[folder_of(data), &settings.output])?;
+    let lock = Lock::find(settings.lock.as_deref(), &[&settings.output, folder_of(data)])?;
     if let Some((path, lock)) = &lock {
         announce(path, lock)?;
+    } else {
+        errln!(
+            "no test.lock is beside the seeds or above: nothing is kept out of prompts and rows\nhint: `reels split` freezes a test set"
+        );
     }
     let lock = lock.as_ref().map(|(_, lock)| lock);
     let seeds = Seeds::of(records.reels()?, lock)?;
@@ -125,7 +130,9 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
     let (accepted, candidates, shots) = (settings.accepted, settings.candidates, settings.shots);
     let wish = Wish { classes, accepted, candidates, shots, seed };
     let folder = settings.output.join(FOLDER);
-    let what = settings_json(settings, &wish, &records.sha256);
+    let texts = said(&generation, task, &task.map(|task| task.labels.clone()).unwrap_or_default())?;
+    let texts_sha256 = sha256(json!(texts).to_string().as_bytes());
+    let what = settings_json(settings, &wish, &records.sha256, &texts_sha256);
     let identity = answerer.identity(predict, &prompts.tasks, PROMPT_TOKENS)?;
     let inputs: Inputs = [
         ("model_sha256", Some(identity.model_sha256.clone())),
@@ -155,11 +162,14 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
         hosted: answerer.hosted(&folder)?,
         ..Manifest::default()
     };
-    write_json(&folder.join("manifest.json"), &manifest)?;
+    // A plan changes nothing of what is finished.
+    if preview.is_none() || folder::manifest(&folder)?.is_none() {
+        write_json(&folder.join("manifest.json"), &manifest)?;
+    }
     errln!("model    {}", predict.model);
     errln!("seeds    {}, {} Reels", records.lines.name(), seeds.reels().len());
-    let stage =
-        Stage { settings, wish, task, seeds, answerer, generation, model_sha256: identity.model_sha256, folder };
+    let Identity { model_sha256, adapter_sha256, .. } = identity;
+    let stage = Stage { settings, wish, task, seeds, answerer, generation, model_sha256, adapter_sha256, folder };
     let done = stage.rounds(lock, preview, stop);
     manifest.hosted = stage.answerer.hosted(&stage.folder)?;
     if done.is_err() {
@@ -167,7 +177,6 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
     }
     let done = done?;
     if preview.is_some() && done.ended == Ended::Done {
-        write_json(&stage.folder.join("manifest.json"), &manifest)?;
         return stage.forecast(&done);
     }
     let Done { ended, progress, reels, failed, .. } = done;
@@ -175,18 +184,24 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
     if let Some(hosted) = &manifest.hosted {
         super::super::predict::tell_spent(hosted);
     }
+    // What was paid for can be annotated, however it ended.
+    let path = settings.output.join(CANDIDATES);
+    if ended != Ended::Interrupted {
+        publish(&path, |file| {
+            for reel in &reels {
+                serde_json::to_writer(&mut *file, reel)?;
+                file.write_all(b"\n")?;
+            }
+            Ok(())
+        })?;
+        errln!("candidates: {}, {} Reels", path.display(), reels.len());
+    }
+    stage.tell_caps(&progress);
     let code = match ended {
         Ended::Done => {
-            let path = settings.output.join(CANDIDATES);
-            publish(&path, |file| {
-                for reel in &reels {
-                    serde_json::to_writer(&mut *file, reel)?;
-                    file.write_all(b"\n")?;
-                }
-                Ok(())
-            })?;
-            manifest.finished_at = Some(timestamp());
-            errln!("candidates: {}, {} Reels", path.display(), reels.len());
+            if failed == 0 {
+                manifest.finished_at = Some(timestamp());
+            }
             if failed > 0 {
                 errln!("{failed} candidates failed; their lines in {} say why", stage.folder.join(LOG).display());
                 errln!("hint: the same command tries them again");
@@ -250,15 +265,22 @@ fn refuse_what_is_locked(
 ) -> Result<()> {
     let Some(lock) = lock else { return Ok(()) };
     let index = Index::of(lock);
-    let first = task.zip(labels.first()).map(|(task, label)| (label.as_str(), description(task, label)));
-    let [system, user] = generation.render(task.map_or("", |task| &task.name), first)?;
-    let known = Known { text: format!("{system}\n{user}"), ..Known::default() };
-    ensure!(
-        index.holds(&known).is_none(),
-        anyhow!("{} quotes a Reel that is locked for judging", generation.source)
-            .hint("take the example from other data")
-    );
+    for [system, user] in said(generation, task, labels)? {
+        let known = Known { text: format!("{system}\n{user}"), ..Known::default() };
+        ensure!(
+            index.holds(&known).is_none(),
+            anyhow!("{} quotes a Reel that is locked for judging", generation.source)
+                .hint("take the example from other data; labels and what they mean stand in tasks.toml")
+        );
+    }
     Ok(())
+}
+
+/// What is said of each label, or of none.
+fn said(generation: &Generation, task: Option<&Task>, labels: &[String]) -> Result<Vec<[String; 2]>> {
+    let Some(task) = task else { return Ok(vec![generation.render("", None)?]) };
+    let render = |label: &String| generation.render(&task.name, Some((task.wording(label), description(task, label))));
+    labels.iter().map(render).collect()
 }
 
 fn description<'a>(task: &'a Task, label: &str) -> Option<&'a str> {
@@ -266,13 +288,14 @@ fn description<'a>(task: &'a Task, label: &str) -> Option<&'a str> {
 }
 
 /// What can change a candidate; more may be asked for in the same folder.
-fn settings_json(settings: &GenerateSettings, wish: &Wish, seeds_sha256: &str) -> Value {
+fn settings_json(settings: &GenerateSettings, wish: &Wish, seeds_sha256: &str, texts_sha256: &str) -> Value {
     let [temperature, top_p] = settings.predict.sampling.decimals();
     json!({
         "task": wish.classes.as_ref().map(|(task, _)| task),
         "shots": wish.shots,
         "seed": wish.seed,
         "seeds_sha256": seeds_sha256,
+        "texts_sha256": texts_sha256,
         "temperature": temperature,
         "top_p": top_p,
         "reel_tokens": settings.reel_tokens,
@@ -303,7 +326,7 @@ impl Stage<'_> {
         let classes = self.wish.classes();
         let mut progress = vec![Progress::default(); classes.len()];
         let mut reels: Vec<(usize, usize, Reel)> = vec![];
-        let (mut failed, mut tokens, mut now) = (0, [0, 0], (0, 0.0));
+        let (mut failed, mut tokens, mut now, mut ended) = (0, [0, 0], (0, 0.0), Ended::Done);
         let mut generator: Option<Box<dyn Generator>> = None;
         loop {
             let wanted = |class: usize| {
@@ -322,12 +345,11 @@ impl Stage<'_> {
             }
             let left: Vec<&Request> = round.iter().filter(|request| !written.contains_key(&request.id)).collect();
             if !left.is_empty() {
-                let started = Instant::now();
-                let ended = self.ask(&left, &mut generator, &mut log, &mut written, stop)?;
-                now = (now.0 + left.len(), now.1 + started.elapsed().as_secs_f64());
-                if ended != Ended::Done {
-                    let progress = self.ends(&progress);
-                    return Ok(Done { ended, progress, reels: vec![], failed, tokens, now });
+                let seconds;
+                (ended, seconds) = self.ask(&left, &mut generator, &mut log, &mut written, stop)?;
+                now = (now.0 + left.len(), now.1 + seconds);
+                if ended == Ended::Interrupted {
+                    break;
                 }
             }
             let made: Vec<(&Request, Reel, Origin)> =
@@ -350,10 +372,14 @@ impl Stage<'_> {
                 break;
             }
             self.tell(&progress);
+            // A round that isn't whole is asked for again before there is another one.
+            if failed > 0 || ended != Ended::Done {
+                break;
+            }
         }
         reels.sort_by_key(|(class, number, _)| (*class, *number));
         let reels = reels.into_iter().map(|(.., reel)| reel).collect();
-        Ok(Done { ended: Ended::Done, progress: self.ends(&progress), reels, failed, tokens, now })
+        Ok(Done { ended, progress: self.ends(&progress), reels, failed, tokens, now })
     }
 
     /// Says what all candidates would take, by those that were written.
@@ -414,7 +440,7 @@ impl Stage<'_> {
         log: &mut Log,
         written: &mut HashMap<String, Generated>,
         stop: &Stop,
-    ) -> Result<Ended> {
+    ) -> Result<(Ended, f64)> {
         let prompts: Vec<Prompt> = requests.par_iter().map(|request| self.prompt(request)).collect::<Result<_>>()?;
         let most = self.settings.reel_tokens;
         let longest = prompts.iter().map(|prompt| prompt.tokens).max().unwrap_or(0);
@@ -439,24 +465,26 @@ impl Stage<'_> {
             *generator = Some(self.answerer.load(&self.settings.predict, &room, &self.folder)?);
         }
         let Some(generator) = generator else { bail!("nothing is loaded") };
+        let started = Instant::now();
         let mut session = generator.session(&bounds)?;
         let jobs = requests.iter().zip(prompts).map(|(request, prompt)| {
             let job = Job {
                 id: 0,
                 reads: prompt.reads,
-                want: Want::Text(TextWant::of(most)),
+                want: Want::Text(TextWant { may_be_cut: true, ..TextWant::of(most) }),
                 sampling: self.settings.predict.sampling,
                 randomness: format!("gal generate\n{}", request.id),
                 prefix: None,
             };
             vec![((request.id.clone(), prompt.seeds, prompt.sha256, prompt.tokens), job)]
         });
-        drive(&mut *session, jobs, stop, |(id, seeds, prompt_sha256, tokens), came, cost| {
+        let ended = drive(&mut *session, jobs, stop, |(id, seeds, prompt_sha256, tokens), came, cost| {
             let line = Generated::of(id, seeds, prompt_sha256, tokens, came, cost);
             log.append(&line)?;
             written.insert(line.id.clone(), line);
             Ok(())
-        })
+        })?;
+        Ok((ended, started.elapsed().as_secs_f64()))
     }
 
     /// Tokens that a prompt may have.
@@ -525,6 +553,7 @@ impl Stage<'_> {
             model_sha256: self.model_sha256.clone(),
             sampling: Sampled::from(self.settings.predict.sampling),
             truncated: line.truncated,
+            adapter_sha256: self.adapter_sha256.clone(),
             ..Origin::gal()
         };
         Some((request, reel, origin))
@@ -532,6 +561,24 @@ impl Stage<'_> {
 
     fn ends(&self, progress: &[Progress]) -> Vec<(Progress, Option<End>)> {
         progress.iter().map(|progress| (*progress, self.wish.next(*progress).err())).collect()
+    }
+
+    /// Says which labels ended at the cap, and what can be done.
+    fn tell_caps(&self, progress: &[(Progress, Option<End>)]) {
+        let classes = self.wish.classes();
+        let capped = classes.iter().zip(progress).filter(|(_, (_, end))| *end == Some(End::Cap));
+        let capped: Vec<String> = capped
+            .map(|(label, (Progress { asked, accepted }, _))| {
+                format!("{} ({accepted} of {asked} passed)", label.unwrap_or("Reels"))
+            })
+            .collect();
+        if !capped.is_empty() {
+            errln!(
+                "ended at --candidates {}: {}\nhint: give more --candidates; `reels gal filter` tells what rejects them",
+                self.wish.candidates,
+                capped.join(", ")
+            );
+        }
     }
 
     fn tell(&self, progress: &[Progress]) {

@@ -4,13 +4,12 @@ use std::io::Write;
 
 use anyhow::{Result, anyhow, ensure};
 
-use super::ROWS;
-use crate::ask::Records;
+use super::{ROWS, needs};
 use crate::cli::{GalReviewArgs, ReviewArgs};
 use crate::commands::{Code, data};
 use crate::config::HostedOverrides;
 use crate::error::Hint;
-use crate::gal::row::Origin;
+use crate::gal::row::each_row;
 use crate::publish::publish;
 use crate::reel::Reel;
 use crate::run::sha256;
@@ -21,20 +20,18 @@ const REVIEW: &str = "review.jsonl";
 pub(super) fn run(args: GalReviewArgs) -> Result<Code> {
     let GalReviewArgs { folder, sample, seed, to, output, task, annotator } = args;
     let rows = folder.join(ROWS);
-    ensure!(
-        rows.is_file(),
-        anyhow!("{} is not there", rows.display()).hint(format!("`reels gal filter {}` writes it", folder.display()))
-    );
+    needs(&rows, &format!("filter {}", folder.display()))?;
     ensure!(sample >= 2, anyhow!("--sample {sample} has no room for kept and rejected rows").hint("give 2 or more"));
     let (mut kept, mut rejected): (Vec<Reel>, Vec<Reel>) = (vec![], vec![]);
-    for row in Records::open(Some(&rows))?.reels()? {
-        match Origin::of(&row)?.rejected {
+    each_row(&rows, &mut |row, origin| {
+        match origin.rejected.as_deref() {
             None => kept.push(row),
-            // There is nothing to read.
-            Some(_) if row.transcript.is_none() => {}
-            Some(_) => rejected.push(row),
+            // What is locked is shown to nobody; and of others there may be nothing to read.
+            Some("locked") => {}
+            Some(_) => rejected.extend(row.transcript.is_some().then_some(row)),
         }
-    }
+        Ok(())
+    })?;
     for rows in [&mut kept, &mut rejected] {
         rows.sort_by_cached_key(|row| sha256(format!("gal review\n{seed}\n{}", row.id).as_bytes()));
     }
