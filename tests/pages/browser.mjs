@@ -60,7 +60,9 @@ export function inBrowser(name, body, options) {
 
 export async function openForm(context, form) {
   const file = join(folder, `${form.form}.html`);
-  writeFileSync(file, written(form));
+  const html = written(form);
+  // Another test may be loading it.
+  if (!existsSync(file) || readFileSync(file, "utf8") !== html) writeFileSync(file, html);
   const page = await context.newPage();
   await page.goto(`file://${file}`);
   return page;

@@ -4,7 +4,11 @@ mod annotate;
 mod build;
 mod filter;
 mod generate;
+mod log;
+mod plan;
 mod review;
+mod rounds;
+mod wanted;
 
 use std::path::{Path, PathBuf};
 
