@@ -1,14 +1,18 @@
 //! The command line: what can be typed, and its help. Nothing is decided here.
 
+mod data;
+mod gal;
+
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+pub use self::data::*;
+pub use self::gal::*;
 use crate::config::{
-    CompareOverrides, DEFAULT_SEED, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, GalOverrides,
-    HostedOverrides, PredictOverrides, PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides,
-    TrainOverrides,
+    CompareOverrides, DataOverrides, DoctorOverrides, EvalOverrides, ExportOverrides, PredictOverrides,
+    PromptOverrides, ReportOverrides, ScoreOverrides, SplitOverrides, TrainOverrides,
 };
 use crate::data::import::{Mapping, WrittenBy};
 
@@ -122,183 +126,6 @@ pub enum PromptCommand {
     },
 }
 
-/// One line of help each.
-#[derive(Debug, Subcommand)]
-pub enum GalCommand {
-    /// Have a few Reels written, and tell what all of them would take: tokens, time, cost, and how many pass
-    #[command(
-        after_help = "What is written for it is kept: `reels gal generate` with the same flags goes on from there.\n\n\
-                      Example:\n  reels gal plan data/split/train.jsonl --model https://api.example.com/v1#name --output gal/a --accepted 80"
-    )]
-    Plan(PlanArgs),
-    /// Have a model write Reels like the seeds, until enough of each label pass the filters
-    #[command(
-        after_help = "Seeds are training records, never what test.lock keeps for judging. Each prompt shows some of the label, of several accounts.\n\
-                      Rows come out in candidates.jsonl; what passes and why not is for `reels gal filter` to say.\n\n\
-                      Examples:\n  reels gal generate data/split/train.jsonl --model https://api.example.com/v1#name --output gal/a\n  \
-                      reels gal generate data/split/train.jsonl --model gguf/a.gguf --task none --shots 0 --output gal/b"
-    )]
-    Generate(GenerateArgs),
-    /// Have a teacher answer all tasks about the candidates: its labels, with how sure it is, are what is learned
-    #[command(
-        mut_arg("data", |arg| arg.hide(true)),
-        mut_arg("output", |arg| arg.hide(true)),
-        mut_arg("limit", |arg| arg.hide(true)),
-        after_help = "Each prompt lists the labels in another order. Answers are predictions, in DIR/annotated; settings are those of `reels predict`.\n\n\
-                      Examples:\n  reels gal annotate gal/a --model gguf/teacher.gguf\n  \
-                      reels gal annotate gal/a --model https://api.example.com/v1#name --samples 3 --temperature 0.7 --max-cost 5"
-    )]
-    Annotate(GalAnnotateArgs),
-    /// Keep the rows that are fit to learn from, and say of the others why they aren't
-    #[command(
-        after_help = "In this order: empty, truncated, too short or long, another language, what test.lock holds, copies of seeds, what only\n\
-                      a seed says (handles, addresses, long numbers, 13 words in a row), duplicates, ROUGE-L above 0.7; then unlabelled,\n\
-                      not sure, not agreed on, summaries that state what the Reel doesn’t, more of a label than wanted. Rejected rows stay.\n\n\
-                      Example:\n  reels gal filter gal/a --confidence 0.7"
-    )]
-    Filter(GalFilterArgs),
-    /// Ask people about kept and rejected rows, drawn at random, without saying which is which
-    #[command(after_help = "Example:\n  reels gal review gal/a --sample 100 --output review.html\n  \
-                            reels data agreement a.ani.json a.budi.json gal/a/rows.jsonl")]
-    Review(GalReviewArgs),
-    /// Write real records and kept rows into one file to train on
-    #[command(
-        after_help = "Example:\n  reels gal build gal/a --real data/split/train.jsonl --ratio 5 --output data/x5.jsonl"
-    )]
-    Build(GalBuildArgs),
-}
-
-/// What `reels gal annotate` takes.
-#[derive(Debug, Args)]
-pub struct GalAnnotateArgs {
-    /// Folder that `reels gal generate` wrote
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    /// Records that examples were drawn from [default: where they were then]
-    #[arg(long, value_name = "F.jsonl")]
-    pub seeds: Option<PathBuf>,
-    /// Frozen test set [default: test.lock beside the seeds or above]
-    #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
-    pub lock: Option<PathBuf>,
-    /// Answers to each label task, each with the labels in another order
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
-    pub samples: u32,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for help")]
-    pub settings: PredictOverrides,
-}
-
-/// What `reels gal filter` takes.
-#[derive(Debug, Args)]
-pub struct GalFilterArgs {
-    /// Folder with candidates and a teacher's answers about them
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    /// Records that examples were drawn from [default: where they were then]
-    #[arg(long, value_name = "F.jsonl")]
-    pub seeds: Option<PathBuf>,
-    /// Frozen test set [default: test.lock beside the seeds or above]
-    #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
-    pub lock: Option<PathBuf>,
-    /// Least probability of the teacher's label
-    #[arg(long, value_name = "P", default_value_t = 0.6)]
-    pub confidence: f64,
-    /// Least share of the teacher's answers that give it
-    #[arg(long, value_name = "SHARE", default_value_t = 0.6)]
-    pub agreement: f64,
-    /// Rows of a label, at most, by the first label task
-    #[arg(long, value_name = "N")]
-    pub per_label: Option<usize>,
-    /// Learn the label alone, and not how sure the teacher was
-    #[arg(long)]
-    pub hard: bool,
-}
-
-/// What `reels gal review` takes.
-#[derive(Debug, Args)]
-pub struct GalReviewArgs {
-    /// Folder with filtered rows
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    /// Rows to ask about, half of them kept
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub sample: usize,
-    /// Seed of which rows are drawn
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
-    pub seed: u64,
-    /// A page, a table for a spreadsheet, or tasks for Label Studio
-    #[arg(long, value_name = "FORMAT", default_value = "html")]
-    pub to: ReviewFormat,
-    /// The form
-    #[arg(short, long, value_name = "F")]
-    pub output: PathBuf,
-    /// Label tasks that are asked, several with commas [default: all]
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub task: Vec<String>,
-    /// Whom a table or tasks for Label Studio are for; the page asks
-    #[arg(long, value_name = "NAME")]
-    pub annotator: Option<String>,
-}
-
-/// What `reels gal build` takes.
-#[derive(Debug, Args)]
-pub struct GalBuildArgs {
-    /// Folder with filtered rows
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    /// Records of people, all of which are taken
-    #[arg(long, value_name = "F.jsonl")]
-    pub real: PathBuf,
-    /// Generated rows for each real one
-    #[arg(long, value_name = "R", default_value_t = 1.0)]
-    pub ratio: f64,
-    /// Seed of which rows are taken; of a larger ratio these are taken too
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
-    pub seed: u64,
-    /// Frozen test set [default: test.lock beside the real records or above]
-    #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
-    pub lock: Option<PathBuf>,
-    /// Records with soft labels, conversations as OpenAI’s fine-tuning takes them, or a table
-    #[arg(long, value_name = "FORMAT", default_value = "records")]
-    pub to: BuildFormat,
-    /// The file to train on; its manifest goes beside it, and of records a data card
-    #[arg(short, long, value_name = "F")]
-    pub output: PathBuf,
-}
-
-/// What a training set is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BuildFormat {
-    /// A record a line, as `reels train` takes it
-    Records,
-    /// A conversation a line, for each task that has an answer: labels without how sure they are
-    Messages,
-    /// A column a field
-    Parquet,
-}
-
-/// What `reels gal plan` takes.
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for help")]
-    pub generate: GenerateArgs,
-    /// Candidates to have written for it
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub preview: usize,
-}
-
-/// What `reels gal generate` takes.
-#[derive(Debug, Args)]
-pub struct GenerateArgs {
-    /// Training records that examples are drawn from
-    #[arg(value_name = "SEEDS.jsonl")]
-    pub seeds: PathBuf,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for help")]
-    pub settings: GalOverrides,
-}
-
 /// What `reels import` takes.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -326,182 +153,6 @@ pub struct ImportArgs {
     /// Keep handles, shortcodes and texts as they are: whoever gets the file sees who said what
     #[arg(long)]
     pub raw: bool,
-}
-
-/// What `reels data stats` takes.
-#[derive(Debug, Args)]
-pub struct StatsArgs {
-    /// Records
-    #[arg(value_name = "F.jsonl")]
-    pub data: PathBuf,
-    /// Folder with tasks.toml and templates [default: those in the --model file, else ./prompts, else the embedded ones]
-    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
-    pub prompts: Option<PathBuf>,
-    /// Count the tokens of prompts as this model reads them, and the transcripts that would be cut
-    #[arg(long, env = "REELS_MODEL", value_name = "F.gguf")]
-    pub model: Option<String>,
-    /// Prompt budget in tokens, with --model
-    #[arg(long, env = "REELS_MAX_PROMPT_TOKENS", value_name = "N", requires = "model")]
-    pub max_prompt_tokens: Option<usize>,
-    /// Write a page (data.html), a data card (data.md) and all figures (data.json) into this folder
-    #[arg(short, long, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-}
-
-/// One line of help each.
-#[derive(Debug, Subcommand)]
-pub enum DataCommand {
-    /// Tell what there is in records: labels, accounts, lengths, months, what is unknown, what a model's prompts would cut
-    #[command(
-        after_help = "Example:\n  reels data stats data/reels.jsonl --model gguf/reels-mini.gguf --output data/stats"
-    )]
-    Stats(StatsArgs),
-    /// Ask people for labels or ratings, by a page that needs no server, and take back what they answered
-    #[command(
-        after_help = "The page asks for a name, shows one Reel after the other without any answer of a model, each annotator in another\n\
-                      order, and saves a file. With --from these come back: as reference where annotators agree, as soft where\n\
-                      they don’t, each answer as it was in annotations; ratings as ratings.jsonl beside each run’s rows.\n\n\
-                      Examples:\n  reels data review data/reels.jsonl --to html --output review.html\n  \
-                      reels data review data/reels.jsonl --from ani.json budi.json --output data/labelled.jsonl\n  \
-                      reels data review data/test.jsonl --runs out/a out/b --to html --output rate.html\n  \
-                      reels data review data/test.jsonl --runs out/a out/b --from ani.json budi.json\n  \
-                      reels data review data/reels.jsonl --from-model https://api.example.com/v1#name --output judge.json"
-    )]
-    Review(ReviewArgs),
-    /// Tell how far annotators agree, with intervals, and on what they don’t
-    #[command(
-        after_help = "Takes what `reels data review` takes back, and records that are labelled: their annotations, or their reference as\n\
-                      one annotator.\n\n\
-                      Examples:\n  reels data agreement ani.json budi.json\n  \
-                      reels data agreement ani.json budi.json --data data/reels.jsonl --adjudicate decide.html"
-    )]
-    Agreement(AgreementArgs),
-    /// Tell what is left of personal data in records, results or texts
-    #[command(after_help = "Exit code 1 where something is left, 2 where a file can't be looked into.\n\n\
-                            Examples:\n  reels data audit data/reels.jsonl\n  reels data audit data eval/latest --json")]
-    Audit(AuditArgs),
-    /// Erase an account or a Reel from records, results and what was synthesised from them
-    #[command(
-        after_help = "Runs and models that learned from what is erased are named, not altered. Exit code 1 where nothing has\n\
-                      an ID, 3 where a file names it that has to be looked at by hand.\n\n\
-                      Examples:\n  reels data erase @rani_kue --in data eval --dry-run\n  reels data erase r_3f9a2c0b1d4e5f60 --in data eval"
-    )]
-    Erase(EraseArgs),
-}
-
-/// What `reels data review` takes.
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("way").required(true).args(["to", "from", "from_model"]))]
-pub struct ReviewArgs {
-    /// Records that are asked about
-    #[arg(value_name = "DATA")]
-    pub data: PathBuf,
-    /// Write a form: a page, a table for a spreadsheet, or tasks for Label Studio (with F.xml, its labelling interface)
-    #[arg(long, value_name = "FORMAT", requires = "output")]
-    pub to: Option<ReviewFormat>,
-    /// Take back files of answers: what the page saved, filled-in tables, exports of Label Studio as JSON
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub from: Vec<PathBuf>,
-    /// Let a model annotate, named as for `reels predict`: it is shown no answer of anybody
-    #[arg(
-        long,
-        value_name = "URL#NAME",
-        requires = "output",
-        conflicts_with_all = ["runs", "show_answers", "annotator"]
-    )]
-    pub from_model: Option<String>,
-    /// The form; with --from the labelled records, with --from-model its answers
-    #[arg(short, long, value_name = "F")]
-    pub output: Option<PathBuf>,
-    /// Tasks that are asked, several with commas [default: all label tasks; with --runs, the text task]
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub task: Vec<String>,
-    /// Result directories whose texts are rated instead: faithful, complete, fluent, and of two which is better
-    #[arg(long, value_name = "DIR", num_args = 1..)]
-    pub runs: Vec<PathBuf>,
-    /// Show the labels of this result directory as suggestions: quicker, and annotators then agree with them more often
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "from"])]
-    pub show_answers: Option<PathBuf>,
-    /// Ask about so many records, drawn at random
-    #[arg(long, value_name = "N", conflicts_with = "from")]
-    pub sample: Option<usize>,
-    /// Seed of --sample
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, requires = "sample")]
-    pub seed: u64,
-    /// Whom a table or tasks for Label Studio are for, which decides their order; the page asks
-    #[arg(long, value_name = "NAME", conflicts_with = "from")]
-    pub annotator: Option<String>,
-    /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
-    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
-    pub prompts: Option<PathBuf>,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for help")]
-    pub hosted: HostedOverrides,
-}
-
-/// What a form is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReviewFormat {
-    /// One page that needs no server and no network
-    Html,
-    /// Tasks to import into Label Studio
-    LabelStudio,
-    /// A table for a spreadsheet
-    Csv,
-}
-
-/// What `reels data agreement` takes.
-#[derive(Debug, Args)]
-pub struct AgreementArgs {
-    /// Answers of two annotators or more, in one file or several
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
-    /// Write a page on which somebody decides where they differ
-    #[arg(long, value_name = "F.html", requires = "data")]
-    pub adjudicate: Option<PathBuf>,
-    /// Records that were asked about, for --adjudicate
-    #[arg(long, value_name = "DATA")]
-    pub data: Option<PathBuf>,
-    /// Tasks that are looked at, several with commas [default: all label tasks]
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub task: Vec<String>,
-    /// Folder with tasks.toml and templates [default: ./prompts, else the embedded ones]
-    #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
-    pub prompts: Option<PathBuf>,
-    /// Print JSON instead of tables
-    #[arg(long)]
-    pub json: bool,
-    /// Write agreement.json and agreement.md into this folder
-    #[arg(short, long, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-}
-
-/// What `reels data audit` takes.
-#[derive(Debug, Args)]
-pub struct AuditArgs {
-    /// Files and folders; all files in a folder are looked into
-    #[arg(value_name = "F|DIR", required = true)]
-    pub paths: Vec<PathBuf>,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What `reels data erase` takes.
-#[derive(Debug, Args)]
-pub struct EraseArgs {
-    /// Handles, shortcodes, media numbers or pseudonyms
-    #[arg(value_name = "ID", required = true)]
-    pub ids: Vec<String>,
-    /// Files and folders to erase it from; all files in a folder are looked into
-    #[arg(long = "in", value_name = "F|DIR", required = true, num_args = 1..)]
-    pub paths: Vec<PathBuf>,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for help")]
-    pub settings: DataOverrides,
-    /// Tell what would go, and alter nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// What `reels split` takes.
@@ -598,11 +249,11 @@ pub struct RenderArgs {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::CommandFactory;
+    use clap::{CommandFactory, ValueEnum};
     use serde::Serialize;
 
     use super::*;
-    use crate::config::{HostedSettings, SECTIONS};
+    use crate::config::{GalOverrides, HostedSettings, SECTIONS};
 
     fn command(section: &str) -> clap::Command {
         let command = Cli::command();

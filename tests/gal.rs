@@ -282,6 +282,10 @@ fn bad_input_is_named() {
     folder.succeeds(&format!("gal annotate gal --model {model} --label-mode generate"));
     let error = folder.fails("gal filter gal --confidence 1 --per-label 0", 2);
     assert!(error.contains("no row is kept: the table says which filter rejects most\nhint: "), "{error}");
+    assert!(
+        error.contains("once and no probabilities: --confidence and --agreement reject nothing of it\nhint: "),
+        "{error}"
+    );
     let table = folder.ends("gal filter gal --confidence 1 --per-label 0", 2).out;
     assert!(table.contains("balance"), "{table}");
 }

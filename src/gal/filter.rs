@@ -66,6 +66,7 @@ pub struct Said {
     /// Empty where it failed.
     output: String,
     finish: Finish,
+    is_label: bool,
     /// Natural-log probability of each of the task's labels, where they were scored.
     logprobs: Option<Box<[f64]>>,
 }
@@ -105,6 +106,14 @@ pub fn answers(predictions: &Path, tasks: &[Task]) -> Result<Answers> {
     Ok(answers)
 }
 
+/// Whether a teacher gave a label once alone and didn't say how sure it is: then its confidence and agreement are 1, whatever it
+/// said.
+pub fn says_nothing_of_sureness(answers: &Answers) -> bool {
+    let once = |said: &Vec<Said>| matches!(&said[..], [one] if one.is_label && one.logprobs.is_none());
+    let labels = |tasks: &HashMap<String, Vec<Said>>| tasks.values().any(once);
+    answers.values().any(labels)
+}
+
 fn take(answers: &mut Answers, line: Line, tasks: &[Task]) {
     let Some(task) = tasks.iter().find(|task| task.name == line.task) else { return };
     let of = answers.entry(line.reel_id).or_default().entry(line.task).or_default();
@@ -113,7 +122,16 @@ fn take(answers: &mut Answers, line: Line, tasks: &[Task]) {
         task.labels.iter().map(|label| logprobs.get(label).copied()).collect::<Option<Box<[f64]>>>()
     });
     let place = of.partition_point(|earlier| earlier.repeat < line.repeat);
-    of.insert(place, Said { repeat: line.repeat, output: line.output, finish: line.finish, logprobs });
+    of.insert(
+        place,
+        Said {
+            repeat: line.repeat,
+            output: line.output,
+            finish: line.finish,
+            is_label: task.kind == TaskKind::Label,
+            logprobs,
+        },
+    );
 }
 
 /// What a label task's answers come to.

@@ -120,9 +120,4 @@ impl Origin {
         reel.source = Some(serde_json::to_value(self).map_err(|error| anyhow!("{error}"))?);
         Ok(())
     }
-
-    /// The label that generation asked for, of a task.
-    pub fn requested(&self, task: &str) -> Option<&str> {
-        self.requested.get(task).map(String::as_str)
-    }
 }

@@ -10,7 +10,7 @@ use super::{ANNOTATED, Against, CANDIDATES, ROWS, YIELD, needs};
 use crate::cli::GalFilterArgs;
 use crate::commands::{Code, folder};
 use crate::error::Hint;
-use crate::gal::filter::{Filtered, Limits, answers as read, filter};
+use crate::gal::filter::{Filtered, Limits, answers as read, filter, says_nothing_of_sureness};
 use crate::predict::predictions_path;
 use crate::prompt::PromptSet;
 use crate::publish::{publish, write_json};
@@ -43,6 +43,12 @@ pub(super) fn run(args: &GalFilterArgs) -> Result<Code> {
     let against = Against::of(gal, seeds.as_deref(), lock.as_deref(), &prompts.tasks)?;
     let limits = Limits { confidence: *confidence, agreement: *agreement, per_label: *per_label, hard: *hard };
     let said = read(&answers, &tasks)?;
+    if says_nothing_of_sureness(&said) {
+        errln!(
+            "warning: the teacher gave a label once and no probabilities: --confidence and --agreement reject nothing of it\nhint: \
+             `reels gal annotate` with --samples 3 asks it twice more"
+        );
+    }
     let mut filtered = Filtered::default();
     publish(&gal.join(ROWS), |file| {
         filtered = filter(&candidates, &said, &tasks, teacher.as_deref(), against.checks(), &limits, &mut |row| {
