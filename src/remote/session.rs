@@ -31,6 +31,7 @@ const BACK_OFF_SECONDS: f64 = 0.5;
 const LONGEST_BACK_OFF_SECONDS: f64 = 60.0;
 /// A host that refuses everything for so long has to be tried another day.
 const PATIENCE: Duration = Duration::from_secs(600);
+
 /// A request under way.
 #[derive(Debug)]
 struct UnderWay {
