@@ -2,7 +2,9 @@
 //! for happens all the same, and its exit code tells.
 
 use std::fmt::Arguments;
+use std::fs::File;
 use std::io::{ErrorKind, Result, Write, stderr, stdout};
+use std::path::Path;
 use std::sync::Mutex;
 
 use crate::error::environment;
@@ -20,8 +22,33 @@ macro_rules! errln {
     ($($arguments:tt)*) => { $crate::terminal::err(::std::format_args!($($arguments)*)) };
 }
 
+/// A file that lines go to instead.
+static FILE: Mutex<Option<File>> = Mutex::new(None);
+
+/// Writes all lines that `work` prints to the end of a file: what is done many times over isn't for people to read each time.
+///
+/// # Errors
+/// When the file can't be opened; or what `work` says.
+pub fn into<T>(path: &Path, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.map_err(|error| environment(format!("cannot write {}: {error}", path.display())))?;
+    let set = |file| FILE.lock().map(|mut to| *to = file).is_ok();
+    set(Some(file));
+    let done = work();
+    set(None);
+    done
+}
+
+/// Whether a line went to a file.
+fn elsewhere(line: Arguments) -> bool {
+    FILE.lock().is_ok_and(|file| file.as_ref().is_some_and(|file| write(file, line).is_ok()))
+}
+
 /// See `outln!`.
 pub fn out(line: Arguments) {
+    if elsewhere(line) {
+        return;
+    }
     let written = write(stdout().lock(), line);
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
@@ -33,7 +60,9 @@ pub fn out(line: Arguments) {
 
 /// See `errln!`. Where it can't be written, nobody can be told.
 pub fn err(line: Arguments) {
-    drop(write(stderr().lock(), line));
+    if !elsewhere(line) {
+        drop(write(stderr().lock(), line));
+    }
 }
 
 fn write(mut to: impl Write, line: Arguments) -> Result<()> {

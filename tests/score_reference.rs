@@ -10,6 +10,7 @@ use reels::generator::{Bounds, Event, Generator, Job, Outcome, Reads, TextWant, 
 use reels::prediction::Finish;
 use reels::reel::Reel;
 use reels::score::classification::{self, CountTable};
+use reels::score::compare::crossed::{Arm, Crossed};
 use reels::score::compare::{Run, compare};
 use reels::score::interval::{bca, jackknife, jackknife_error, quantile, wilson};
 use reels::score::metric::Range;
@@ -418,6 +419,70 @@ fn jackknife_intervals_are_those_of_scikit_learns_values() {
                 assert!((bound - expected).abs() < 1e-9, "{key}: {bound}, not {expected}");
             }
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct ArmsFile {
+    labels: usize,
+    /// Account and reference.
+    rows: Vec<(u32, usize)>,
+    /// By arm and seed, the answers.
+    answers: IndexMap<String, Vec<Vec<usize>>>,
+    cases: Vec<ArmsCase>,
+}
+
+#[derive(Deserialize)]
+struct ArmsCase {
+    key: String,
+    weights: IndexMap<String, f64>,
+    expected: CombinedValues,
+}
+
+#[derive(Deserialize)]
+struct CombinedValues {
+    value: f64,
+    low: f64,
+    high: f64,
+    error_of_accounts: f64,
+    error_of_seeds: f64,
+    degrees_of_freedom: f64,
+    p: f64,
+}
+
+#[test]
+fn arms_over_accounts_and_seeds_are_those_of_scipy_and_scikit_learn() {
+    let file: ArmsFile = read("gal.json");
+    let names: Vec<String> = (0..file.labels).map(|label| label.to_string()).collect();
+    let tasks = format!("[task.t]\nkind = \"label\"\ntemplate = \"t\"\nmax_tokens = 9\nlabels = {names:?}\n");
+    let tasks = parse_tasks(&tasks, "tasks.toml").unwrap();
+    let table = |answers: &Vec<usize>| {
+        let of = |(index, ((account, reference), answer)): (usize, (&(u32, usize), &usize))| {
+            label_row(index, Some(format!("a{account:02}")), *reference, *answer)
+        };
+        Table::of(&file.rows.iter().zip(answers).enumerate().map(of).collect::<Vec<_>>(), &tasks).unwrap()
+    };
+    let arm = |(name, seeds): (&String, &Vec<Vec<usize>>)| Arm {
+        name: name.clone(),
+        seeds: seeds.iter().map(table).collect(),
+    };
+    let crossed = Crossed::new(file.answers.iter().map(arm).collect()).unwrap();
+    for ArmsCase { key, weights, expected } in file.cases {
+        let of = |(arm, weight): (&String, &f64)| (file.answers.get_index_of(arm).unwrap(), *weight);
+        let ours = crossed.combined(0, &key, &weights.iter().map(of).collect::<Vec<_>>());
+        for (name, ours, expected) in [
+            ("value", ours.value, expected.value),
+            ("low", ours.low, expected.low),
+            ("high", ours.high, expected.high),
+            ("error of accounts", ours.error_of_accounts, expected.error_of_accounts),
+            ("error of seeds", ours.error_of_seeds, expected.error_of_seeds),
+            ("degrees of freedom", ours.degrees_of_freedom, expected.degrees_of_freedom),
+            ("p", ours.p.unwrap_or(expected.p), expected.p),
+        ] {
+            let off = (ours - expected).abs() / expected.abs().max(1.0);
+            assert!(off < 1e-8, "{key} of {weights:?}: {name} is {ours}, not {expected}");
+        }
+        assert_eq!(ours.p.is_some(), weights.values().sum::<f64>() < 0.5);
     }
 }
 

@@ -51,6 +51,21 @@ pub enum GalCommand {
         after_help = "Example:\n  reels gal build gal/a --real data/split/train.jsonl --ratio 5 --output data/x5.jsonl"
     )]
     Build(GalBuildArgs),
+    /// Train a student on real records alone, on controls and on mixes, several times each, and ask all about the same Reels
+    #[command(
+        after_help = "Each is a folder of predictions, in DIR/ablation: the most frequent label, a quarter, a half, three quarters and all of the \
+                      real records, the real ones with the student’s own answers, and mixes; of a base that is trained also TF-IDF, and the real \
+                      records with as many steps as the largest mix. A base is trained by the [train] settings of reels.toml.\n\n\
+                      Examples:\n  reels gal ablate gal/a --real data/split/train.jsonl --test data/split/test.jsonl --ratios 1,5,20\n  \
+                      reels gal ablate gal/a --real data/split/train.jsonl --test data/split/test.jsonl --student models/qwen2.5-0.5b"
+    )]
+    Ablate(GalAblateArgs),
+    /// Say whether it helped, against which controls, and what an examiner asks
+    #[command(
+        after_help = "Writes report.html, report.md and report.json. What is missing for an answer is named.\n\n\
+                      Examples:\n  reels gal report gal/a\n  reels gal report gal/a --annotations review.ani.json,review.budi.json"
+    )]
+    Report(GalReportArgs),
 }
 
 /// What `reels gal plan` takes.
@@ -171,6 +186,58 @@ pub struct GalBuildArgs {
     /// The file to train on; its manifest goes beside it, and of records a data card
     #[arg(short, long, value_name = "F")]
     pub output: PathBuf,
+}
+
+/// What `reels gal ablate` takes.
+#[derive(Debug, Args)]
+pub struct GalAblateArgs {
+    /// Folder with filtered rows
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Records of people that all learn from
+    #[arg(long, value_name = "F.jsonl")]
+    pub real: PathBuf,
+    /// Records of people that all are judged by
+    #[arg(long, value_name = "F.jsonl")]
+    pub test: PathBuf,
+    /// Who learns: baseline:tfidf (labels alone), or a Hugging Face directory with a base
+    #[arg(long, value_name = "baseline:tfidf|DIR", default_value = "baseline:tfidf")]
+    pub student: String,
+    /// Generated rows for each real one, several with commas
+    #[arg(long, value_name = "R,…", value_delimiter = ',', default_value = "1,5,20")]
+    pub ratios: Vec<f64>,
+    /// Times that each is done, with other rows drawn and another start of training
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub seeds: usize,
+    /// Frozen test set [default: test.lock beside the real records or above]
+    #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
+    pub lock: Option<PathBuf>,
+    /// Folder for all that is made; an interrupted ablation in it is continued [default: DIR/ablation]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// What `reels gal report` takes.
+#[derive(Debug, Args)]
+pub struct GalReportArgs {
+    /// Folder with filtered rows
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Folder that `reels gal ablate` wrote [default: DIR/ablation, if it is there]
+    #[arg(long, value_name = "DIR")]
+    pub ablation: Option<PathBuf>,
+    /// People’s answers to the form of `reels gal review`, several with commas
+    #[arg(long, value_name = "F,…", value_delimiter = ',')]
+    pub annotations: Vec<PathBuf>,
+    /// Records that examples were drawn from [default: where they were then]
+    #[arg(long, value_name = "F.jsonl")]
+    pub seeds: Option<PathBuf>,
+    /// Frozen test set [default: test.lock beside the seeds or above]
+    #[arg(long, env = "REELS_LOCK", value_name = "test.lock")]
+    pub lock: Option<PathBuf>,
+    /// Folder to write to [default: DIR]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 /// What a training set is written as.

@@ -87,6 +87,13 @@ impl<'a> Checks<'a> {
         }
     }
 
+    /// Whether a text says what of all only a seed says: what is kept mustn't.
+    pub fn repeats_a_seed(&self, reel: &Reel) -> bool {
+        let text = everything(reel);
+        runs(&folded(&text)).iter().any(|run| self.passages.contains(run))
+            || marks(&text).iter().any(|mark| self.marks.contains(mark))
+    }
+
     /// Whether a text passes; then it is kept. Notes what was found.
     ///
     /// # Errors
@@ -144,6 +151,11 @@ impl<'a> Checks<'a> {
         self.kept_ids.push(reel.id.clone());
         Ok(())
     }
+}
+
+/// Whether a text has a handle, an address or a long number.
+pub fn identifies(reel: &Reel) -> bool {
+    !marks(&everything(reel)).is_empty()
 }
 
 /// Ids of the candidates whose texts pass, looked at in their order.

@@ -6,9 +6,13 @@
 //!              (never what is locked)          (a prediction, repeated)                   (kept, and rejected with the reason)
 //! ```
 
+pub mod ablation;
 pub mod checks;
+pub mod diversity;
 pub mod filter;
 pub mod generate;
+pub mod ladder;
+pub mod neighbours;
 pub mod pool;
 pub mod row;
 pub mod seeds;

@@ -130,15 +130,15 @@ impl Pool {
             most.filter(|(_, share)| *share >= least).map(|(of, share)| Alike { of, share, by })
         };
         nearest(Likeness::Jaccard, COPY, &|other| jaccard(&other.shingles, &sketch.shingles))
-            .or_else(|| nearest(Likeness::RougeL, ROUGE_L, &|other| rouge_l(&other.words, &sketch.words)))
+            .or_else(|| nearest(Likeness::RougeL, ROUGE_L, &|other| rouge_l(&other.words, &sketch.words, ROUGE_L)))
     }
 }
 
-/// F-measure of the longest common subsequence.
-fn rouge_l(a: &[u32], b: &[u32]) -> f64 {
+/// F-measure of the longest common subsequence; 0 where it can't be as large as `least`.
+pub(super) fn rouge_l(a: &[u32], b: &[u32], least: f64) -> f64 {
     let most = a.len().min(b.len()) as f64;
     // It can't be longer than the shorter one.
-    if 2.0 * most < ROUGE_L * (a.len() + b.len()) as f64 {
+    if 2.0 * most < least * (a.len() + b.len()) as f64 {
         return 0.0;
     }
     let mut row = vec![0u32; b.len() + 1];
@@ -183,7 +183,7 @@ mod tests {
     fn the_longest_common_subsequence_is_rouge_scores() {
         // rouge_score 0.1.2, rougeL of "a b c d e f g h" and "a x c d e y g h i": 0.70588…
         let of = |text: &str| text.split(' ').map(|word| hash(word.as_bytes()) as u32).collect::<Vec<u32>>();
-        assert!((rouge_l(&of("a b c d e f g h"), &of("a x c d e y g h i")) - 12.0 / 17.0).abs() < 1e-12);
-        assert_eq!(rouge_l(&of("a b"), &of("a b c d e f")), 0.0, "too unlike in length to be enough");
+        assert!((rouge_l(&of("a b c d e f g h"), &of("a x c d e y g h i"), ROUGE_L) - 12.0 / 17.0).abs() < 1e-12);
+        assert_eq!(rouge_l(&of("a b"), &of("a b c d e f"), ROUGE_L), 0.0, "too unlike in length to be enough");
     }
 }

@@ -104,6 +104,11 @@ pub fn is_word(word: &str) -> bool {
     DICTIONARY.find(&STEMMER.stem_word(word))
 }
 
+/// Whether a word in lower case is a colloquial one of the table.
+pub fn is_slang(word: &str) -> bool {
+    FORMAL.contains_key(word)
+}
+
 /// Joins each number with the unit behind it into one number, and drops the currency.
 fn amounts(words: Vec<String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::with_capacity(words.len());

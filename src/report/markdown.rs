@@ -203,7 +203,7 @@ fn ratings_tables(comparison: &Comparison) -> String {
     parts.collect::<Vec<_>>().join("\n\n")
 }
 
-fn data_table(data: &DataTable) -> String {
+pub(super) fn data_table(data: &DataTable) -> String {
     table(&data.header.iter().map(String::as_str).collect::<Vec<_>>(), 1, &data.rows)
 }
 
@@ -218,12 +218,12 @@ pub(super) fn table(header: &[&str], texts: usize, rows: &[Vec<String>]) -> Stri
     lines.join("\n")
 }
 
-fn list(sentences: &[String]) -> String {
+pub(super) fn list(sentences: &[String]) -> String {
     sentences.iter().map(|sentence| format!("- {}", escaped(sentence))).collect::<Vec<_>>().join("\n")
 }
 
 /// Text that Markdown would take for markup.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '\\' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '#' | '|') {

@@ -14,6 +14,7 @@ mod facts;
 mod figures;
 #[cfg(test)]
 mod fixture;
+pub mod gal;
 mod highlight;
 mod intervals;
 mod intervals_made;

@@ -19,12 +19,13 @@ use crate::scores::{Metric, TaskScores};
 use crate::task::{Task, TaskKind};
 
 /// Names end in .html, which is what turns escaping on.
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("layout.html", include_str!("layout.html.jinja")),
     ("macros.html", include_str!("macros.html.jinja")),
     ("report.html", include_str!("report.html.jinja")),
     ("comparison.html", include_str!("comparison.html.jinja")),
     ("data.html", include_str!("data.html.jinja")),
+    ("gal.html", include_str!("gal.html.jinja")),
     ("training.html", include_str!("training.html.jinja")),
 ];
 

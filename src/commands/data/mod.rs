@@ -33,7 +33,7 @@ pub(super) fn review(args: &ReviewArgs) -> Result<Code> {
     review::run(args)
 }
 
-pub(super) use review::refuse_inputs;
+pub(super) use review::{answers, refuse_inputs};
 
 /// A table without lines.
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {

@@ -170,7 +170,7 @@ fn suggest(items: &mut [Item], run: &Path, tasks: &[&Task]) -> Result<()> {
 }
 
 /// Reads answers that go together.
-pub(super) fn answers(files: &[PathBuf], kind: Kind, tasks: &[Task]) -> Result<Vec<Brought>> {
+pub(in crate::commands) fn answers(files: &[PathBuf], kind: Kind, tasks: &[Task]) -> Result<Vec<Brought>> {
     let mut brought = review::read(files, tasks)?;
     let Told { mended, described_otherwise } = check(&mut brought, kind, tasks)?;
     if let Some((file, from, to)) = mended.first() {

@@ -14,70 +14,91 @@ use crate::data::columns;
 use crate::data::known::Known;
 use crate::data::lock::{Index, Lock, folder_of};
 use crate::data::overlap::listed;
-
 use crate::data::stats::stats;
 use crate::error::Hint;
+use crate::gal::ablation::{drawn, wanted};
 use crate::gal::row::each_row;
 use crate::prompt::{Message, PromptSet};
 use crate::publish::{publish, write_bytes, write_json};
 use crate::reel::Reel;
 use crate::report::data_card;
-use crate::run::{sha256, sha256_file, timestamp};
+use crate::run::{sha256_file, timestamp};
 use crate::task::Task;
 
 /// Ids that are named.
 const SHOWN: usize = 5;
 
-pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
-    let GalBuildArgs { folder, real, ratio, seed, lock, to, output } = args;
-    ensure!(
-        ratio.is_finite() && *ratio > 0.0,
-        anyhow!("--ratio {ratio} is not above 0").hint("1 takes as many generated rows as real ones")
-    );
-    let rows = folder.join(ROWS);
-    needs(&rows, &format!("filter {}", folder.display()))?;
-    refuse_inputs(output, [real, &rows].into_iter())?;
+/// Records of people, and what they are.
+pub(super) struct Real {
+    pub reels: Vec<Reel>,
+    pub sha256: String,
+}
+
+/// The records of people that can be used, and the generated rows that are kept.
+pub(super) fn sources(real: &Path, rows: &Path) -> Result<(Real, Vec<Reel>)> {
     let records = Records::open(Some(real))?;
-    let mut all: Vec<Reel> = records.reels()?.into_iter().filter(|reel| reel.unusable.is_none()).collect();
-    let people = all.len();
-    let written: Vec<&String> = all.iter().filter(|reel| reel.synthetic).map(|reel| &reel.id).collect();
+    let reels: Vec<Reel> = records.reels()?.into_iter().filter(|reel| reel.unusable.is_none()).collect();
+    let written: Vec<&String> = reels.iter().filter(|reel| reel.synthetic).map(|reel| &reel.id).collect();
     ensure!(
         written.is_empty(),
         anyhow!("{} of the --real records were written by a model: {}", written.len(), listed(&written, SHOWN))
             .hint("name records of people alone")
     );
-    ensure!(people > 0, anyhow!("{} has no record that can be used", real.display()).hint("name the training part"));
+    ensure!(
+        !reels.is_empty(),
+        anyhow!("{} has no record that can be used", real.display()).hint("name the training part")
+    );
     let mut kept: Vec<Reel> = vec![];
-    each_row(&rows, &mut |row, origin| {
+    each_row(rows, &mut |row, origin| {
         kept.extend(origin.rejected.is_none().then_some(row));
         Ok(())
     })?;
-    let wanted = (people as f64 * ratio).round() as usize;
+    Ok((Real { reels, sha256: records.sha256 }, kept))
+}
+
+/// Refuses a ratio that takes more rows than are kept.
+pub(super) fn check_ratio(ratio: f64, flag: &str, people: usize, kept: usize) -> Result<()> {
     ensure!(
-        kept.len() >= wanted,
-        anyhow!("--ratio {ratio} takes {wanted} generated rows for {people} real ones, and {} are kept", kept.len())
-            .hint(format!(
-                "generate more, or give --ratio {:.2}",
-                (kept.len() as f64 / people as f64 * 100.0).floor() / 100.0
-            ))
+        ratio.is_finite() && ratio > 0.0,
+        anyhow!("{flag} {ratio} is not above 0").hint("1 takes as many generated rows as real ones")
     );
-    // By chance, and of a larger ratio these too.
-    kept.sort_by_cached_key(|row| sha256(format!("gal build\n{seed}\n{}", row.id).as_bytes()));
-    kept.truncate(wanted);
-    kept.sort_by(|a, b| a.id.cmp(&b.id));
-    all.extend(kept);
-    let lock = Lock::find(lock.as_deref(), &[folder, folder_of(real)])?;
-    if let Some((path, lock)) = &lock {
-        announce(path, lock)?;
-        let index = Index::of(lock);
-        let held: Vec<&String> =
-            all.iter().filter(|reel| index.holds(&Known::from(*reel)).is_some()).map(|reel| &reel.id).collect();
-        ensure!(
-            held.is_empty(),
-            anyhow!("{} rows are what the lock keeps for judging: {}", held.len(), listed(&held, SHOWN))
-                .hint("filter with this lock, and give real records of the training part")
-        );
-    }
+    let wanted = wanted(people, ratio);
+    ensure!(
+        kept >= wanted,
+        anyhow!("{flag} {ratio} takes {wanted} generated rows for {people} real ones, and {kept} are kept").hint(
+            format!("generate more, or give {flag} {:.2}", (kept as f64 / people as f64 * 100.0).floor() / 100.0)
+        )
+    );
+    Ok(())
+}
+
+/// Refuses records to learn from that the lock keeps, and says how many it has.
+pub(super) fn refuse_locked(all: &[Reel], gal: &Path, real: &Path, lock: Option<&Path>) -> Result<Option<usize>> {
+    let Some((path, lock)) = Lock::find(lock, &[gal, folder_of(real)])? else { return Ok(None) };
+    announce(&path, &lock)?;
+    let index = Index::of(&lock);
+    let held: Vec<&String> =
+        all.iter().filter(|reel| index.holds(&Known::from(*reel)).is_some()).map(|reel| &reel.id).collect();
+    ensure!(
+        held.is_empty(),
+        anyhow!("{} rows are what the lock keeps for judging: {}", held.len(), listed(&held, SHOWN))
+            .hint("filter with this lock, and give real records of the training part")
+    );
+    Ok(Some(lock.records.len()))
+}
+
+pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
+    let GalBuildArgs { folder, real, ratio, seed, lock, to, output } = args;
+    let rows = folder.join(ROWS);
+    needs(&rows, &format!("filter {}", folder.display()))?;
+    refuse_inputs(output, [real, &rows].into_iter())?;
+    let (Real { reels: mut all, sha256 }, kept) = sources(real, &rows)?;
+    let people = all.len();
+    check_ratio(*ratio, "--ratio", people, kept.len())?;
+    let taken = drawn(&kept, people, *ratio, *seed);
+    let wanted = taken.len();
+    all.extend(taken);
+    let locked = refuse_locked(&all, folder, real, lock.as_deref())?;
     match to {
         BuildFormat::Records => write_lines(output, all.iter().map(|reel| Ok(serde_json::to_value(reel)?)))?,
         BuildFormat::Messages => {
@@ -95,11 +116,11 @@ pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
         "command": "gal build",
         "made_at": timestamp(),
         "crate_version": env!("CARGO_PKG_VERSION"),
-        "real": {"path": real.display().to_string(), "sha256": records.sha256, "records": people},
+        "real": {"path": real.display().to_string(), "sha256": sha256, "records": people},
         "generated": {"path": rows.display().to_string(), "sha256": sha256_file(&rows)?, "records": wanted},
         "ratio": ratio,
         "seed": seed,
-        "locked": lock.map(|(_, lock)| lock.records.len()),
+        "locked": locked,
         "sha256": sha256_file(output)?,
     });
     let mut beside = output.clone().into_os_string();

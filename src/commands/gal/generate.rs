@@ -105,8 +105,11 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
         hosted: answerer.hosted(&folder)?,
         ..Manifest::default()
     };
+    let earlier = folder::manifest(&folder)?;
+    let seconds_before = earlier.as_ref().and_then(|earlier| earlier.other.get("seconds")?.as_f64()).unwrap_or(0.0);
+    manifest.other.insert("seconds".to_owned(), seconds_before.into());
     // A plan changes nothing of what is finished.
-    if preview.is_none() || folder::manifest(&folder)?.is_none() {
+    if preview.is_none() || earlier.is_none() {
         write_json(&folder.join("manifest.json"), &manifest)?;
     }
     errln!("model    {}", predict.model);
@@ -119,10 +122,12 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
         write_json(&stage.folder.join("manifest.json"), &manifest)?;
     }
     let done = done?;
+    manifest.other.insert("seconds".to_owned(), (seconds_before + done.now.1).into());
     if preview.is_some() && done.ended == Ended::Done {
         return stage.forecast(&done);
     }
-    let Done { ended, progress, reels, failed, .. } = done;
+    let Done { ended, progress, reels, failed, tokens, .. } = done;
+    manifest.other.insert("tokens".to_owned(), json!(tokens));
     manifest.other.insert("classes".to_owned(), stage.told(&progress));
     if let Some(hosted) = &manifest.hosted {
         super::super::predict::tell_spent(hosted);

@@ -1,11 +1,13 @@
 //! `reels gal`: Generate–Annotate–Learn, a file a stage.
 
+mod ablate;
 mod annotate;
 mod build;
 mod filter;
 mod generate;
 mod log;
 mod plan;
+mod report;
 mod review;
 mod rounds;
 mod wanted;
@@ -21,6 +23,7 @@ use crate::cli::{GalCommand, PlanArgs};
 use crate::config::SettingsFile;
 use crate::data::lock::{Lock, folder_of};
 use crate::error::Hint;
+use crate::gal::ablation::Ablation;
 use crate::gal::checks::Checks;
 use crate::reel::Reel;
 use crate::stop::Stop;
@@ -72,6 +75,15 @@ fn needs(path: &Path, stage: &str) -> Result<()> {
     Ok(())
 }
 
+/// What an ablation did.
+fn ablation(folder: &Path) -> Result<Ablation> {
+    let path = folder.join(ablate::ABLATION);
+    let text = std::fs::read(&path).with_context(|| format!("{} can’t be read", path.display()));
+    let text = text.hint("`reels gal ablate` writes it")?;
+    let ablation = serde_json::from_slice(&text).with_context(|| path.display().to_string());
+    ablation.hint("it is of another version: delete the folder, and ablate again")
+}
+
 pub(super) fn run(command: GalCommand, file: &SettingsFile, stop: &Stop) -> Result<Code> {
     match command {
         GalCommand::Plan(PlanArgs { generate: args, preview }) => {
@@ -86,5 +98,7 @@ pub(super) fn run(command: GalCommand, file: &SettingsFile, stop: &Stop) -> Resu
         GalCommand::Filter(args) => filter::run(&args),
         GalCommand::Review(args) => review::run(args),
         GalCommand::Build(args) => build::run(&args),
+        GalCommand::Ablate(args) => ablate::run(&args, file, stop),
+        GalCommand::Report(args) => report::run(&args),
     }
 }

@@ -105,12 +105,17 @@ fn judge(differences: &mut [MetricDifference], key: &str) {
     let Some(p_values) = p_values else { return };
     for (difference, adjusted) in differences.iter_mut().zip(holm(&p_values)) {
         difference.p_adjusted = Some(adjusted);
-        difference.verdict = match direction(key) {
-            _ if adjusted >= LEVEL => Verdict::NoDifferenceShown,
-            Direction::Neither => Verdict::Different,
-            better if (difference.value > 0.0) == (better == Direction::Higher) => Verdict::Better,
-            _ => Verdict::Worse,
-        };
+        difference.verdict = verdict(key, difference.value, adjusted);
+    }
+}
+
+/// What a difference of this p-value shows, adjusted.
+pub(super) fn verdict(key: &str, value: f64, adjusted: f64) -> Verdict {
+    match direction(key) {
+        _ if adjusted >= LEVEL => Verdict::NoDifferenceShown,
+        Direction::Neither => Verdict::Different,
+        better if (value > 0.0) == (better == Direction::Higher) => Verdict::Better,
+        _ => Verdict::Worse,
     }
 }
 

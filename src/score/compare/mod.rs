@@ -4,6 +4,7 @@
 //! between two runs. The first run is the baseline.
 
 mod best;
+pub mod crossed;
 mod difference;
 mod exchange;
 #[cfg(test)]
