@@ -116,7 +116,7 @@ fn filtered(seed: u64, planted: Planted, more: usize) -> Folder {
         };
         let id = format!("gal-{at:04}");
         candidates.push(json!({"id": id, "transcript": text, "synthetic": true, "source": {"kind": "gal",
-            "requested": {"category": LABELS[requested]}, "number": at / 4, "seeds": [], "prompt_sha256": "", "model": "simulated",
+            "requested": {"category": LABELS[requested]}, "attempt": at / 4, "seeds": [], "prompt_sha256": "", "model": "simulated",
             "model_sha256": "", "sampling": {"temperature": 0.9, "top_p": 1.0, "seed": 1}}}));
         let logprobs: serde_json::Map<String, Value> = (0..LABELS.len())
             .map(|other| (LABELS[other].to_owned(), json!(if other == label { 0.85f64 } else { 0.05 }.ln())))

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use folder::{Folder, model};
+use folder::{Folder, gal, model};
 use serde_json::Value;
 
 const REELS: usize = 60;
@@ -150,4 +150,63 @@ fn hosted_models_answer_as_the_same_model_does_here() {
     );
     assert!(error.contains("there is no model \"maxi\"\nhint: did you mean mini? the host lists mini"), "{error}");
     assert!(!folder.has("no/manifest.json"));
+}
+
+/// What a host was asked, by its manifest: requests that it counted, and those that may have been lost.
+fn requests(folder: &Folder, manifest: &str) -> [u64; 2] {
+    let hosted = folder.json(manifest)["hosted"].clone();
+    [hosted["counted"]["requests"].as_u64().unwrap(), hosted["lost"]["requests"].as_u64().unwrap_or(0)]
+}
+
+#[test]
+fn a_hosted_model_writes_and_labels_and_is_asked_once() {
+    let Some([_, (_, python)]) = servers() else { return };
+    let folder = Folder::new();
+    gal::write(&folder);
+    let generate = gal::generate(&python.name, "gal");
+    // A budget ends it; with more it goes on.
+    let run = folder.ends(&format!("{generate} --max-tokens 4000"), 3);
+    assert!(run.err.contains("stopped by --max-tokens 4000: what is written is kept"), "{}", run.err);
+    let written = folder.lines("gal/candidates.jsonl").len() as u64;
+    assert!(written > 0 && requests(&folder, "gal/generated/manifest.json") == [written, 0], "{written}");
+    // Killed, and gone on with: what was under way is asked again, and nothing else.
+    let mut run = folder.command(&generate).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let logged = || folder.read("gal/generated/generated.jsonl").lines().count() as u64;
+    while logged() < written + 3 && run.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    folder.succeeds(&generate);
+    let written = folder.lines("gal/candidates.jsonl").len() as u64;
+    let [counted, lost] = requests(&folder, "gal/generated/manifest.json");
+    assert!(written <= counted && counted + lost <= written + 8, "{written} written, {counted} counted, {lost} lost");
+
+    let annotate = format!("gal annotate gal --model {} --task category,ad --samples 2 --width 2", python.name);
+    let mut run = folder.command(&annotate).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let answered = || {
+        std::fs::read_to_string(folder.path("gal/annotated/predictions.jsonl")).unwrap_or_default().lines().count()
+            as u64
+    };
+    while answered() < 3 && run.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    folder.succeeds(&annotate);
+    let lines = answered();
+    let [counted, lost] = requests(&folder, "gal/annotated/manifest.json");
+    assert!(lines <= counted && counted + lost <= lines + 4, "{lines} answered, {counted} counted, {lost} lost");
+    folder.succeeds("gal filter gal --confidence 0 --agreement 0");
+    let rows = folder.lines("gal/rows.jsonl");
+    let kept: Vec<&Value> = rows.iter().filter(|row| row["source"]["rejected"].is_null()).collect();
+    assert!(!kept.is_empty() && rows.len() as u64 == written);
+    for row in kept {
+        assert!(row["reference"]["category"].is_string() && row["soft"]["ad"].is_object(), "{row}");
+        assert_eq!(row["source"]["teacher"], "mini");
+    }
+    // All of it is there: nobody is asked again.
+    folder.succeeds(&generate);
+    folder.succeeds(&annotate);
+    assert_eq!(requests(&folder, "gal/annotated/manifest.json"), [counted, lost]);
 }

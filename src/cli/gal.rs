@@ -26,9 +26,9 @@ pub enum GalCommand {
     Generate(GenerateArgs),
     /// Have a teacher answer all tasks about the candidates: its labels, with how sure it is, are what is learned
     #[command(
-        mut_arg("data", |arg| arg.hide(true)),
-        mut_arg("output", |arg| arg.hide(true)),
-        mut_arg("limit", |arg| arg.hide(true)),
+        mut_arg("data", |arg| arg.hide(true).env(None::<&str>)),
+        mut_arg("output", |arg| arg.hide(true).env(None::<&str>)),
+        mut_arg("limit", |arg| arg.hide(true).env(None::<&str>)),
         after_help = "Each prompt lists the labels in another order. Answers are predictions, in DIR/annotated; settings are those of `reels predict`.\n\n\
                       Examples:\n  reels gal annotate gal/a --model gguf/teacher.gguf\n  \
                       reels gal annotate gal/a --model https://api.example.com/v1#name --samples 3 --temperature 0.7 --max-cost 5"

@@ -151,7 +151,9 @@ pub(super) fn predict(
     let summary = summary?;
     let failed = failures(&predictions, &ids);
     if summary.made > 0 {
-        manifest.speed = Some(speed(&summary, tasks.len()));
+        let again = repeats.count as usize - 1;
+        let labels = asker.tasks().filter(|(_, task)| task.kind == TaskKind::Label).count();
+        manifest.speed = Some(speed(&summary, tasks.len() + again * labels));
         write_json(&folder.join("manifest.json"), &manifest)?;
     }
     let code = if let Some(budget) = &summary.stopped {
@@ -289,13 +291,14 @@ fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet
     }
 }
 
-fn speed(summary: &Summary, tasks: usize) -> Speed {
+/// `of_each` answers are about one Reel.
+fn speed(summary: &Summary, of_each: usize) -> Speed {
     let per_second = |count: f64| (summary.seconds > 0.0).then_some(count / summary.seconds);
     Speed {
         seconds: summary.seconds,
         predictions: summary.made,
         tasks_per_second: per_second(summary.made as f64),
-        reels_per_second: per_second(summary.made as f64 / tasks as f64),
+        reels_per_second: per_second(summary.made as f64 / of_each as f64),
         prompt_tokens: summary.prompt_tokens,
         cached_tokens: summary.cached_tokens,
         generated_tokens: summary.generated_tokens,

@@ -55,6 +55,8 @@ pub struct Filtered {
     pub kept: usize,
     #[expect(missing_docs, reason = "the type says it")]
     pub yields: Vec<Yield>,
+    /// By label task, how many of the kept rows have a label.
+    pub labels: BTreeMap<String, BTreeMap<String, usize>>,
     /// By label task, how often a label was requested and another or the same one was given: requested, given, rows.
     pub assigned: BTreeMap<String, BTreeMap<String, BTreeMap<String, usize>>>,
 }
@@ -209,6 +211,10 @@ pub fn filter(
             }
             filtered.rows += 1;
             filtered.kept += usize::from(found.is_ok());
+            let is_label = |name: &str| tasks.iter().any(|task| task.name == *name && task.kind == TaskKind::Label);
+            for (task, label) in reel.reference.iter().filter(|(task, _)| found.is_ok() && is_label(task)) {
+                *filtered.labels.entry(task.clone()).or_default().entry(label.clone()).or_default() += 1;
+            }
             if let Err(Rejected { by, because }) = found {
                 *rejected.entry(by).or_default() += 1;
                 (origin.rejected, origin.because) = (Some(by.to_owned()), Some(because));
@@ -330,7 +336,7 @@ mod tests {
             .to_owned();
         let mut reel = Reel { id: format!("g{at}"), transcript: Some(transcript), synthetic: true, ..Reel::default() };
         let origin =
-            Origin { requested: [("ad".to_owned(), requested.to_owned())].into(), number: at, ..Origin::gal() };
+            Origin { requested: [("ad".to_owned(), requested.to_owned())].into(), attempt: at, ..Origin::gal() };
         origin.into_reel(&mut reel).unwrap();
         reel
     }

@@ -23,8 +23,8 @@ pub struct Origin {
     /// What generation asked for, by task; empty where it asked for any Reel. The label is the teacher's, and may be another one.
     #[serde(default)]
     pub requested: BTreeMap<String, String>,
-    /// Counts the candidates of what was requested.
-    pub number: usize,
+    /// Counts the candidates of what was requested, from 0.
+    pub attempt: usize,
     /// Ids of the Reels that were shown as examples.
     pub seeds: Vec<String>,
     #[expect(missing_docs, reason = "as of a prediction")]

@@ -1,6 +1,8 @@
 //! A folder and the program in it, as its users run it.
 #![allow(dead_code, reason = "not every test that shares this uses all of it")]
 
+pub mod gal;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

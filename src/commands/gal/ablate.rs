@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
+use serde_json::json;
 
 use super::{ANNOTATED, ROWS, build, needs};
 use crate::ask::{Evaluation, LEDGER, Prompts, Records};
@@ -31,6 +32,7 @@ pub(super) const DATA: &str = "train.jsonl";
 const LOG: &str = "log.txt";
 pub(super) const SCORED: &str = "rows.jsonl";
 const MODEL: &str = "model.gguf";
+const RUN: &str = "run";
 /// What says what was done.
 pub(super) const ABLATION: &str = "ablation.json";
 
@@ -72,7 +74,7 @@ pub(super) fn run(args: &GalAblateArgs, file: &SettingsFile, stop: &Stop) -> Res
         build::check_ratio(*ratio, "--ratios", real.reels.len(), kept.len())?;
     }
     ensure!(args.seeds > 0, "--seeds 0 trains nothing");
-    build::refuse_locked(&real.reels, &args.folder, &args.real, args.lock.as_deref())?;
+    build::refuse_locked(&[&real.reels[..], &kept[..]].concat(), &args.folder, &args.real, args.lock.as_deref())?;
     let student = match args.student.as_str() {
         "baseline:tfidf" => Student::Baseline,
         name if Path::new(name).is_dir() => Student::Base(PathBuf::from(name)),
@@ -246,6 +248,14 @@ impl Runs<'_> {
     }
 
     fn logged(&mut self, arm: &mut Arm, seed: u64, folder: &Path) -> Result<Ended> {
+        // The arm that learns from its answers needs its model once more.
+        let is_needed = arm.kind == Kind::Real
+            && matches!(self.student, Student::Base(_))
+            && !is_judged(&self.folder_of(&Kind::Itself.name(), seed))?;
+        if is_judged(folder)? && !is_needed {
+            arm.steps = steps(&folder.join(RUN))?;
+            return Ok(Ended::Done);
+        }
         let records = match arm.kind {
             Kind::Part(share) => part(&self.real, share, seed),
             Kind::Itself => match self.with_own_answers(seed, folder)? {
@@ -276,8 +286,8 @@ impl Runs<'_> {
     /// The real records, and all of them once more as the student that learned from them answers.
     fn with_own_answers(&self, seed: u64, folder: &Path) -> Result<std::result::Result<Vec<Reel>, Code>> {
         let of_real = match self.student {
-            Student::Baseline => self.folder_of("real", 1),
-            Student::Base(_) => self.folder_of("real", seed),
+            Student::Baseline => self.folder_of(&Kind::Real.name(), 1),
+            Student::Base(_) => self.folder_of(&Kind::Real.name(), seed),
         };
         let answered = self.answer("real", &of_real, &self.args.real, &folder.join("answers"))?;
         if answered.code != Code::Done {
@@ -286,8 +296,14 @@ impl Runs<'_> {
         let predictions = read_predictions(&predictions_path(&answered.folder))?;
         let mut records = self.real.clone();
         for real in &self.real {
-            let mut own =
-                Reel { id: format!("{} once more", real.id), reference: [].into(), soft: None, ..real.clone() };
+            let mut own = Reel {
+                id: format!("{} once more", real.id),
+                reference: [].into(),
+                soft: None,
+                // Whoever erases the one erases the other.
+                source: Some(json!({"kind": "self", "seeds": [real.id]})),
+                ..real.clone()
+            };
             for prediction in predictions.iter().filter(|prediction| prediction.reel_id == real.id) {
                 learn(&mut own, prediction);
             }
@@ -297,12 +313,8 @@ impl Runs<'_> {
     }
 
     fn train(&self, base: &Path, arm: &mut Arm, seed: u64, folder: &Path) -> Result<Code> {
-        let run = folder.join("run");
-        let finished = |run: &Path| -> Result<Option<usize>> {
-            let manifest = read_manifest(run)?.filter(|manifest| manifest["finished_at"].is_string());
-            Ok(manifest.and_then(|manifest| manifest["result"]["steps"].as_u64()).map(|steps| steps as usize))
-        };
-        if finished(&run)?.is_none() {
+        let run = folder.join(RUN);
+        if steps(&run)?.is_none() {
             let going_on = run.join("manifest.json").is_file();
             let flags = TrainOverrides {
                 base: Some(base.to_owned()),
@@ -319,11 +331,9 @@ impl Runs<'_> {
                 return Ok(code);
             }
         }
-        arm.steps = finished(&run)?;
+        arm.steps = steps(&run)?;
         let model = folder.join(MODEL);
-        // One that has answered isn't needed any more, but by the arm that learns from its answers.
-        let is_answered = folder.join(SCORED).is_file() && !(arm.kind == Kind::Real && !self.has_answered_itself(seed));
-        if model.is_file() || is_answered {
+        if model.is_file() {
             return Ok(Code::Done);
         }
         let settings =
@@ -331,14 +341,10 @@ impl Runs<'_> {
         export::run(settings.resolve(run, false)?, self.stop)
     }
 
-    fn has_answered_itself(&self, seed: u64) -> bool {
-        self.folder_of("self", seed).join(SCORED).is_file()
-    }
-
     /// Answers and scores the test set.
     fn judge(&mut self, arm: &Arm, seed: u64, folder: &Path) -> Result<Code> {
         let rows = folder.join(SCORED);
-        if rows.is_file() && folder::manifest(folder)?.is_some_and(|manifest| manifest.finished_at.is_some()) {
+        if is_judged(folder)? {
             return Ok(Code::Done);
         }
         let mut predicted = self.answer(&arm.name, folder, &self.args.test, folder)?;
@@ -358,7 +364,7 @@ impl Runs<'_> {
         if model.is_file() && arm.kind != Kind::Real {
             std::fs::remove_file(&model)?;
         }
-        let of_real = self.folder_of("real", seed).join(MODEL);
+        let of_real = self.folder_of(&Kind::Real.name(), seed).join(MODEL);
         if arm.kind == Kind::Itself && of_real.is_file() {
             std::fs::remove_file(&of_real)?;
         }
@@ -384,6 +390,18 @@ impl Runs<'_> {
         let prompts = Prompts::find(&settings)?;
         predict(&settings, prompts, "gal ablate", settings.output.clone(), self.stop)
     }
+}
+
+/// Whether a student has answered and its answers are scored.
+fn is_judged(folder: &Path) -> Result<bool> {
+    let manifest = folder::manifest(folder)?;
+    Ok(folder.join(SCORED).is_file() && manifest.is_some_and(|manifest| manifest.finished_at.is_some()))
+}
+
+/// Steps of a training that is at its end.
+fn steps(run: &Path) -> Result<Option<usize>> {
+    let manifest = read_manifest(run)?.filter(|manifest| manifest["finished_at"].is_string());
+    Ok(manifest.and_then(|manifest| manifest["result"]["steps"].as_u64()).map(|steps| steps as usize))
 }
 
 /// Takes over an answer: a label with how sure it is, or a text.

@@ -17,6 +17,15 @@ use crate::stop::Stop;
 /// Answers are predictions, kept beside the candidates.
 pub(super) fn run(args: &GalAnnotateArgs, mut settings: PredictSettings, stop: &Stop) -> Result<Code> {
     let GalAnnotateArgs { folder, samples, seeds, lock, .. } = args;
+    let of_predict = [
+        ("--data", args.settings.data.is_some()),
+        ("--output", args.settings.output.is_some()),
+        ("--limit", args.settings.limit.is_some()),
+    ];
+    if let Some((flag, _)) = of_predict.iter().find(|(_, given)| *given) {
+        return Err(anyhow!("{flag} is not for `reels gal annotate`")
+            .hint("it asks about what passes in the folder, and writes there"));
+    }
     let path = folder.join(CANDIDATES);
     needs(&path, &format!("generate SEEDS --output {}", folder.display()))?;
     let prompts = Prompts::find(&settings)?;

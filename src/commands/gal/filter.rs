@@ -4,9 +4,9 @@ use std::io::Write;
 
 use anyhow::{Result, anyhow, ensure};
 use comfy_table::{Table, presets};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::{ANNOTATED, Against, CANDIDATES, ROWS, YIELD, needs};
+use super::{ANNOTATED, Against, CANDIDATES, ROWS, YIELD, generate, needs};
 use crate::cli::GalFilterArgs;
 use crate::commands::{Code, folder};
 use crate::error::Hint;
@@ -68,18 +68,49 @@ pub(super) fn run(args: &GalFilterArgs) -> Result<Code> {
         "teacher": manifest.model,
         "settings": {"confidence": confidence, "agreement": agreement, "per_label": per_label, "hard": hard},
         "kept": kept,
+        "labels": filtered.labels,
         "yields": filtered.yields,
         "assigned": filtered.assigned,
     });
     write_json(&gal.join(YIELD), &summary)?;
     outln!("{}", table(&filtered));
     errln!("{}: {kept} of {} rows are kept", gal.join(ROWS).display(), filtered.rows);
+    for (task, labels) in &filtered.labels {
+        let each: Vec<String> = labels.iter().map(|(label, rows)| format!("{label} {rows}")).collect();
+        errln!("{task:<8} {}", each.join(", "));
+    }
     ensure!(
         kept > 0,
         anyhow!("no row is kept: the table says which filter rejects most")
             .hint("lower --confidence or --agreement, or generate more with another model or template")
     );
+    let generated = folder::manifest(&gal.join(generate::FOLDER))?.unwrap_or_default();
+    if let Some(hint) = short(&generated.other, &filtered) {
+        errln!("{hint}");
+    }
     Ok(Code::Done)
+}
+
+/// Which labels have fewer rows than generation was to get, and how many texts would get them.
+fn short(generated: &Map<String, Value>, filtered: &Filtered) -> Option<String> {
+    let wanted = generated.get("wanted")?.as_u64()?;
+    let requested = filtered.assigned.keys().next()?;
+    let labels = filtered.labels.get(requested)?;
+    let kept = |label: &str| labels.get(label).copied().unwrap_or(0) as u64;
+    let classes: Vec<(&str, u64)> = generated
+        .get("classes")?
+        .as_array()?
+        .iter()
+        .filter_map(|class| Some((class["label"].as_str()?, class["accepted"].as_u64()?)))
+        .collect();
+    let short: Vec<&(&str, u64)> = classes.iter().filter(|(label, _)| kept(label) < wanted).collect();
+    let named: Vec<String> = short.iter().map(|(label, _)| format!("{label} {}", kept(label))).collect();
+    // As many times the texts as the rows that are kept are too few.
+    let more = short.iter().map(|(label, passed)| (passed * wanted).div_ceil(kept(label).max(1))).max()?;
+    Some(format!(
+        "fewer than the {wanted} asked for: {}\nhint: `reels gal generate` with --accepted {more} goes on from there; then annotate and filter again",
+        named.join(", ")
+    ))
 }
 
 fn table(filtered: &Filtered) -> Table {

@@ -129,6 +129,7 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
     let Done { ended, progress, reels, failed, tokens, .. } = done;
     manifest.other.insert("tokens".to_owned(), json!(tokens));
     manifest.other.insert("classes".to_owned(), stage.told(&progress));
+    manifest.other.insert("wanted".to_owned(), settings.accepted.into());
     if let Some(hosted) = &manifest.hosted {
         super::super::predict::tell_spent(hosted);
     }

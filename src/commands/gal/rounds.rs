@@ -247,7 +247,7 @@ impl Stage<'_> {
         let requested = self.task.zip(label).map(|(task, label)| (task.name.clone(), label.to_owned()));
         let origin = Origin {
             requested: requested.into_iter().collect(),
-            number: request.number,
+            attempt: request.number,
             seeds: line.seeds.clone(),
             prompt_sha256: line.prompt_sha256.clone(),
             model: self.answerer.describe().name,

@@ -105,8 +105,9 @@ pub(super) fn is_mix(ladder: &TaskLadder, arm: &str) -> bool {
 
 /// A difference in a metric with its bounds and p.
 pub(super) fn in_words(metric: &str, by: &Combined) -> String {
-    let p = by.p_adjusted.map_or_else(String::new, |p| {
-        format!(", p {}", if p < 0.001 { p_value(p) } else { format!("= {}", p_value(p)) })
+    let p = by.p_adjusted.map(p_value).map_or_else(String::new, |p| match p.strip_prefix('<') {
+        Some(bound) => format!(", p < {bound}"),
+        None => format!(", p = {p}"),
     });
     let bounds = match (bounds(by.low, by.high), &by.withheld) {
         (Some(_), _) => format!("95\u{a0}% interval {} to {}", signed(by.low), signed(by.high)),

@@ -26,6 +26,9 @@ pub struct Names {
     account: Value,
     #[serde(default)]
     source: Value,
+    /// Of a text that was generated, beside it in the log of the stage.
+    #[serde(default)]
+    seeds: Value,
 }
 
 impl Who {
@@ -72,7 +75,8 @@ impl Who {
         if let Some(given) = by_account {
             return Some((given, true));
         }
-        let by_id = reel(&names.id).or_else(|| reel(&names.reel_id)).or_else(|| listed("seeds").find_map(reel));
+        let seeds = || listed("seeds").chain(names.seeds.as_array().into_iter().flatten());
+        let by_id = reel(&names.id).or_else(|| reel(&names.reel_id)).or_else(|| seeds().find_map(reel));
         by_id.map(|given| (given, false))
     }
 
