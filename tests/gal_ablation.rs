@@ -37,7 +37,7 @@ impl World {
     }
 
     fn below(&mut self, count: usize) -> usize {
-        (u64::from(self.random.next_u32()) * count as u64 >> 32) as usize
+        ((u64::from(self.random.next_u32()) * count as u64) >> 32) as usize
     }
 
     fn happens(&mut self, share: f64) -> bool {
@@ -334,7 +334,7 @@ fn errors_are_as_rare_as_stated() {
                 folder.succeeds(ABLATE);
                 let run = folder.succeeds("gal report gal");
                 // The truth is what the same students are worth on very many Reels.
-                let many = World::of(5000 + seed).reels("t", 4000, 4);
+                let many = World::of(5000 + seed).reels("t", 2000, 4);
                 folder.write("many.jsonl", lines(&many));
                 folder.succeeds(&format!("{} --output many", ABLATE.replace("test.jsonl", "many.jsonl")));
                 folder.succeeds("gal report gal --ablation many --output many");

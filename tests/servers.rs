@@ -163,10 +163,10 @@ fn a_hosted_model_writes_and_labels_and_is_asked_once() {
     let Some([_, (_, python)]) = servers() else { return };
     let folder = Folder::new();
     gal::write(&folder);
-    let generate = gal::generate(&python.name, "gal");
+    let generate = gal::generate(&python.name, "gal").replace("musik,edukasi", "musik,edukasi,otomotif,berita");
     // A budget ends it; with more it goes on.
-    let run = folder.ends(&format!("{generate} --max-tokens 4000"), 3);
-    assert!(run.err.contains("stopped by --max-tokens 4000: what is written is kept"), "{}", run.err);
+    let run = folder.ends(&format!("{generate} --max-tokens 1500"), 3);
+    assert!(run.err.contains("stopped by --max-tokens 1500: what is written is kept"), "{}", run.err);
     let written = folder.lines("gal/candidates.jsonl").len() as u64;
     assert!(written > 0 && requests(&folder, "gal/generated/manifest.json") == [written, 0], "{written}");
     // Killed, and gone on with: what was under way is asked again, and nothing else.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ANNOTATED, ROWS, build, needs};
 use crate::ask::{Evaluation, LEDGER, Prompts, Records};
@@ -53,83 +53,24 @@ struct Runs<'a> {
     student: Student,
     real: Vec<Reel>,
     kept: Vec<Reel>,
+    /// Ascending.
+    ratios: Vec<f64>,
     /// Variants that the test set has judged.
     judged: usize,
 }
 
-/// What wasn't finished, because somebody stopped it.
-enum Ended {
-    Done,
-    Early(Code),
-}
-
 pub(super) fn run(args: &GalAblateArgs, file: &SettingsFile, stop: &Stop) -> Result<Code> {
-    let rows = args.folder.join(ROWS);
-    needs(&rows, &format!("filter {}", args.folder.display()))?;
-    let (real, kept) = build::sources(&args.real, &rows)?;
-    let mut ratios = args.ratios.clone();
-    ratios.sort_by(f64::total_cmp);
-    ratios.dedup();
-    for ratio in &ratios {
-        build::check_ratio(*ratio, "--ratios", real.reels.len(), kept.len())?;
-    }
-    ensure!(args.seeds > 0, "--seeds 0 trains nothing");
-    build::refuse_locked(&[&real.reels[..], &kept[..]].concat(), &args.folder, &args.real, args.lock.as_deref())?;
-    let student = match args.student.as_str() {
-        "baseline:tfidf" => Student::Baseline,
-        name if Path::new(name).is_dir() => Student::Base(PathBuf::from(name)),
-        name => {
-            return Err(anyhow!("--student {name} is no baseline:tfidf and no folder")
-                .hint("name a Hugging Face directory with a base, as `reels train --base` takes it"));
-        }
-    };
-    let prompts = args.folder.join(ANNOTATED).join("prompts");
-    let set = PromptSet::find(Some(&prompts))?;
-    let test = Records::open_for(Some(&args.test), &set.tasks)?;
-    let reels = test.reels()?;
-    ensure!(
-        reels.iter().any(|reel| set.tasks.iter().any(|task| reel.reference.contains_key(&task.name))),
-        anyhow!("no record of {} has a gold answer to a task of {}", args.test.display(), prompts.display())
-            .hint("name the test part of labelled records")
-    );
-    let folder = args.output.clone().unwrap_or_else(|| args.folder.join("ablation"));
-    let training = match student {
-        Student::Baseline => serde_json::Value::Null,
-        Student::Base(_) => serde_json::to_value(file.add("train", TrainOverrides::default())?)?,
-    };
-    let has_steps = matches!(student, Student::Base(_));
-    let source = |path: &Path, sha256: &str, records| Source {
-        path: path.display().to_string(),
-        sha256: sha256.to_owned(),
-        records,
-    };
-    let mut ablation = Ablation {
-        v: 1,
-        crate_version: env!("CARGO_PKG_VERSION").to_owned(),
-        made_at: timestamp(),
-        finished_at: None,
-        student: args.student.clone(),
-        training,
-        real: source(&args.real, &real.sha256, real.reels.len()),
-        test: source(&args.test, &test.sha256, reels.len()),
-        rows_sha256: sha256_file(&rows)?,
-        kept: kept.len(),
-        prompts_sha256: set.sha256(),
-        seeds: args.seeds,
-        arms: vec![],
-        without: if has_steps { vec![] } else { without_steps() },
-    };
-    let earlier = earlier(&folder, &ablation)?;
-    std::fs::create_dir_all(&folder)?;
-    let mut runs = Runs { args, file, stop, folder, prompts, student, real: real.reels, kept, judged: 0 };
+    let (mut runs, mut ablation) = Runs::prepare(args, file, stop)?;
+    let earlier = earlier(&runs.folder, &ablation)?;
+    std::fs::create_dir_all(&runs.folder)?;
+    let people = runs.real.len();
     errln!(
-        "ablation {} real records and up to {} generated rows, judged by {} Reels; {} seeds",
-        runs.real.len(),
-        wanted(runs.real.len(), ratios.last().copied().unwrap_or(0.0)),
+        "ablation {people} real records and up to {} generated rows, judged by {} Reels; {} seeds",
+        wanted(people, runs.ratios.last().copied().unwrap_or(0.0)),
         ablation.test.records,
         args.seeds
     );
-    for kind in kinds(&ratios, has_steps) {
+    for kind in kinds(&runs.ratios, runs.student.has_steps()) {
         let steps = (kind == Kind::Steps).then(|| ablation.arms.iter().rev().find_map(|arm| arm.steps)).flatten();
         let mut arm = runs.arm(kind, steps);
         for seed in 1..=arm.seeds {
@@ -138,18 +79,13 @@ pub(super) fn run(args: &GalAblateArgs, file: &SettingsFile, stop: &Stop) -> Res
             }
             let started = Instant::now();
             match runs.run(&mut arm, seed as u64)? {
-                Ended::Early(Code::Interrupted) => return Ok(runs.interrupted()),
-                Ended::Early(code) => return Ok(code),
-                Ended::Done => {}
+                Code::Done => {}
+                Code::Interrupted => return Ok(runs.interrupted()),
+                code => return Ok(code),
             }
-            arm.seconds += started.elapsed().as_secs_f64();
-            errln!(
-                "{:<10} seed {seed}: {} + {} records, {:.1} s",
-                arm.name,
-                arm.real,
-                arm.more,
-                started.elapsed().as_secs_f64()
-            );
+            let seconds = started.elapsed().as_secs_f64();
+            arm.seconds += seconds;
+            errln!("{:<10} seed {seed}: {} + {} records, {seconds:.1} s", arm.name, arm.real, arm.more);
         }
         // What was done by an earlier command took its time then.
         let before = earlier.as_ref().and_then(|earlier| earlier.arms.iter().find(|other| other.name == arm.name));
@@ -204,7 +140,75 @@ fn earlier(folder: &Path, now: &Ablation) -> Result<Option<Ablation>> {
     Ok(Some(earlier))
 }
 
-impl Runs<'_> {
+impl Student {
+    fn named(name: &str) -> Result<Student> {
+        match name {
+            "baseline:tfidf" => Ok(Student::Baseline),
+            folder if Path::new(folder).is_dir() => Ok(Student::Base(PathBuf::from(folder))),
+            _ => Err(anyhow!("--student {name} is no baseline:tfidf and no folder")
+                .hint("name a Hugging Face directory with a base, as `reels train --base` takes it")),
+        }
+    }
+
+    fn has_steps(&self) -> bool {
+        matches!(self, Student::Base(_))
+    }
+}
+
+impl<'a> Runs<'a> {
+    /// Looks at all that is given, before anything is trained.
+    fn prepare(args: &'a GalAblateArgs, file: &'a SettingsFile, stop: &'a Stop) -> Result<(Runs<'a>, Ablation)> {
+        let rows = args.folder.join(ROWS);
+        needs(&rows, &format!("filter {}", args.folder.display()))?;
+        let (real, kept) = build::sources(&args.real, &rows)?;
+        let mut ratios = args.ratios.clone();
+        ratios.sort_by(f64::total_cmp);
+        ratios.dedup();
+        for ratio in &ratios {
+            build::check_ratio(*ratio, "--ratios", real.reels.len(), kept.len())?;
+        }
+        ensure!(args.seeds > 0, "--seeds 0 trains nothing");
+        build::refuse_locked(&[&real.reels[..], &kept[..]].concat(), &args.folder, &args.real, args.lock.as_deref())?;
+        let student = Student::named(&args.student)?;
+        let prompts = args.folder.join(ANNOTATED).join("prompts");
+        let set = PromptSet::find(Some(&prompts))?;
+        let test = Records::open_for(Some(&args.test), &set.tasks)?;
+        let reels = test.reels()?;
+        ensure!(
+            reels.iter().any(|reel| set.tasks.iter().any(|task| reel.reference.contains_key(&task.name))),
+            anyhow!("no record of {} has a gold answer to a task of {}", args.test.display(), prompts.display())
+                .hint("name the test part of labelled records")
+        );
+        let training = match student {
+            Student::Baseline => Value::Null,
+            Student::Base(_) => serde_json::to_value(file.add("train", TrainOverrides::default())?)?,
+        };
+        let source = |path: &Path, sha256: &str, records| Source {
+            path: path.display().to_string(),
+            sha256: sha256.to_owned(),
+            records,
+        };
+        let ablation = Ablation {
+            v: 1,
+            crate_version: env!("CARGO_PKG_VERSION").to_owned(),
+            made_at: timestamp(),
+            finished_at: None,
+            student: args.student.clone(),
+            training,
+            real: source(&args.real, &real.sha256, real.reels.len()),
+            test: source(&args.test, &test.sha256, reels.len()),
+            rows_sha256: sha256_file(&rows)?,
+            kept: kept.len(),
+            prompts_sha256: set.sha256(),
+            seeds: args.seeds,
+            arms: vec![],
+            without: if student.has_steps() { vec![] } else { without_steps() },
+        };
+        let folder = args.output.clone().unwrap_or_else(|| args.folder.join("ablation"));
+        let real = real.reels;
+        Ok((Runs { args, file, stop, folder, prompts, student, real, kept, ratios, judged: 0 }, ablation))
+    }
+
     fn interrupted(&self) -> Code {
         errln!(
             "interrupted: what has answered is kept in {}\nhint: the same command goes on from there",
@@ -228,7 +232,7 @@ impl Runs<'_> {
             Kind::Generated(_) => more < self.kept.len(),
             _ => false,
         };
-        let trains = matches!(self.student, Student::Base(_)) && !matches!(kind, Kind::Majority | Kind::TfIdf);
+        let trains = self.student.has_steps() && !matches!(kind, Kind::Majority | Kind::TfIdf);
         let seeds = if chooses || trains { self.args.seeds } else { 1 };
         Arm { name: kind.name(), kind, real, more, seeds, steps, seconds: 0.0 }
     }
@@ -238,7 +242,7 @@ impl Runs<'_> {
     }
 
     /// Trains, asks and scores; what is there is kept.
-    fn run(&mut self, arm: &mut Arm, seed: u64) -> Result<Ended> {
+    fn run(&mut self, arm: &mut Arm, seed: u64) -> Result<Code> {
         let folder = self.folder_of(&arm.name, seed);
         std::fs::create_dir_all(&folder)?;
         let log = folder.join(LOG);
@@ -247,20 +251,20 @@ impl Runs<'_> {
             .map_err(|error| error.context(format!("arm {}, seed {seed}", arm.name)))
     }
 
-    fn logged(&mut self, arm: &mut Arm, seed: u64, folder: &Path) -> Result<Ended> {
+    fn logged(&mut self, arm: &mut Arm, seed: u64, folder: &Path) -> Result<Code> {
         // The arm that learns from its answers needs its model once more.
         let is_needed = arm.kind == Kind::Real
-            && matches!(self.student, Student::Base(_))
+            && self.student.has_steps()
             && !is_judged(&self.folder_of(&Kind::Itself.name(), seed))?;
         if is_judged(folder)? && !is_needed {
             arm.steps = steps(&folder.join(RUN))?;
-            return Ok(Ended::Done);
+            return Ok(Code::Done);
         }
         let records = match arm.kind {
             Kind::Part(share) => part(&self.real, share, seed),
             Kind::Itself => match self.with_own_answers(seed, folder)? {
                 Ok(records) => records,
-                Err(code) => return Ok(Ended::Early(code)),
+                Err(code) => return Ok(code),
             },
             Kind::Generated(ratio) => [self.real.clone(), drawn(&self.kept, self.real.len(), ratio, seed)].concat(),
             _ => self.real.clone(),
@@ -276,11 +280,10 @@ impl Runs<'_> {
         if let (Student::Base(base), false) = (&self.student, matches!(arm.kind, Kind::Majority | Kind::TfIdf)) {
             let trained = self.train(base, arm, seed, folder)?;
             if trained != Code::Done {
-                return Ok(Ended::Early(trained));
+                return Ok(trained);
             }
         }
-        let code = self.judge(arm, seed, folder)?;
-        Ok(if code == Code::Done { Ended::Done } else { Ended::Early(code) })
+        self.judge(arm, seed, folder)
     }
 
     /// The real records, and all of them once more as the student that learned from them answers.

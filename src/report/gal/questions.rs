@@ -20,9 +20,12 @@ pub struct Question {
 
 const ABLATE: &str = "`reels gal ablate` trains a student on the real records, on controls and on mixes.";
 
+/// What answers a question, or what is missing for it.
+type Answer = fn(&GalReport) -> Result<String, String>;
+
 /// The twelve of them.
 pub fn questions(report: &GalReport) -> Vec<Question> {
-    let asked: [(&'static str, fn(&GalReport) -> Result<String, String>); 12] = [
+    let asked: [(&'static str, Answer); 12] = [
         (
             "Is the gain larger than that of the same training on real data, or of self-distillation without new text?",
             controls,
@@ -39,7 +42,7 @@ pub fn questions(report: &GalReport) -> Vec<Question> {
         ("Under which licence, and with whose personal data?", licence),
         ("Can it be run again?", again),
     ];
-    let of = |(question, answer): (&'static str, fn(&GalReport) -> Result<String, String>)| match answer(report) {
+    let of = |(question, answer): (&'static str, Answer)| match answer(report) {
         Ok(answer) => Question { question, answer, is_missing: false },
         Err(answer) => Question { question, answer, is_missing: true },
     };

@@ -266,22 +266,23 @@ fn requested(report: &GalReport) -> Option<Section> {
     (!section.tables.is_empty()).then_some(section)
 }
 
+/// What is told of texts of a kind, by its name.
+type Row<'a> = (&'a str, &'a dyn Fn(&Texts) -> String);
+
 fn likeness(report: &GalReport) -> Option<Section> {
     let diversity = &report.diversity;
     if diversity.generated.texts == 0 || diversity.real.texts == 0 {
         return None;
     }
     let mut section = section("likeness", "Generated texts beside real ones");
-    let row = |(name, of): (&str, &dyn Fn(&Texts) -> String)| {
-        vec![name.to_owned(), of(&diversity.real), of(&diversity.generated)]
-    };
+    let row = |(name, of): Row| vec![name.to_owned(), of(&diversity.real), of(&diversity.generated)];
     let spread = |spread: &crate::data::stats::Spread, decimals: usize| {
         format!(
             "{:.decimals$} ({:.decimals$} – {:.decimals$})",
             spread.median, spread.lower_quartile, spread.upper_quartile
         )
     };
-    let rows: [(&str, &dyn Fn(&Texts) -> String); 6] = [
+    let rows: [Row; 6] = [
         ("texts", &|texts| count(texts.texts)),
         ("words, median (quartiles)", &|texts| spread(&texts.words, 0)),
         ("distinct-1", &|texts| decimal(texts.distinct[0])),

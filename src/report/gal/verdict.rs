@@ -9,7 +9,7 @@ use crate::score::compare::crossed::Combined;
 
 /// What a reader should know first.
 pub fn verdict(report: &GalReport) -> Vec<String> {
-    let mut told: Vec<String> = report.tasks.iter().flat_map(|task| of_task(task)).collect();
+    let mut told: Vec<String> = report.tasks.iter().flat_map(of_task).collect();
     if report.tasks.is_empty() {
         told.push("Whether it helped isn’t known: nothing was trained on it yet.".to_owned());
     }
