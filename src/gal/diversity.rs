@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::pool::rouge_l;
-use crate::data::dedup::fold::{folded, hash};
+use crate::data::dedup::fold::hash;
 use crate::data::stats::Spread;
 use crate::indonesian::is_slang;
 use crate::reel::Reel;
@@ -81,7 +81,11 @@ impl Diversity {
 fn spoken(reels: &[Reel]) -> Vec<Vec<String>> {
     let mut reels: Vec<&Reel> = reels.iter().filter(|reel| reel.transcript.is_some()).collect();
     reels.sort_by_cached_key(|reel| sha256(reel.id.as_bytes()));
-    reels.iter().map(|reel| folded(reel.transcript.as_deref().unwrap_or_default())).collect()
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    reels.iter().map(|reel| words(reel.transcript.as_deref().unwrap_or_default())).collect()
 }
 
 fn distinct(texts: &[Vec<String>], words: usize) -> [f64; 2] {
