@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Signals so close together are one wish: `timeout` and terminals send theirs to the program and again to its group.
+const ONE_WISH: Duration = Duration::from_secs(2);
 
 /// How many reads wait for somebody else.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
@@ -22,19 +28,27 @@ pub fn waiting<T>(read: impl FnOnce() -> T) -> T {
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Wished by the first Ctrl-C or SIGTERM; the second one stops the program at once, with exit code 130.
+    /// Wished by Ctrl-C, SIGTERM or a terminal that closes; one more, two seconds later or after that, stops the program at once,
+    /// with exit code 130. What was ignored when the program started, as `nohup` does with a terminal that closes, stays so.
     ///
     /// # Errors
-    /// When the handler can't be installed.
+    /// When signals can't be watched.
     pub fn on_interrupt() -> Result<Stop> {
         let stop = Stop::default();
         let wish = stop.clone();
-        let handler = move || {
-            if wish.0.swap(true, Ordering::Relaxed) || WAITING.load(Ordering::Relaxed) > 0 {
-                std::process::exit(130);
+        let watched = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
+        let mut signals = Signals::new(watched).context("cannot watch for Ctrl-C")?;
+        let watch = move || {
+            let mut first = None;
+            for _ in &mut signals {
+                let since = first.get_or_insert_with(Instant::now).elapsed();
+                let again = wish.0.swap(true, Ordering::Relaxed) && since >= ONE_WISH;
+                if again || WAITING.load(Ordering::Relaxed) > 0 {
+                    std::process::exit(130);
+                }
             }
         };
-        ctrlc::set_handler(handler).context("cannot watch for Ctrl-C")?;
+        std::thread::Builder::new().name("signals".to_owned()).spawn(watch).context("cannot watch for Ctrl-C")?;
         Ok(stop)
     }
 
@@ -47,4 +61,12 @@ impl Stop {
     pub fn wished(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Whether whoever started the program had a signal ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }
