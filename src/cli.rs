@@ -4,9 +4,11 @@ mod data;
 mod gal;
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 pub use self::data::*;
 pub use self::gal::*;
@@ -20,6 +22,7 @@ use crate::data::import::{Mapping, WrittenBy};
 #[derive(Debug, Parser)]
 #[command(
     version,
+    long_version = version(),
     max_term_width = 100,
     after_help = "Settings come from flags, then REELS_* variables, then reels.toml, then defaults.\n\
                   Exit codes: 0 done, 1 a threshold was missed, 2 input or command line wrong, 3 some items failed,\n\
@@ -33,6 +36,36 @@ pub struct Cli {
     /// Settings file [default: reels.toml where it is there]
     #[arg(long, global = true, env = "REELS_CONFIG", value_name = "F.toml")]
     pub config: Option<PathBuf>,
+    /// What messages are written as: lines for people, or an object with a time each
+    #[arg(long, global = true, env = "REELS_LOG", value_name = "FORMAT", default_value = "text")]
+    pub log: LogFormat,
+}
+
+/// What messages on stderr are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Text,
+    /// An object a line, with `time` and `message`
+    Json,
+}
+
+/// The version with what it was built from and with: the commit, in builds to be given away, and what can be chosen.
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let features =
+            [("infer", cfg!(feature = "infer")), ("train", cfg!(feature = "train")), ("cuda", cfg!(feature = "cuda"))];
+        let features: Vec<&str> = features.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect();
+        let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+        let mut lines = vec![
+            env!("CARGO_PKG_VERSION").to_owned(),
+            format!("commit    {}", option_env!("REELS_COMMIT").unwrap_or("of a build for development")),
+            format!("features  {features}"),
+        ];
+        lines.extend(crate::llama::described().map(|engine| format!("engine    {engine}")));
+        lines.join("\n")
+    });
+    &VERSION
 }
 
 /// One line of help each.
@@ -105,6 +138,22 @@ pub enum Command {
     /// Look at prompts, or write a set to work on
     #[command(subcommand)]
     Prompt(PromptCommand),
+    /// Print what makes a shell complete commands and flags
+    #[command(
+        after_help = "Examples:\n  reels completions bash > ~/.local/share/bash-completion/completions/reels\n  \
+                      reels completions zsh > ~/.zfunc/_reels\n  reels completions fish > ~/.config/fish/completions/reels.fish"
+    )]
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: Shell,
+    },
+    /// Write a manual page for each command into a folder
+    #[command(after_help = "Example:\n  reels man ~/.local/share/man/man1")]
+    Man {
+        /// Folder to write to
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 /// One line of help each.

@@ -1,5 +1,9 @@
 //! What every stage shares: hashes, append-only logs, and what the machine has.
 
+mod claim;
+mod memory;
+mod progress;
+
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -9,6 +13,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use self::claim::Claim;
+pub use self::memory::available_memory;
+pub use self::progress::Progress;
 use crate::error::{Hint, environment};
 
 /// Lowercase hexadecimal of a finished hash.
@@ -177,29 +184,16 @@ pub fn peak_bytes() -> u64 {
     status_bytes("VmHWM:")
 }
 
+/// The memory that this process has in use, in bytes; 0 where the system doesn't say.
+pub fn memory_bytes() -> u64 {
+    status_bytes("VmRSS:")
+}
+
 /// A number of `/proc/self/status`, which gives it in KiB, in bytes; 0 where it isn't there.
 fn status_bytes(key: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
-}
-
-/// The least of what the machine has free and what this process's control group may still take, in bytes;
-/// `None` where neither can be read.
-pub fn available_memory() -> Option<u64> {
-    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
-    let free = meminfo.as_deref().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
-    });
-    let group = number("/sys/fs/cgroup/memory.max")
-        .zip(number("/sys/fs/cgroup/memory.current"))
-        .map(|(max, current)| max.saturating_sub(current));
-    match (free, group) {
-        (Some(free), Some(group)) => Some(free.min(group)),
-        (free, group) => free.or(group),
-    }
 }
 
 /// Bytes as text for people: in MiB, or in GiB where it is at least one.

@@ -3,9 +3,10 @@
 
 use std::fmt::Arguments;
 use std::fs::File;
-use std::io::{ErrorKind, Result, Write, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::environment;
 
@@ -58,9 +59,24 @@ pub fn out(line: Arguments) {
     }
 }
 
+/// Whether messages are objects.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on each message is an object with its time.
+pub fn write_json() {
+    AS_JSON.store(true, Ordering::Relaxed);
+}
+
 /// See `errln!`. Where it can't be written, nobody can be told.
 pub fn err(line: Arguments) {
-    if !elsewhere(line) {
+    if elsewhere(line) {
+        return;
+    }
+    if AS_JSON.load(Ordering::Relaxed) {
+        let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let message = serde_json::json!({"time": time, "message": line.to_string()});
+        drop(write(stderr().lock(), format_args!("{message}")));
+    } else {
         drop(write(stderr().lock(), line));
     }
 }
@@ -69,6 +85,11 @@ fn write(mut to: impl Write, line: Arguments) -> Result<()> {
     to.write_fmt(line)?;
     to.write_all(b"\n")?;
     to.flush()
+}
+
+/// Whether lines for people may have colours: on a terminal, unless `NO_COLOR` is set (no-color.org).
+pub fn has_colours() -> bool {
+    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Whether all that was printed arrived, as far as somebody read it.

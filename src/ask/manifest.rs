@@ -256,7 +256,7 @@ pub struct EngineFacts {
     pub threads: usize,
 }
 
-/// How fast the answers came that were made in the last run.
+/// How fast the answers came that were made here, by all commands together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Speed {

@@ -29,10 +29,11 @@ mod train;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 use crate::config::{PredictSettings, SettingsFile};
-use crate::error::Kind;
+use crate::error::{Kind, environment};
 use crate::stop::Stop;
 
 /// How the program ends.
@@ -111,5 +112,19 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Gal(command) => gal::run(command, &file, &stop),
         Command::Data(command) => data::run(command, &file, &stop),
         Command::Prompt(command) => prompt::run(command, &file),
+        Command::Completions { shell } => {
+            // A pipe that is closed early is no reason to fail.
+            let mut script = vec![];
+            clap_complete::generate(shell, &mut Cli::command(), "reels", &mut script);
+            outln!("{}", String::from_utf8_lossy(&script).trim_end());
+            Ok(Code::Done)
+        }
+        Command::Man { folder } => {
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder))
+                .map_err(|error| environment(format!("cannot write to {}: {error}", folder.display())))?;
+            errln!("written  {}", folder.display());
+            Ok(Code::Done)
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use indexmap::IndexSet;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, folder, leaks};
 use crate::ask::{
@@ -19,7 +18,7 @@ use crate::prediction::{Finish, Prediction, Shortened, read_predictions};
 use crate::prompt::PromptSet;
 use crate::publish::write_json;
 use crate::remote::Tokens;
-use crate::run::{Log, stamps, timestamp};
+use crate::run::{Claim, Log, Progress, stamps, timestamp};
 use crate::stop::Stop;
 use crate::task::{Task, TaskKind};
 
@@ -32,6 +31,8 @@ pub(super) struct Predicted {
     pub code: Code,
     /// All was asked that is to be asked, failed or not.
     pub ended: bool,
+    /// Nobody else writes to the folder.
+    _claim: Claim,
 }
 
 pub(super) fn run(settings: PredictSettings, stop: &Stop) -> Result<Code> {
@@ -59,6 +60,8 @@ pub(super) fn predict(
     stop: &Stop,
 ) -> Result<Predicted> {
     let prompts = &found.set;
+    // Whoever is at work there is told before anything is read.
+    let claim = folder.as_ref().filter(|folder| folder.is_dir()).map(|folder| Claim::of(folder)).transpose()?;
     let mut tasks = predict::select_tasks(&prompts.tasks, &settings.tasks)?;
     let records = Records::open_for(settings.data.as_deref(), &prompts.tasks)?;
     records.problems.refuse(settings.strict)?;
@@ -78,6 +81,7 @@ pub(super) fn predict(
     let inputs = inputs(&identity, &records, prompts);
     let folder = folder.map_or_else(|| folder::choose(&inputs), Ok)?;
     folder::open(&folder, &inputs, &settings_json(settings, &prompts.tasks, budget))?;
+    let claim = claim.map_or_else(|| Claim::of(&folder), Ok)?;
     let mut log = Log::append_to(&predictions_path(&folder))?;
     let kept = log.bytes()?;
     let earlier = read_predictions(&predictions_path(&folder))?;
@@ -104,7 +108,9 @@ pub(super) fn predict(
     let setup = RunSetup { command, settings, answerer: &answerer, prompts, identity: &identity, budget };
     let mut manifest = Manifest::begin(&setup, &records, reels.len());
     // What was asked earlier here is still asked.
-    manifest.asked = folder::manifest(&folder)?.map(|earlier| earlier.asked).unwrap_or_default();
+    let before = folder::manifest(&folder)?.unwrap_or_default();
+    let earlier_speed = before.speed;
+    manifest.asked = before.asked;
     manifest.asked.extend(asker.tasks().map(|(_, task)| (task.name.clone(), reels.len())));
     leaks::note(&mut manifest, settings, prompts, &records, &reels)?;
     manifest.hosted = answerer.hosted(&folder)?;
@@ -129,11 +135,11 @@ pub(super) fn predict(
 
     let (done_before, all) = (pending.done_before, pending.done_before + pending.left());
     let mut generator = answerer.load(settings, &pending.bounds, &folder)?;
-    let bar = progress(done_before, all);
-    let mut seen = |_: &Prediction| bar.inc(1);
+    let progress = Progress::new("answers", done_before, all, Some(folder.join("progress.json")));
+    let mut seen = |_: &Prediction| progress.inc(1);
     let mut driver = Driver { reels: &reels, asker: &asker, identity: &identity, log: &mut log, seen: &mut seen, stop };
     let summary = driver.run(pending, &mut *generator);
-    bar.finish_and_clear();
+    progress.finish();
     if stamps(&files).ok() != Some(as_hashed) {
         log.cut(kept)?;
         bail!(
@@ -153,9 +159,11 @@ pub(super) fn predict(
     if summary.made > 0 {
         let again = repeats.count as usize - 1;
         let labels = asker.tasks().filter(|(_, task)| task.kind == TaskKind::Label).count();
-        manifest.speed = Some(speed(&summary, tasks.len() + again * labels));
-        write_json(&folder.join("manifest.json"), &manifest)?;
+        manifest.speed = Some(speed(&summary, earlier_speed.as_ref(), tasks.len() + again * labels));
+    } else {
+        manifest.speed = earlier_speed;
     }
+    write_json(&folder.join("manifest.json"), &manifest)?;
     let code = if let Some(budget) = &summary.stopped {
         errln!(
             "stopped by {budget}: {} of {all} predictions are done and kept\nhint: the same command with more goes on from there",
@@ -180,7 +188,7 @@ pub(super) fn predict(
         Code::Done
     };
     let ended = !summary.interrupted && summary.stopped.is_none();
-    Ok(Predicted { folder, records, prompts: found.set, manifest, code, ended })
+    Ok(Predicted { folder, records, prompts: found.set, manifest, code, ended, _claim: claim })
 }
 
 /// Ids of Reels that were answered before and aren't among these any more.
@@ -240,15 +248,6 @@ pub(super) fn tell_spent(hosted: &HostedFacts) {
     }
 }
 
-fn progress(done: usize, all: usize) -> ProgressBar {
-    let bar = ProgressBar::new(all as u64).with_position(done as u64);
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} answers, {per_sec}, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.reset_eta();
-    bar.enable_steady_tick(std::time::Duration::from_millis(500));
-    bar
-}
-
 fn leave_out_what_it_cannot_answer(answerer: &Answerer, prompts: &PromptSet, tasks: &mut Vec<usize>) -> Result<()> {
     let (can, cannot): (Vec<usize>, Vec<usize>) =
         tasks.iter().partition(|&&task| answerer.answers(&prompts.tasks[task]));
@@ -291,17 +290,19 @@ fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet
     }
 }
 
-/// `of_each` answers are about one Reel.
-fn speed(summary: &Summary, of_each: usize) -> Speed {
-    let per_second = |count: f64| (summary.seconds > 0.0).then_some(count / summary.seconds);
+/// Of all that was answered in a folder, by several commands; `of_each` answers are about one Reel.
+fn speed(summary: &Summary, earlier: Option<&Speed>, of_each: usize) -> Speed {
+    let before = earlier.cloned().unwrap_or_default();
+    let (seconds, predictions) = (before.seconds + summary.seconds, before.predictions + summary.made);
+    let per_second = |count: f64| (seconds > 0.0).then_some(count / seconds);
     Speed {
-        seconds: summary.seconds,
-        predictions: summary.made,
-        tasks_per_second: per_second(summary.made as f64),
-        reels_per_second: per_second(summary.made as f64 / of_each as f64),
-        prompt_tokens: summary.prompt_tokens,
-        cached_tokens: summary.cached_tokens,
-        generated_tokens: summary.generated_tokens,
+        seconds,
+        predictions,
+        tasks_per_second: per_second(predictions as f64),
+        reels_per_second: per_second(predictions as f64 / of_each as f64),
+        prompt_tokens: before.prompt_tokens + summary.prompt_tokens,
+        cached_tokens: before.cached_tokens + summary.cached_tokens,
+        generated_tokens: before.generated_tokens + summary.generated_tokens,
     }
 }
 

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::predict::finish_manifest;
@@ -19,7 +18,7 @@ use crate::prediction::{Shortened, open_answers};
 use crate::prompt::PromptSet;
 use crate::publish::{self, write_json};
 use crate::report;
-use crate::run::{sha256_file, timestamp};
+use crate::run::{Progress, sha256_file, timestamp};
 use crate::score::{self, Asked, Join, MadeBy, Scoring, Table};
 use crate::scores::Scores;
 use crate::task::Task;
@@ -129,9 +128,9 @@ pub(super) fn score_into(
     let rows_path = folder.join("rows.jsonl");
     let ScoringSettings { metrics, answered_only, .. } = *settings;
     let scoring = Scoring { metrics, thresholds, answered_only };
-    let bar = progress(join.len());
-    join.write_rows(&scoring, &rows_path, &|rows| bar.inc(rows))?;
-    bar.finish_and_clear();
+    let progress = Progress::new("rows scored", 0, join.len(), None);
+    join.write_rows(&scoring, &rows_path, &|rows| progress.inc(rows))?;
+    progress.finish();
     let table = Table::read(&Lines::open(&rows_path, "rows")?, tasks)?;
     let mut scores = score::score(&table, &settings.score, &settings.metrics, &scoring.thresholds);
     drop(table);
@@ -171,11 +170,4 @@ fn note_in_ledger(manifest: &mut Manifest, answers: Option<String>, folder: &Pat
             }
         }
     }
-}
-
-fn progress(rows: usize) -> ProgressBar {
-    let bar = ProgressBar::new(rows as u64);
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} rows scored, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

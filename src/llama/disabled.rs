@@ -14,6 +14,11 @@ use crate::prompt::{ChatFormat, Tokenizer};
 pub const CAPABILITIES: Capabilities =
     Capabilities { tokens: true, label_scores: false, most_labels: 0, seed: false, logprobs: false };
 
+/// There is nothing to tell.
+pub fn described() -> Option<String> {
+    None
+}
+
 /// Not known in this build.
 pub fn memory_bytes(_gguf: &Gguf, _settings: &EngineSettings, _bounds: &Bounds) -> Option<u64> {
     None

@@ -54,6 +54,15 @@ pub const CAPABILITIES: Capabilities =
     // The path that prompts share takes a sequence.
     Capabilities { tokens: true, label_scores: true, most_labels: MAX_SEQUENCES - 1, seed: true, logprobs: true };
 
+/// What computes, for `reels --version`.
+pub fn described() -> Option<String> {
+    #[cfg(target_arch = "x86_64")]
+    let ours = if kernels::available() { "with our products for AVX-512 VNNI" } else { "with its own products" };
+    #[cfg(not(target_arch = "x86_64"))]
+    let ours = "with its own products";
+    Some(format!("llama.cpp, as llama-cpp-sys-2 0.1.161 brings it, {ours}"))
+}
+
 /// A model file whose header is checked and whose vocabulary is read; no weights yet.
 pub struct Model {
     path: PathBuf,

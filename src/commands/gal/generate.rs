@@ -19,7 +19,7 @@ use crate::gal::generate::{End, Progress, Wish};
 use crate::gal::seeds::Seeds;
 use crate::prompt::{Generation, PromptSet};
 use crate::publish::{publish, write_json};
-use crate::run::{machine, sha256, timestamp};
+use crate::run::{Claim, machine, sha256, timestamp};
 use crate::stop::Stop;
 
 /// Where the stage puts what it makes, in the folder of the whole.
@@ -86,6 +86,7 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
     .map(|(name, hash)| (name.to_owned(), hash))
     .into();
     folder::open(&folder, &inputs, &what)?;
+    let _claim = Claim::of(&folder)?;
     let mut manifest = Manifest {
         v: 1,
         command: Some("gal generate".to_owned()),

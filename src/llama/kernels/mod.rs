@@ -23,7 +23,8 @@ unsafe extern "C" {
     fn ggml_threadpool_chunk_add(pool: *mut c_void, value: i32) -> i32;
 }
 
-fn available() -> bool {
+/// Whether the CPU has what they need.
+pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")

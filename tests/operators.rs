@@ -1,0 +1,136 @@
+//! `reels` as operators run it: signals, limits, two at once, logs.
+
+mod folder;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use folder::Folder;
+use serde_json::{Value, json};
+
+/// So many Reels that answering them takes seconds.
+fn many(count: usize) -> Folder {
+    let folder = Folder::new();
+    let reel = |at: usize| {
+        let text =
+            format!("cerita nomor {at} tentang pasar pagi. Pembeli datang sejak subuh. Harga cabai {at} rupiah. ")
+                .repeat(8);
+        json!({"id": format!("r{at}"), "account": format!("a{}", at % 97), "transcript": text, "reference": {"summary": "Cerita pasar pagi."}}).to_string()
+            + "\n"
+    };
+    folder.write("reels.jsonl", (0..count).map(reel).collect::<String>());
+    folder
+}
+
+const PREDICT: &str = "predict --model baseline:lead-3 --data reels.jsonl --output out";
+
+fn answers(folder: &Folder) -> usize {
+    std::fs::read(folder.path("out/predictions.jsonl"))
+        .map_or(0, |log| log.iter().filter(|byte| **byte == b'\n').count())
+}
+
+fn wait_for_answers(folder: &Folder, count: usize) {
+    let started = Instant::now();
+    while answers(folder) < count {
+        assert!(started.elapsed() < Duration::from_secs(60), "no answers come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn signal(name: &str, process: u32) {
+    assert!(Command::new("kill").args([format!("-{name}"), process.to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_folder_has_one_writer_and_a_signal_sent_twice_is_one_wish() {
+    let folder = many(20_000);
+    let mut run = folder.command(PREDICT).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_answers(&folder, 50);
+    let error = folder.fails(PREDICT, 2);
+    let holder = format!("out is in use by process {} (", run.id());
+    assert!(error.contains(&holder) && error.contains("\nhint: wait for it or stop it"), "{error}");
+    // As `timeout` sends it: to the program, and at once to its group.
+    signal("TERM", run.id());
+    signal("TERM", run.id());
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let done = answers(&folder);
+    assert!(done < 20_000, "it was not stopped");
+    let speed = folder.json("out/manifest.json")["speed"].clone();
+    assert_eq!(speed["predictions"], done);
+    assert!(folder.json("out/manifest.json")["finished_at"].is_null());
+    // Whoever is gone holds nothing, and speed is that of both.
+    folder.succeeds(PREDICT);
+    assert_eq!(answers(&folder), 20_000);
+    let both = folder.json("out/manifest.json")["speed"].clone();
+    assert_eq!(both["predictions"], 20_000);
+    assert!(both["seconds"].as_f64() > speed["seconds"].as_f64());
+    assert_eq!(folder.json("out/progress.json")["done"], 20_000);
+    // Nothing is left to do: what was measured stays.
+    folder.succeeds(PREDICT);
+    assert_eq!(folder.json("out/manifest.json")["speed"], both);
+}
+
+#[test]
+fn a_terminal_that_closes_stops_it_unless_that_was_ignored_before() {
+    let folder = many(5_000);
+    let mut run = folder.command(PREDICT).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_answers(&folder, 20);
+    signal("HUP", run.id());
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let before = answers(&folder);
+    let binary = env!("CARGO_BIN_EXE_reels");
+    let script = format!("trap '' HUP; exec {binary} {PREDICT}");
+    let mut run =
+        Command::new("sh").args(["-c", &script]).current_dir(folder.root()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_answers(&folder, before + 1);
+    signal("HUP", run.id());
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert_eq!(answers(&folder), 5_000);
+}
+
+#[test]
+fn messages_can_be_objects_with_their_time() {
+    let folder = many(3);
+    let run = folder.succeeds(&format!("{PREDICT} --log json"));
+    let lines: Vec<Value> = run.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() > 2 && lines.iter().all(|line| line["time"].as_str().unwrap().ends_with('Z')), "{}", run.err);
+    assert!(lines.iter().any(|line| line["message"] == "data     reels.jsonl, 3 Reels"), "{}", run.err);
+    let error = folder.fails("predict --model baseline:nothing --data reels.jsonl --output other --log json", 2);
+    let line: Value = serde_json::from_str(error.lines().last().unwrap()).unwrap();
+    assert!(line["message"].as_str().unwrap().starts_with("error: baseline:nothing is not known\nhint: "), "{line}");
+}
+
+#[test]
+fn shells_and_manuals_know_its_commands() {
+    let folder = Folder::new();
+    for (shell, part) in [("bash", "complete -F _reels"), ("zsh", "#compdef reels"), ("fish", "complete -c reels")] {
+        let script = folder.succeeds(&format!("completions {shell}")).out;
+        assert!(script.contains(part) && script.contains("ablate"), "{shell}");
+    }
+    folder.succeeds("man man1");
+    let page = folder.read("man1/reels-gal-ablate.1");
+    assert!(page.contains("\\-\\-student") && folder.has("man1/reels.1") && folder.has("man1/reels-train.1"));
+    let version = folder.succeeds("--version").out;
+    assert!(version.starts_with(concat!("reels ", env!("CARGO_PKG_VERSION"), "\ncommit    ")), "{version}");
+    assert!(version.contains("\nfeatures  "), "{version}");
+    if version.contains("infer") {
+        let pinned = include_str!("../Cargo.toml").lines().find(|line| line.starts_with("llama-cpp-sys-2 = ")).unwrap();
+        let pinned = pinned.split('=').nth(2).unwrap().trim_start_matches([' ', '"', '=']);
+        let number = pinned.split('"').next().unwrap();
+        assert!(version.contains(&format!("llama-cpp-sys-2 {number} ")), "{version}, not {number}");
+    }
+    assert_eq!(folder.succeeds("-V").out, concat!("reels ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_limit_of_the_process_is_what_memory_there_is() {
+    let folder = Folder::new();
+    let binary = env!("CARGO_BIN_EXE_reels");
+    let doctor = |limit: &str| {
+        let script = format!("{limit} exec {binary} doctor --json");
+        let output = Command::new("sh").args(["-c", &script]).current_dir(folder.root()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let [free, limited] = ["", "ulimit -v 3000000;"].map(doctor);
+    assert!(free != limited && limited.contains("2.") && limited.contains("GiB"), "{limited}");
+}
