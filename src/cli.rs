@@ -90,6 +90,10 @@ pub enum Command {
     /// Answer all tasks for all records
     #[command(after_help = "Example:\n  reels predict --model gguf/reels-mini.gguf --data my.jsonl --output out/a")]
     Predict(PredictOverrides),
+    /// Put the answers of several machines together, and prove that none is missing
+    #[command(after_help = "Each directory is of `reels predict --shard I/N` with the same flags.\n\n\
+                      Example:\n  reels gather out/shard-* --output out/all")]
+    Gather(GatherArgs),
     /// Score predictions against the records' references; needs no model
     #[command(
         after_help = "Examples:\n  reels score --predictions out/a/predictions.jsonl --data my.jsonl --output out/scored\n  \
@@ -173,6 +177,20 @@ pub enum PromptCommand {
         #[arg(default_value = "prompts")]
         folder: PathBuf,
     },
+}
+
+/// What `reels gather` takes.
+#[derive(Debug, Args)]
+pub struct GatherArgs {
+    /// Result directories of the parts
+    #[arg(value_name = "DIR", required = true)]
+    pub directories: Vec<PathBuf>,
+    /// Records that were asked about [default: where they were then]
+    #[arg(long, value_name = "F.jsonl")]
+    pub data: Option<PathBuf>,
+    /// Directory for all answers
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
 }
 
 /// What `reels import` takes.

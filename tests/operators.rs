@@ -134,3 +134,62 @@ fn a_limit_of_the_process_is_what_memory_there_is() {
     let [free, limited] = ["", "ulimit -v 3000000;"].map(doctor);
     assert!(free != limited && limited.contains("2.") && limited.contains("GiB"), "{limited}");
 }
+
+#[test]
+fn parts_are_put_together_and_a_missing_one_is_named() {
+    let folder = many(300);
+    folder.succeeds(PREDICT);
+    folder.succeeds("predict --model baseline:lead-3 --data reels.jsonl --output parts/1 --shard 1/3");
+    // As Slurm says it, and as Kubernetes does.
+    for (variable, number, part) in [("SLURM_ARRAY_TASK_ID", "2", 2), ("JOB_COMPLETION_INDEX", "2", 3)] {
+        let arguments = format!("predict --model baseline:lead-3 --data reels.jsonl --output parts/{part} --shard 3");
+        assert!(folder.command(&arguments).env(variable, number).output().unwrap().status.success());
+    }
+    let sizes = [1, 2, 3].map(|part| folder.lines(&format!("parts/{part}/predictions.jsonl")).len());
+    assert!(sizes.iter().sum::<usize>() == 300 && sizes.iter().all(|size| *size > 60), "{sizes:?}");
+    let error = folder.fails("gather parts/1 parts/3 --output all", 2);
+    assert!(
+        error.contains(&format!("{} of 300 Reels have no answers: no directory is of shard 2/3", sizes[1])),
+        "{error}"
+    );
+    assert!(!folder.has("all"));
+    // In another order, with one of them twice.
+    let run = folder.succeeds("gather parts/3 parts/1 parts/2 parts/1 --output all");
+    assert!(run.err.contains("300 answers about 300 Reels, of 4 directories"), "{}", run.err);
+    let what = |name: &str| -> Vec<(String, String)> {
+        let lines = folder.lines(name);
+        lines.iter().map(|line| (line["reel_id"].to_string(), line["output"].to_string())).collect()
+    };
+    assert_eq!(what("all/predictions.jsonl"), what("out/predictions.jsonl"));
+    folder.succeeds("score --predictions all/predictions.jsonl --data reels.jsonl --output all --bootstrap 100");
+    folder.succeeds("score --predictions out/predictions.jsonl --data reels.jsonl --output out --bootstrap 100");
+    assert_eq!(folder.json("all/scores.json"), folder.json("out/scores.json"));
+    assert_eq!(folder.json("all/manifest.json")["model"]["name"], "baseline:lead-3");
+
+    folder.edit("parts/2/predictions.jsonl", |text| text.lines().take(5).map(|line| line.to_owned() + "\n").collect());
+    let error = folder.fails("gather parts/1 parts/2 parts/3 --output again", 2);
+    assert!(
+        error.contains("Reels have no answers: r") && error.contains("goes on with a part that is not at its end"),
+        "{error}"
+    );
+    folder.succeeds("predict --model baseline:lead-1 --data reels.jsonl --output parts/other --shard 2/3");
+    for (command, expected) in [
+        ("gather parts/1 parts/other parts/3 --output again", "parts/other is of another model than parts/1\nhint: "),
+        ("gather parts/1 gal --output again", "gal has no manifest.json\nhint: "),
+        (
+            "eval --model baseline:lead-3 --data reels.jsonl --shard 1/3",
+            "--shard is not for `reels eval`: a part has no scores",
+        ),
+        (
+            "predict --model baseline:lead-3 --data reels.jsonl --output x --shard 3",
+            "neither is set\nhint: name it: --shard 1/3",
+        ),
+        (
+            "gather parts/1 parts/2 parts/3 --data parts/1/predictions.jsonl --output again",
+            "is not the data that was asked about",
+        ),
+    ] {
+        let error = folder.fails(command, 2);
+        assert!(error.contains(expected), "{command}: {error}");
+    }
+}

@@ -29,6 +29,7 @@ pub enum GalCommand {
         mut_arg("data", |arg| arg.hide(true).env(None::<&str>)),
         mut_arg("output", |arg| arg.hide(true).env(None::<&str>)),
         mut_arg("limit", |arg| arg.hide(true).env(None::<&str>)),
+        mut_arg("shard", |arg| arg.hide(true).env(None::<&str>)),
         after_help = "Each prompt lists the labels in another order. Answers are predictions, in DIR/annotated; settings are those of `reels predict`.\n\n\
                       Examples:\n  reels gal annotate gal/a --model gguf/teacher.gguf\n  \
                       reels gal annotate gal/a --model https://api.example.com/v1#name --samples 3 --temperature 0.7 --max-cost 5"

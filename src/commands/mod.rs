@@ -11,6 +11,7 @@ mod export;
 mod export;
 mod folder;
 mod gal;
+mod gather;
 mod import;
 mod leaks;
 mod locked;
@@ -100,6 +101,7 @@ pub fn run(cli: Cli) -> Result<Code> {
             eval::run(priced(&file, predict)?, &scoring, &stop)
         }
         Command::Predict(overrides) => predict::run(priced(&file, file.add("predict", overrides)?.resolve()?)?, &stop),
+        Command::Gather(args) => gather::run(&args),
         Command::Score(overrides) => score::run(file.add("score", overrides)?.resolve()?),
         Command::Compare(args) => compare::run(args, &file),
         Command::Report(args) => report::run(args, &file),

@@ -22,6 +22,9 @@ use crate::run::{Claim, Log, Progress, stamps, timestamp};
 use crate::stop::Stop;
 use crate::task::{Task, TaskKind};
 
+/// Which part of the records was asked about, in a manifest.
+pub(super) const SHARD: &str = "shard";
+
 /// What a finished or interrupted prediction leaves.
 pub(super) struct Predicted {
     pub folder: PathBuf,
@@ -68,6 +71,7 @@ pub(super) fn predict(
     let mut reels = records.reels()?;
     reels.truncate(settings.limit.unwrap_or(usize::MAX));
     reels.retain(|reel| settings.only.as_ref().is_none_or(|only| only.contains(&reel.id)));
+    reels.retain(|reel| settings.shard.is_none_or(|shard| shard.holds(&reel.id)));
 
     let answerer = Answerer::open(settings, &prompts.tasks)?;
     leave_out_what_it_cannot_answer(&answerer, prompts, &mut tasks)?;
@@ -94,8 +98,8 @@ pub(super) fn predict(
     let pending = predict::prepare(&reels, &asker, &identity, &earlier, settings.engine.ubatch)?;
     let ids: HashSet<&str> = reels.iter().map(|reel| reel.id.as_str()).collect();
     // Of a part, others may be asked about another time.
-    let gone =
-        if settings.limit.is_none() && settings.only.is_none() { answered_and_gone(&earlier, &ids) } else { vec![] };
+    let is_part = settings.limit.is_some() || settings.only.is_some() || settings.shard.is_some();
+    let gone = if is_part { vec![] } else { answered_and_gone(&earlier, &ids) };
     folder::check_answered(&folder, &gone, &pending.changed, records.lines.name())?;
     if let Some(shortest) = pending.none_fits() {
         bail!(answerer.none_fits(shortest, budget, &prompts.tasks));
@@ -112,6 +116,9 @@ pub(super) fn predict(
     let earlier_speed = before.speed;
     manifest.asked = before.asked;
     manifest.asked.extend(asker.tasks().map(|(_, task)| (task.name.clone(), reels.len())));
+    if let Some(shard) = settings.shard {
+        manifest.other.insert(SHARD.to_owned(), shard.to_string().into());
+    }
     leaks::note(&mut manifest, settings, prompts, &records, &reels)?;
     manifest.hosted = answerer.hosted(&folder)?;
     prompts.write_to(&folder.join("prompts"))?;

@@ -12,6 +12,7 @@ mod hosted;
 mod predict;
 mod prompt;
 mod scoring;
+mod shard;
 mod split;
 mod train;
 
@@ -24,6 +25,7 @@ pub use hosted::*;
 pub use predict::*;
 pub use prompt::*;
 pub use scoring::*;
+pub use shard::*;
 pub use split::*;
 pub use train::*;
 

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{BUNDLED_MODEL, DEFAULT_SEED, HostedName, HostedOverrides, HostedSettings, cores};
+use super::{BUNDLED_MODEL, DEFAULT_SEED, HostedName, HostedOverrides, HostedSettings, Shard, cores};
 
 /// Overrides for [`PredictSettings`].
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -38,6 +38,10 @@ pub struct PredictOverrides {
     /// Only the first N records
     #[arg(long, env = "REELS_LIMIT", value_name = "N")]
     pub limit: Option<usize>,
+    /// Only one of so many parts of the records, such as 3/8, by their ids; 8 alone takes the number that Slurm's array or
+    /// Kubernetes' indexed job gives
+    #[arg(long, env = "REELS_SHARD", value_name = "I/N")]
+    pub shard: Option<String>,
     /// Refuse data in which anything had to be mended, isn't read or can't be used, before anything else is done
     #[arg(long, env = "REELS_STRICT", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub strict: Option<bool>,
@@ -156,6 +160,8 @@ pub struct PredictSettings {
     pub tasks: Vec<String>,
     /// Only the first so many records.
     pub limit: Option<usize>,
+    /// Only the records of this part; `None` is all.
+    pub shard: Option<Shard>,
     /// Only the records with these ids; `None` is all.
     pub only: Option<HashSet<String>>,
     /// Refuse data that isn't as it ought to be.
@@ -273,6 +279,7 @@ impl PredictOverrides {
             output: self.output,
             tasks: self.task.unwrap_or_default(),
             limit: self.limit,
+            shard: self.shard.map(|text| Shard::parse(&text, |name| std::env::var(name).ok())).transpose()?,
             only: None,
             strict: self.strict.unwrap_or(false),
             label_mode: self.label_mode.unwrap_or(LabelMode::Score),

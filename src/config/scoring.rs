@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -269,6 +269,11 @@ impl EvalOverrides {
     /// # Errors
     /// Names the flag and the value.
     pub fn resolve(self) -> Result<(PredictSettings, ScoringSettings)> {
+        ensure!(
+            self.predict.shard.is_none(),
+            anyhow!("--shard is not for `reels eval`: a part has no scores of the whole")
+                .hint("`reels predict --shard` answers it; `reels gather` puts the parts together, and `reels score` scores them")
+        );
         let scoring = self.scoring.resolve(self.predict.seed)?;
         Ok((self.predict.resolve()?, scoring))
     }

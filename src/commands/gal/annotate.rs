@@ -21,6 +21,7 @@ pub(super) fn run(args: &GalAnnotateArgs, mut settings: PredictSettings, stop: &
         ("--data", args.settings.data.is_some()),
         ("--output", args.settings.output.is_some()),
         ("--limit", args.settings.limit.is_some()),
+        ("--shard", args.settings.shard.is_some()),
     ];
     if let Some((flag, _)) = of_predict.iter().find(|(_, given)| *given) {
         return Err(anyhow!("{flag} is not for `reels gal annotate`")
