@@ -48,7 +48,11 @@ impl World {
     fn word(kind: &str, number: usize) -> String {
         const SYLLABLES: [&str; 16] =
             ["ka", "ru", "mi", "to", "sa", "le", "ni", "po", "da", "gu", "be", "ja", "wi", "ho", "ca", "yu"];
-        format!("{kind}{}{}", SYLLABLES[number % 16], SYLLABLES[number / 16 % 16])
+        let name = format!("{kind}{number}");
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        (0..4).map(|at| SYLLABLES[(hash >> (13 * at) & 15) as usize]).collect()
     }
 
     /// Words that anybody says, and those of a label between them; frequent ones are small numbers.
@@ -137,21 +141,33 @@ fn filtered(seed: u64, planted: Planted, more: usize) -> Folder {
     folder
 }
 
-/// A mix against the real records: by all rows, and without those that have a near neighbour.
+/// What a report says.
 struct Found {
-    all: Value,
-    without_neighbours: Option<Value>,
+    /// A mix is better than the real records and than every control.
+    gain: bool,
+    /// As `gain`, without Reels that have a near neighbour in what was learned from; `None` where none has.
+    gain_without_neighbours: Option<bool>,
+    /// By mix, difference from the real records with its bounds.
+    mixes: Vec<[f64; 3]>,
+    leak: bool,
 }
 
-fn found(folder: &Folder, report: &str, arm: &str) -> Found {
-    let report = folder.json(report);
-    let of = |differences: &Value| {
-        let is_it = |each: &&Value| each["arm"] == arm && each["from"] == "real";
-        differences.as_array().unwrap().iter().find(is_it).unwrap()["by"].clone()
+fn found(folder: &Folder, report: &str, said: &str) -> Found {
+    let task = folder.json(report)["tasks"][0].clone();
+    let of = |tables: &[&Value], arm: &str| -> Vec<Value> {
+        let rows = tables.iter().flat_map(|table| table.as_array().unwrap());
+        rows.filter(|each| each["arm"] == arm).map(|each| each["by"].clone()).collect()
     };
-    let task = &report["tasks"][0];
+    let mixes = ["x1", "x5"];
+    let gain = |tables: &[&Value]| mixes.iter().any(|arm| of(tables, arm).iter().all(|by| by["verdict"] == "better"));
     let without = &task["without_neighbours"];
-    Found { all: of(&task["from_real"]), without_neighbours: (!without.is_null()).then(|| of(&without["differences"])) }
+    let number = |by: &Value| ["value", "low", "high"].map(|name| by[name].as_f64().unwrap());
+    Found {
+        gain: gain(&[&task["from_real"], &task["from_controls"]]),
+        gain_without_neighbours: (!without.is_null()).then(|| gain(&[&without["differences"]])),
+        mixes: mixes.iter().map(|arm| number(&of(&[&task["from_real"]], arm)[0])).collect(),
+        leak: said.contains("Leak: "),
+    }
 }
 
 const ABLATE: &str = "gal ablate gal --real real.jsonl --test test.jsonl --ratios 1,5";
@@ -219,7 +235,8 @@ fn an_ablation_is_reported_and_goes_on_where_it_was() {
             ("real", 1),
             ("self", 1),
             ("x1", 3),
-            ("x5", 3)
+            ("x5", 3),
+            ("real-steps", 1)
         ]
     );
     let assigned = &report["assigned"]["category"]["musik"];
@@ -235,7 +252,7 @@ fn an_ablation_is_reported_and_goes_on_where_it_was() {
     }
     assert!(!page.contains("http://") && !page.contains("NaN"));
     let text = folder.read("gal/report.md");
-    assert!(text.contains("12. **Can it be run again?**") && text.contains("| x5 | real | +0."), "{text}");
+    assert!(text.contains("12. **Can it be run again?**") && text.contains("| x5 | real-steps | +0."), "{text}");
 
     // What isn't the same isn't gone on with.
     for (command, expected) in [
@@ -321,49 +338,49 @@ fn what_people_say_of_kept_and_rejected_rows_is_beside_it() {
     assert!(folder.read("gal/report.md").contains("category: people give the teacher’s label to 0."));
 }
 
-/// Of many worlds: how often the report finds what is planted, and what isn't. Takes an hour on two cores.
+/// Of many worlds: how often the report finds what is planted, and what isn't. More rows, of whatever, are less regularisation of a
+/// TF-IDF, so that mixes of noise are better than the real records alone: what has to tell them apart are the controls.
 #[test]
-#[ignore = "takes an hour: cargo test --test gal_ablation -- --ignored"]
+#[ignore = "takes half an hour: cargo test --test gal_ablation -- --ignored"]
 fn errors_are_as_rare_as_stated() {
     const RUNS: usize = 100;
     let world = |planted: Planted| {
-        let runs: Vec<[bool; 4]> = (0..RUNS as u64)
+        let runs: Vec<(Found, usize)> = (0..RUNS as u64)
             .into_par_iter()
             .map(|seed| {
                 let folder = filtered(1000 + seed, planted, 400);
                 folder.succeeds(ABLATE);
-                let run = folder.succeeds("gal report gal");
+                let said = folder.succeeds("gal report gal").out;
+                let few = found(&folder, "gal/report.json", &said);
+                if planted != Planted::Gain {
+                    return (few, 0);
+                }
                 // The truth is what the same students are worth on very many Reels.
-                let many = World::of(5000 + seed).reels("t", 2000, 4);
-                folder.write("many.jsonl", lines(&many));
+                folder.write("many.jsonl", lines(&World::of(5000 + seed).reels("t", 1000, 4)));
                 folder.succeeds(&format!("{} --output many", ABLATE.replace("test.jsonl", "many.jsonl")));
                 folder.succeeds("gal report gal --ablation many --output many");
-                let of = |report, arm| found(&folder, report, arm);
-                let mixes = || ["x1", "x5"].map(|arm| of("gal/report.json", arm));
-                let better = |by: &Value| by["verdict"] == "better";
-                let holds = |arm| {
-                    let (by, truth) = (of("gal/report.json", arm).all, of("many/report.json", arm).all);
-                    let truth = truth["value"].as_f64().unwrap();
-                    by["low"].as_f64().unwrap() <= truth && truth <= by["high"].as_f64().unwrap()
-                };
-                let without = mixes().into_iter().filter_map(|mix| mix.without_neighbours).any(|by| better(&by));
-                [mixes().iter().any(|mix| better(&mix.all)), holds("x5"), run.out.contains("Leak: "), without]
+                let truth = found(&folder, "many/report.json", "").mixes;
+                let holds = |([_, low, high], [truth, ..]): (&[f64; 3], [f64; 3])| *low <= truth && truth <= *high;
+                let held = few.mixes.iter().zip(truth).filter(|(few, truth)| holds((few, *truth))).count();
+                (few, held)
             })
             .collect();
-        let count = |which: usize| runs.iter().filter(|run| run[which]).count();
-        let counts = [0, 1, 2, 3].map(count);
+        let count = |of: &dyn Fn(&Found) -> bool| runs.iter().filter(|(found, _)| of(found)).count();
+        let gain = count(&|found| found.gain);
+        let without = count(&|found| found.gain_without_neighbours.unwrap_or(found.gain));
+        let leak = count(&|found| found.leak);
+        let held: usize = runs.iter().map(|(_, held)| held).sum();
         println!(
-            "{planted:?}: better {}, interval holds the truth {}, leak {}, better without neighbours {}",
-            counts[0], counts[1], counts[2], counts[3]
+            "{planted:?}: gain {gain}, without neighbours {without}, leak {leak}; {held} of {} intervals hold the truth",
+            2 * RUNS
         );
-        counts
+        [gain, without, leak, held]
     };
     let [gain, no_gain, leak] = [Planted::Gain, Planted::NoGain, Planted::Leak].map(world);
     // 5 % of 100, and as many again as chance adds once in a hundred times.
     let rare = |count: usize| count <= 10;
-    assert!(gain[0] >= 90 && rare(no_gain[0]) && rare(leak[3]), "gains");
+    assert!(gain[0] >= 90 && rare(no_gain[0]) && rare(leak[1]), "gains");
     assert!(leak[2] == RUNS && rare(gain[2]) && rare(no_gain[2]), "leaks");
-    for (counts, name) in [(gain, "gain"), (no_gain, "no gain")] {
-        assert!(rare(RUNS - counts[1]), "intervals with {name}");
-    }
+    // 95 % of 200, as above.
+    assert!(gain[3] >= 180, "intervals");
 }

@@ -24,7 +24,11 @@ fn with_rows() -> Folder {
             + "\n"
     };
     folder.write("gal/rows.jsonl", (0..60).map(row).collect::<String>());
-    folder.write("gal/yield.json", json!({"yields": [], "assigned": {}, "settings": {}}).to_string());
+    let rows = reels::run::sha256(&folder.bytes("gal/rows.jsonl"));
+    folder.write(
+        "gal/yield.json",
+        json!({"rows_sha256": rows, "yields": [], "assigned": {}, "settings": {}}).to_string(),
+    );
     let data = json!({"path": "train.jsonl", "sha256": "", "reels": 24});
     folder.write("gal/generated/manifest.json", json!({"v": 1, "data": data}).to_string());
     let copied =

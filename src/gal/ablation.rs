@@ -37,7 +37,7 @@ pub struct Ablation {
     pub seeds: usize,
     #[expect(missing_docs, reason = "the name says it")]
     pub arms: Vec<Arm>,
-    /// Controls that this student has no use for, with why.
+    /// Arms that couldn't be had of these records, with why.
     pub without: Vec<[String; 2]>,
 }
 
@@ -82,7 +82,7 @@ pub enum Kind {
     Part(f64),
     /// All real records: what the others are measured against.
     Real,
-    /// The same with as many steps as the largest mix has.
+    /// The same with as many steps as the largest mix has; without steps, again and again until they are as many records.
     Steps,
     /// The same, and once more with the answers of a student that learned from them: as much training, and no new text.
     #[serde(rename = "self")]
@@ -113,7 +113,7 @@ pub fn kinds(ratios: &[f64], has_steps: bool) -> Vec<Kind> {
     kinds.extend(PARTS.map(Kind::Part));
     kinds.extend([Kind::Real, Kind::Itself]);
     kinds.extend(ratios.iter().copied().map(Kind::Generated));
-    kinds.extend(has_steps.then_some(Kind::Steps));
+    kinds.extend((!ratios.is_empty()).then_some(Kind::Steps));
     kinds
 }
 

@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::ablation::{Arm, Kind};
 use crate::score::compare::crossed::{Combined, Crossed};
 use crate::scores::Sampling;
-use crate::task::TaskKind;
 
 /// Real records that could be labelled instead.
 pub const MORE: usize = 100;
@@ -38,7 +37,7 @@ pub struct TaskLadder {
     pub rare: Option<Part>,
     /// As `rare`, of the other rows.
     pub frequent: Option<Part>,
-    /// Mixes against the real records, without Reels that have a near neighbour in what any arm learned from; `None` where none has.
+    /// Mixes against the real records and the controls, without Reels that have a near neighbour in what any arm learned from; `None` where none has.
     pub without_neighbours: Option<Part>,
 }
 
@@ -98,6 +97,10 @@ impl Arms<'_> {
         self.of(|kind| matches!(kind, Kind::Generated(_)))
     }
 
+    fn controls(&self) -> Vec<usize> {
+        self.of(|kind| matches!(kind, Kind::Itself | Kind::Steps))
+    }
+
     fn differences(&self, crossed: &Crossed, task: usize, key: &str, pairs: &[(usize, usize)]) -> Vec<Difference> {
         let weights: Vec<Weights> = pairs.iter().map(|(arm, from)| vec![(*arm, 1.0), (*from, -1.0)]).collect();
         let of = |((arm, from), by): (&(usize, usize), Combined)| Difference {
@@ -113,7 +116,7 @@ impl Arms<'_> {
         let real = self.real()?;
         let (key, instead) = crossed.main(task);
         let mixes = self.mixes();
-        let beside = self.of(|kind| matches!(kind, Kind::Itself | Kind::Steps));
+        let beside = self.controls();
         let level = |(at, arm): (usize, &Arm)| Level {
             arm: arm.name.clone(),
             kind: arm.kind,
@@ -168,13 +171,21 @@ impl Arms<'_> {
         Some(Curve { more: crossed.combined(task, key, &weights), instead })
     }
 
-    /// The mixes against the real records in some of the rows, which `crossed` holds: in accuracy where it's about labels, if `plain`.
-    pub fn part(&self, crossed: &Crossed, name: &str, plain: bool) -> Option<Part> {
-        let task = crossed.tasks().position(|task| task.name == name)?;
-        let real = self.real()?;
-        let is_label = crossed.tasks().nth(task)?.kind == TaskKind::Label;
-        let key = if plain && is_label { "accuracy" } else { crossed.main(task).0 };
-        let pairs: Vec<(usize, usize)> = self.mixes().into_iter().map(|mix| (mix, real)).collect();
+    /// The mixes against the real records in rows with some of the labels, in accuracy.
+    pub fn labels(&self, crossed: &Crossed) -> Option<Part> {
+        self.part(crossed, "accuracy", &[self.real()?])
+    }
+
+    /// The mixes against the real records and against each control in some of the rows.
+    pub fn rows(&self, crossed: &Crossed) -> Option<Part> {
+        self.part(crossed, crossed.main(0).0, &[vec![self.real()?], self.controls()].concat())
+    }
+
+    /// `crossed` holds these rows, of one task.
+    fn part(&self, crossed: &Crossed, key: &'static str, from: &[usize]) -> Option<Part> {
+        let task = 0;
+        let pairs: Vec<(usize, usize)> =
+            from.iter().flat_map(|from| self.mixes().into_iter().map(|mix| (mix, *from))).collect();
         Some(Part { metric: key, rows: crossed.rows(task), differences: self.differences(crossed, task, key, &pairs) })
     }
 }

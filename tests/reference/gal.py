@@ -170,7 +170,7 @@ def check(folder):
             some = {arm: [[row for row in seed if keep(row)] for seed in seeds] for arm, seeds in arms.items()}
             assert task[name]["rows"] == len(some["real"][0])
             for each in task[name]["differences"]:
-                ours, expected = each["by"], combined(task[name]["metric"], some, {each["arm"]: 1, "real": -1}, labels)
+                ours, expected = each["by"], combined(task[name]["metric"], some, {each["arm"]: 1, each["from"]: -1}, labels)
                 for field in ["value", "error_of_accounts", "error_of_seeds"]:
                     same((name, each["arm"], field), ours[field], expected[field])
                     numbers += 1

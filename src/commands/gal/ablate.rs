@@ -1,5 +1,6 @@
 //! `reels gal ablate`: one student after the other, each of other training data, all asked about the same Reels.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -22,9 +23,11 @@ use crate::prediction::{Finish, Prediction, read_predictions};
 use crate::prompt::PromptSet;
 use crate::publish::{publish, write_json};
 use crate::reel::Reel;
-use crate::run::{read_manifest, sha256_file, timestamp};
+use crate::run::{Claim, read_manifest, sha256_file, stamps, timestamp};
+
 use crate::score::{Join, Scoring};
 use crate::stop::Stop;
+use crate::task::{Task, TaskKind};
 use crate::terminal;
 
 /// Beside an arm's answers.
@@ -55,6 +58,8 @@ struct Runs<'a> {
     kept: Vec<Reel>,
     /// Ascending.
     ratios: Vec<f64>,
+    /// Names of the label tasks.
+    labels: Vec<String>,
     /// Variants that the test set has judged.
     judged: usize,
 }
@@ -63,6 +68,7 @@ pub(super) fn run(args: &GalAblateArgs, file: &SettingsFile, stop: &Stop) -> Res
     let (mut runs, mut ablation) = Runs::prepare(args, file, stop)?;
     let earlier = earlier(&runs.folder, &ablation)?;
     std::fs::create_dir_all(&runs.folder)?;
+    let _claim = Claim::of(&runs.folder)?;
     let people = runs.real.len();
     errln!(
         "ablation {people} real records and up to {} generated rows, judged by {} Reels; {} seeds",
@@ -73,6 +79,14 @@ pub(super) fn run(args: &GalAblateArgs, file: &SettingsFile, stop: &Stop) -> Res
     for kind in kinds(&runs.ratios, runs.student.has_steps()) {
         let steps = (kind == Kind::Steps).then(|| ablation.arms.iter().rev().find_map(|arm| arm.steps)).flatten();
         let mut arm = runs.arm(kind, steps);
+        if let Some(why) = runs.has_no_use_for(&arm) {
+            errln!("{:<10} left out: {why}", arm.name);
+            ablation.without.push([arm.name, why]);
+            continue;
+        }
+        // What was done by an earlier command took its time then.
+        let before = earlier.as_ref().and_then(|earlier| earlier.arms.iter().find(|other| other.name == arm.name));
+        arm.seconds = before.map_or(0.0, |before| before.seconds);
         for seed in 1..=arm.seeds {
             if stop.wished() {
                 return Ok(runs.interrupted());
@@ -81,17 +95,25 @@ pub(super) fn run(args: &GalAblateArgs, file: &SettingsFile, stop: &Stop) -> Res
             match runs.run(&mut arm, seed as u64)? {
                 Code::Done => {}
                 Code::Interrupted => return Ok(runs.interrupted()),
-                code => return Ok(code),
+                code => {
+                    errln!(
+                        "{} seed {seed} is not at its end: {}",
+                        arm.name,
+                        runs.folder_of(&arm.name, seed as u64).join(LOG).display()
+                    );
+                    return Ok(code);
+                }
             }
             let seconds = started.elapsed().as_secs_f64();
             arm.seconds += seconds;
             errln!("{:<10} seed {seed}: {} + {} records, {seconds:.1} s", arm.name, arm.real, arm.more);
         }
-        // What was done by an earlier command took its time then.
-        let before = earlier.as_ref().and_then(|earlier| earlier.arms.iter().find(|other| other.name == arm.name));
-        arm.seconds = arm.seconds.max(before.map_or(0.0, |before| before.seconds));
         ablation.arms.push(arm);
-        write_json(&runs.folder.join(ABLATION), &ablation)?;
+        // With those that an earlier command did and this one hasn't come to.
+        let is_new = |other: &&Arm| ablation.arms.iter().all(|arm| arm.name != other.name);
+        let later: Vec<Arm> = earlier.iter().flat_map(|earlier| &earlier.arms).filter(is_new).cloned().collect();
+        let arms = [&ablation.arms[..], &later[..]].concat();
+        write_json(&runs.folder.join(ABLATION), &Ablation { arms, ..ablation.clone() })?;
     }
     ablation.finished_at = Some(timestamp());
     write_json(&runs.folder.join(ABLATION), &ablation)?;
@@ -104,14 +126,6 @@ pub(super) fn run(args: &GalAblateArgs, file: &SettingsFile, stop: &Stop) -> Res
     }
     errln!("hint: `reels gal report {}` says whether it helped", args.folder.display());
     Ok(Code::Done)
-}
-
-/// What a student without steps has no control for.
-fn without_steps() -> Vec<[String; 2]> {
-    vec![[
-        Kind::Steps.name(),
-        "baseline:tfidf has no steps: it is trained until nothing changes, so more training of the same data is the same".to_owned(),
-    ]]
 }
 
 /// What was done here before, which has to be of the same.
@@ -179,9 +193,15 @@ impl<'a> Runs<'a> {
             anyhow!("no record of {} has a gold answer to a task of {}", args.test.display(), prompts.display())
                 .hint("name the test part of labelled records")
         );
-        let training = match student {
-            Student::Baseline => Value::Null,
-            Student::Base(_) => serde_json::to_value(file.add("train", TrainOverrides::default())?)?,
+        let predict = file.add("predict", PredictOverrides::default())?;
+        let training = match &student {
+            Student::Baseline => json!({"predict": predict}),
+            Student::Base(base) => json!({
+                "predict": predict,
+                "train": file.add("train", TrainOverrides::default())?,
+                "export": file.add("export", ExportOverrides::default())?,
+                "base": weights(base)?,
+            }),
         };
         let source = |path: &Path, sha256: &str, records| Source {
             path: path.display().to_string(),
@@ -202,11 +222,18 @@ impl<'a> Runs<'a> {
             prompts_sha256: set.sha256(),
             seeds: args.seeds,
             arms: vec![],
-            without: if student.has_steps() { vec![] } else { without_steps() },
+            without: vec![],
         };
         let folder = args.output.clone().unwrap_or_else(|| args.folder.join("ablation"));
         let real = real.reels;
-        Ok((Runs { args, file, stop, folder, prompts, student, real, kept, ratios, judged: 0 }, ablation))
+        let is_label = |task: &&Task| task.kind == TaskKind::Label;
+        let labels: Vec<String> = set.tasks.iter().filter(is_label).map(|task| task.name.clone()).collect();
+        ensure!(
+            student.has_steps() || real.iter().any(|reel| labels.iter().any(|task| reel.reference.contains_key(task))),
+            anyhow!("baseline:tfidf learns labels, and no record of {} has one", args.real.display())
+                .hint("name a base by --student, or records with labels")
+        );
+        Ok((Runs { args, file, stop, folder, prompts, student, real, kept, ratios, labels, judged: 0 }, ablation))
     }
 
     fn interrupted(&self) -> Code {
@@ -224,6 +251,10 @@ impl<'a> Runs<'a> {
             Kind::Part(share) => (part(&self.real, share, 0).len(), 0),
             Kind::Itself => (people, people),
             Kind::Generated(ratio) => (people, wanted(people, ratio)),
+            // Without steps it is as many records that make up for it.
+            Kind::Steps if !self.student.has_steps() => {
+                (people, wanted(people, self.ratios.last().copied().unwrap_or(0.0)))
+            }
             _ => (people, 0),
         };
         // The seed of a baseline decides which records it learns from, and nothing else.
@@ -251,7 +282,32 @@ impl<'a> Runs<'a> {
             .map_err(|error| error.context(format!("arm {}, seed {seed}", arm.name)))
     }
 
+    /// Why an arm can't be had of these records.
+    fn has_no_use_for(&self, arm: &Arm) -> Option<String> {
+        let labels = |records: &[Reel]| {
+            let of = |task: &String| {
+                records.iter().filter_map(|reel| reel.reference.get(task)).collect::<HashSet<_>>().len()
+            };
+            self.labels.iter().map(of).max().unwrap_or(0)
+        };
+        let few = match (arm.kind, self.student.has_steps()) {
+            (Kind::Majority, _) => labels(&self.real) < 1,
+            (Kind::TfIdf, _) => labels(&self.real) < 2,
+            (Kind::Part(share), false) => (1..=arm.seeds as u64).any(|seed| labels(&part(&self.real, share, seed)) < 2),
+            _ => false,
+        };
+        few.then(|| "its records have too few labels to learn from".to_owned())
+    }
+
     fn logged(&mut self, arm: &mut Arm, seed: u64, folder: &Path) -> Result<Code> {
+        // Of other ratios it is another control.
+        let run = read_manifest(&folder.join(RUN))?;
+        if let (Kind::Steps, Some(run), Some(steps)) = (arm.kind, run, arm.steps)
+            && run["settings"]["steps"].as_u64() != Some(steps as u64)
+        {
+            std::fs::remove_dir_all(folder)?;
+            std::fs::create_dir_all(folder)?;
+        }
         // The arm that learns from its answers needs its model once more.
         let is_needed = arm.kind == Kind::Real
             && self.student.has_steps()
@@ -267,6 +323,14 @@ impl<'a> Runs<'a> {
                 Err(code) => return Ok(code),
             },
             Kind::Generated(ratio) => [self.real.clone(), drawn(&self.kept, self.real.len(), ratio, seed)].concat(),
+            Kind::Steps => {
+                let again = |at: usize| {
+                    let real = &self.real[at % self.real.len()];
+                    let id = format!("{} again {}", real.id, 1 + at / self.real.len());
+                    Reel { id, source: Some(json!({"kind": "again", "seeds": [real.id]})), ..real.clone() }
+                };
+                [self.real.clone(), (0..arm.more).map(again).collect()].concat()
+            }
             _ => self.real.clone(),
         };
         let data = folder.join(DATA);
@@ -292,11 +356,15 @@ impl<'a> Runs<'a> {
             Student::Baseline => self.folder_of(&Kind::Real.name(), 1),
             Student::Base(_) => self.folder_of(&Kind::Real.name(), seed),
         };
-        let answered = self.answer("real", &of_real, &self.args.real, &folder.join("answers"))?;
-        if answered.code != Code::Done {
+        let answered = self.answer("real", &of_real, &of_real.join(DATA), &folder.join("answers"))?;
+        // One that failed is learned nothing from.
+        if !answered.ended {
             return Ok(Err(answered.code));
         }
-        let predictions = read_predictions(&predictions_path(&answered.folder))?;
+        let mut own_answers: HashMap<String, Vec<Prediction>> = HashMap::new();
+        for prediction in read_predictions(&predictions_path(&answered.folder))? {
+            own_answers.entry(prediction.reel_id.clone()).or_default().push(prediction);
+        }
         let mut records = self.real.clone();
         for real in &self.real {
             let mut own = Reel {
@@ -307,9 +375,7 @@ impl<'a> Runs<'a> {
                 source: Some(json!({"kind": "self", "seeds": [real.id]})),
                 ..real.clone()
             };
-            for prediction in predictions.iter().filter(|prediction| prediction.reel_id == real.id) {
-                learn(&mut own, prediction);
-            }
+            own_answers.get(&real.id).into_iter().flatten().for_each(|prediction| learn(&mut own, prediction));
             records.push(own);
         }
         Ok(Ok(records))
@@ -362,7 +428,6 @@ impl<'a> Runs<'a> {
         if let Some(evaluation) = Evaluation::of(&predicted.manifest, None, folder) {
             self.judged = evaluation.note().unwrap_or(self.judged);
         }
-        finish_manifest(folder, &mut predicted.manifest)?;
         let model = folder.join(MODEL);
         if model.is_file() && arm.kind != Kind::Real {
             std::fs::remove_file(&model)?;
@@ -371,6 +436,7 @@ impl<'a> Runs<'a> {
         if arm.kind == Kind::Itself && of_real.is_file() {
             std::fs::remove_file(&of_real)?;
         }
+        finish_manifest(folder, &mut predicted.manifest)?;
         Ok(Code::Done)
     }
 
@@ -393,6 +459,18 @@ impl<'a> Runs<'a> {
         let prompts = Prompts::find(&settings)?;
         predict(&settings, prompts, "gal ablate", settings.output.clone(), self.stop)
     }
+}
+
+/// What tells a base from another one in its place: of each file its name, size and time.
+fn weights(base: &Path) -> Result<Value> {
+    let entries: Vec<PathBuf> = std::fs::read_dir(base)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut files: Vec<PathBuf> = entries.into_iter().filter(|path| path.is_file()).collect();
+    files.sort();
+    let stamps = stamps(&files)?;
+    let told = files.iter().zip(stamps).map(|(path, (bytes, time, _))| {
+        json!([path.file_name().unwrap_or_default().to_string_lossy(), bytes, time.to_string()])
+    });
+    Ok(told.collect())
 }
 
 /// Whether a student has answered and its answers are scored.

@@ -63,6 +63,7 @@ pub(super) fn check_ratio(ratio: f64, flag: &str, people: usize, kept: usize) ->
         anyhow!("{flag} {ratio} is not above 0").hint("1 takes as many generated rows as real ones")
     );
     let wanted = wanted(people, ratio);
+    ensure!(wanted > 0, anyhow!("{flag} {ratio} takes no row for {people} real records").hint("give a larger one"));
     ensure!(
         kept >= wanted,
         anyhow!("{flag} {ratio} takes {wanted} generated rows for {people} real ones, and {kept} are kept").hint(

@@ -63,6 +63,7 @@ pub(super) fn run(args: &GalFilterArgs) -> Result<Code> {
         "made_at": timestamp(),
         "candidates_sha256": sha256_file(&candidates)?,
         "answers_sha256": sha256_file(&answers)?,
+        "rows_sha256": sha256_file(&gal.join(ROWS))?,
         "seeds_sha256": against.seeds_sha256,
         "locked": against.lock.as_ref().map(|lock| lock.records.len()),
         "teacher": manifest.model,

@@ -106,6 +106,7 @@ fn stage(settings: &GenerateSettings, preview: Option<usize>, stop: &Stop) -> Re
         hosted: answerer.hosted(&folder)?,
         ..Manifest::default()
     };
+    manifest.other.insert("locked".to_owned(), json!(lock.map(|lock| lock.records.len())));
     let earlier = folder::manifest(&folder)?;
     let seconds_before = earlier.as_ref().and_then(|earlier| earlier.other.get("seconds")?.as_f64()).unwrap_or(0.0);
     manifest.other.insert("seconds".to_owned(), seconds_before.into());

@@ -14,6 +14,7 @@ use crate::ask::{Manifest, Records};
 use crate::cli::GalReportArgs;
 use crate::commands::data::answers;
 use crate::commands::{Code, folder};
+use crate::data::lock::Index;
 use crate::data::review::{Brought, by_reel};
 use crate::error::Hint;
 use crate::gal::ablation::{Ablation, Arm, Kind, Source};
@@ -41,18 +42,23 @@ pub(super) fn run(args: &GalReportArgs) -> Result<Code> {
     needs(&rows, &format!("filter {}", gal.display()))?;
     let prompts = PromptSet::find(Some(&gal.join(ANNOTATED).join("prompts")))?;
     let against = Against::of(gal, args.seeds.as_deref(), args.lock.as_deref(), &prompts.tasks)?;
-    let (mut kept, mut given, mut all) = (vec![], HashMap::new(), 0);
+    let (mut kept, mut given, mut all, mut most) = (vec![], HashMap::new(), 0, 0);
     each_row(&rows, &mut |row, origin| {
         all += 1;
+        most = origin.votes.values().map(|votes| votes.values().sum()).fold(most, usize::max);
         given.insert(row.id.clone(), (origin.rejected.is_none(), row.reference.clone()));
         kept.extend(origin.rejected.is_none().then_some(row));
         Ok(())
     })?;
     let text = std::fs::read(gal.join(YIELD)).with_context(|| gal.join(YIELD).display().to_string())?;
     let summary: Value = serde_json::from_slice(&text).with_context(|| gal.join(YIELD).display().to_string())?;
+    ensure!(
+        summary["rows_sha256"].as_str() == Some(&sha256_file(&rows)?),
+        anyhow!("{} is not of these rows", gal.join(YIELD).display()).hint("filter again: the last time was cut short")
+    );
     let ablated = args.ablation.clone().unwrap_or_else(|| gal.join("ablation"));
     let ablation = if args.ablation.is_some() || ablated.is_dir() { Some(ablation(&ablated)?) } else { None };
-    let (mut tasks, mut near, mut real) = (vec![], vec![], against.seeds.clone());
+    let (mut tasks, mut near, mut real, mut test_ids) = (vec![], vec![], against.seeds.clone(), None);
     if let Some(ablation) = &ablation {
         ensure!(
             ablation.finished_at.is_some(),
@@ -66,10 +72,13 @@ pub(super) fn run(args: &GalReportArgs) -> Result<Code> {
         );
         real = read(&ablation.real)?;
         let test = read(&ablation.test)?;
+        test_ids = Some(test.iter().map(|reel| reel.id.clone()).collect::<Vec<String>>());
         near = near_of(ablation, &ablated, &real, &test)?;
         tasks = ladders(ablation, &ablated, &prompts.tasks, &real, &near)?;
     }
     let checks = against.checks();
+    let generated = folder::manifest(&gal.join(generate::FOLDER))?.unwrap_or_default();
+    let makers_locked = generated.other.get("locked").and_then(Value::as_u64);
     let makers = [maker(&gal.join(generate::FOLDER))?, maker(&gal.join(ANNOTATED))?];
     let report = GalReport {
         v: 1,
@@ -77,6 +86,7 @@ pub(super) fn run(args: &GalReportArgs) -> Result<Code> {
         title: gal.file_name().unwrap_or(gal.as_os_str()).to_string_lossy().into_owned(),
         tasks,
         rows: [all, kept.len()],
+        answers: most,
         yields: serde_json::from_value::<Vec<Yield>>(summary["yields"].clone())?,
         assigned: serde_json::from_value(summary["assigned"].clone())?,
         diversity: Diversity::of(&real, &kept),
@@ -85,7 +95,11 @@ pub(super) fn run(args: &GalReportArgs) -> Result<Code> {
         memorised: kept.iter().filter(|row| checks.repeats_a_seed(row)).count(),
         identifying: kept.iter().filter(|row| identifies(row)).count(),
         makers,
-        locked: summary["locked"].as_u64().map(|records| records as usize),
+        locked: [makers_locked, summary["locked"].as_u64()].map(|locked| locked.map(|records| records as usize)),
+        locked_of_test: against.lock.as_ref().zip(test_ids).map(|(lock, ids)| {
+            let index = Index::of(lock);
+            ids.iter().filter(|id| index.id(id).is_some()).count()
+        }),
         limits: summary["settings"].clone(),
         ablation,
     };
@@ -186,17 +200,15 @@ fn ladders(
         let Some(whole) = of_rows(&|_| true)? else { continue };
         let arms = Arms(&arms);
         let Some(mut ladder) = arms.ladder(&whole, 0) else { continue };
-        let part = |keep: &dyn Fn(&Row) -> bool, plain| -> Result<_> {
-            Ok(of_rows(keep)?.and_then(|crossed| arms.part(&crossed, &task.name, plain)))
-        };
         if task.kind == TaskKind::Label {
             let rare = rare(task, real);
             let is_rare = |row: &Row| row.reference.as_ref().is_some_and(|label| rare.contains(label));
-            ladder.rare = part(&is_rare, true)?;
-            ladder.frequent = part(&|row| !is_rare(row), true)?;
+            ladder.rare = of_rows(&is_rare)?.and_then(|crossed| arms.labels(&crossed));
+            ladder.frequent = of_rows(&|row| !is_rare(row))?.and_then(|crossed| arms.labels(&crossed));
         }
         if !close.is_empty() {
-            ladder.without_neighbours = part(&|row| !close.contains(&row.reel_id), false)?;
+            let is_far = |row: &Row| !close.contains(&row.reel_id);
+            ladder.without_neighbours = of_rows(&is_far)?.and_then(|crossed| arms.rows(&crossed));
         }
         ladders.push(ladder);
     }

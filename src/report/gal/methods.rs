@@ -13,39 +13,42 @@ pub(super) fn methods(report: &GalReport) -> [String; 2] {
     let settings = &writer.manifest.settings;
     let number = |key: &str| settings[key].as_f64().map_or("?".to_owned(), |value| value.to_string());
     let (shots, temperature) = (number("shots"), number("temperature"));
-    let samples = teacher.manifest.settings["samples"].as_u64().unwrap_or(1);
+    // A model that was trained to write them needs none.
+    let (examples, contoh) = match settings["shots"].as_u64() {
+        Some(0) => (", without examples".to_owned(), ", tanpa contoh".to_owned()),
+        _ => (
+            format!(", each prompt with {shots} examples from the training records"),
+            format!("; tiap prompt memuat {shots} contoh dari data latih"),
+        ),
+    };
+    let (unlocked, tak_dikunci) = match report.locked {
+        [Some(_), Some(_)] => (
+            "; nothing of the locked test set was shown or kept",
+            "; tidak ada bagian data uji yang dikunci yang ditampilkan atau dipertahankan",
+        ),
+        [None, Some(_)] => {
+            ("; nothing of the locked test set was kept", "; tidak ada bagian data uji yang dikunci yang dipertahankan")
+        }
+        _ => ("", ""),
+    };
+    let (times, kali) = match report.answers {
+        0 | 1 => ("once each".to_owned(), "masing-masing sekali".to_owned()),
+        times => (
+            format!("{times} times each with the labels in another order"),
+            format!("masing-masing {times} kali dengan urutan label yang berbeda"),
+        ),
+    };
+    let [by, of] = [writer, teacher].map(|maker| format!("{} (SHA-256 {})", maker.name, hash(&maker.sha256)));
     let mut english = vec![format!(
-        "Following Generate–Annotate–Learn (He et al. 2022), {} (SHA-256 {}) wrote {} Reels at temperature {temperature}, each prompt with {shots} \
-         examples from the training records{}. {} (SHA-256 {}) labelled those whose texts pass, {}; its label counts, not the one that was asked for. \
-         Of all, {} are kept.",
-        writer.name,
-        hash(&writer.sha256),
+        "Following Generate–Annotate–Learn (He et al. 2022), {by} wrote {} Reels at temperature {temperature}{examples}{unlocked}. {of} labelled \
+         those whose texts pass, {times}; its label counts, not the one that was asked for. Of all, {} are kept.",
         count(candidates),
-        if report.locked.is_some() { " and none of the locked test set" } else { "" },
-        teacher.name,
-        hash(&teacher.sha256),
-        if samples > 1 {
-            format!("{samples} times each with the labels in another order")
-        } else {
-            "once each".to_owned()
-        },
         count(kept)
     )];
     let mut indonesian = vec![format!(
-        "Mengikuti Generate–Annotate–Learn (He dkk. 2022), {} (SHA-256 {}) menulis {} Reels dengan temperatur {temperature}; tiap prompt memuat {shots} \
-         contoh dari data latih{}. {} (SHA-256 {}) memberi label pada teks yang lolos penyaring, {}; yang dipakai adalah labelnya, bukan label yang \
-         diminta. Dari semuanya, {} dipertahankan.",
-        writer.name,
-        hash(&writer.sha256),
+        "Mengikuti Generate–Annotate–Learn (He dkk. 2022), {by} menulis {} Reels dengan temperatur {temperature}{contoh}{tak_dikunci}. {of} memberi \
+         label pada teks yang lolos penyaring, {kali}; yang dipakai adalah labelnya, bukan label yang diminta. Dari semuanya, {} dipertahankan.",
         angka(candidates),
-        if report.locked.is_some() { " dan tidak satu pun dari data uji yang dikunci" } else { "" },
-        teacher.name,
-        hash(&teacher.sha256),
-        if samples > 1 {
-            format!("masing-masing {samples} kali dengan urutan label yang berbeda")
-        } else {
-            "masing-masing sekali".to_owned()
-        },
         angka(kept)
     )];
     let Some(ablation) = &report.ablation else { return [english.concat(), indonesian.concat()] };

@@ -42,6 +42,8 @@ pub struct GalReport {
     pub tasks: Vec<TaskLadder>,
     /// Candidates and kept rows.
     pub rows: [usize; 2],
+    /// Answers to a label task about one row, at most.
+    pub answers: usize,
     #[expect(missing_docs, reason = "the type says it")]
     pub yields: Vec<Yield>,
     /// By label task.
@@ -58,8 +60,10 @@ pub struct GalReport {
     pub identifying: usize,
     /// Who wrote and who labelled.
     pub makers: [Maker; 2],
-    /// Records of the lock that all was kept from; `None` without one.
-    pub locked: Option<usize>,
+    /// Records of the lock that was kept from prompts, and of the one that was kept from rows; `None` without one.
+    pub locked: [Option<usize>; 2],
+    /// Test Reels that the lock holds.
+    pub locked_of_test: Option<usize>,
     /// Filters' limits.
     pub limits: serde_json::Value,
 }
@@ -153,8 +157,10 @@ pub fn gal_markdown(report: &GalReport) -> String {
         }
     }
     parts.push("## What an examiner asks".to_owned());
-    let asked = |Question { question, answer, is_missing }: &Question| {
-        format!("**{question}** {}{answer}", if *is_missing { "Missing: " } else { "" })
+    let asked = |Question { question, answer, is_missing }: &Question| match is_missing {
+        // Has commands in it, and no names.
+        true => format!("**{question}** Missing: {answer}"),
+        false => format!("**{question}** {}", escaped(answer)),
     };
     parts.extend(questions(report).iter().enumerate().map(|(at, each)| format!("{}. {}", at + 1, asked(each))));
     let [english, indonesian] = methods::methods(report);

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::sections::{mixes_in, otherwise};
-use super::verdict::{interval, is_mix, labels_instead};
+use super::sections::otherwise;
+use super::verdict::{interval, is_mix, labels_instead, mixes_in};
 use super::{GalReport, Side};
 use crate::gal::ladder::{Difference, TaskLadder};
 use crate::report::metrics::{self, count, counted, decimal, percent};
@@ -77,18 +77,22 @@ fn controls(report: &GalReport) -> Result<String, String> {
 fn judge(report: &GalReport) -> Result<String, String> {
     let Some(ablation) = &report.ablation else { return Err(ABLATE.to_owned()) };
     let [writer, teacher] = &report.makers;
-    let lock = match report.locked {
-        Some(records) => format!(
-            "What the lock keeps ({}) was refused in seeds and prompts and rejected in rows",
-            counted(records, "record")
-        ),
-        None => {
-            "There was no test.lock: whether seeds, prompts or rows held the test set is told by the neighbours alone"
-                .to_owned()
+    let [shown, kept] = report.locked.map(|locked| locked.map(|records| counted(records, "record")));
+    let lock = match (shown, kept) {
+        (Some(shown), Some(kept)) => {
+            format!("What the lock keeps was refused in seeds and prompts ({shown}) and rejected in rows ({kept})")
         }
+        (None, Some(kept)) => {
+            format!("What the lock keeps ({kept}) was rejected in rows; prompts were written without a lock")
+        }
+        _ => "There was no test.lock: whether seeds, prompts or rows held the test set is told by the neighbours alone"
+            .to_owned(),
     };
+    let of_test = report.locked_of_test.map_or(String::new(), |locked| {
+        format!("; it holds {} of the {} test Reels", count(locked), count(ablation.test.records))
+    });
     Ok(format!(
-        "The judge is the gold answers of {}; {} wrote, {} labelled, {} learned. {lock}. Whether the weights of the writer or the teacher \
+        "The judge is the gold answers of {}; {} wrote, {} labelled, {} learned. {lock}{of_test}. Whether the weights of the writer or the teacher \
          have seen the test set can’t be told from here.",
         ablation.test.path, writer.name, teacher.name, ablation.student
     ))
@@ -106,7 +110,7 @@ fn neighbours(report: &GalReport) -> Result<String, String> {
     );
     for ladder in &report.tasks {
         if let Some(part) = &ladder.without_neighbours {
-            told.push_str(&format!(" {} without them: {}.", ladder.task, mixes_in(ladder, part)));
+            told.push_str(&format!(" {} without them: {}.", ladder.task, mixes_in(part)));
         }
     }
     Ok(told)
@@ -151,7 +155,7 @@ fn requested(report: &GalReport) -> Result<String, String> {
         })
         .collect();
     if told.is_empty() {
-        return Err("No label was asked for: `reels gal generate --task none`.".to_owned());
+        return Ok("No label was asked for (--task none), so that there is none to disagree with.".to_owned());
     }
     Ok(told.join(" "))
 }
@@ -202,19 +206,17 @@ fn diversity(report: &GalReport) -> Result<String, String> {
 fn rare(report: &GalReport) -> Result<String, String> {
     let has_labels = report.tasks.iter().any(|ladder| ladder.rare.is_some());
     if !report.tasks.is_empty() && !has_labels {
-        return Err("No label of a task that was asked has fewer real records than an equal share.".to_owned());
+        return Err("No test row has a label with fewer real records than an equal share.".to_owned());
     }
     each_task(report, |ladder| {
         let rare = ladder.rare.as_ref()?;
-        let frequent = ladder
-            .frequent
-            .as_ref()
-            .map_or(String::new(), |part| format!("; frequent ones: {}", mixes_in(ladder, part)));
+        let frequent =
+            ladder.frequent.as_ref().map_or(String::new(), |part| format!("; frequent ones: {}", mixes_in(part)));
         Some(format!(
             "{}, accuracy over {} with a rare label: {}{frequent}.",
             ladder.task,
             counted(rare.rows, "row"),
-            mixes_in(ladder, rare)
+            mixes_in(rare)
         ))
     })
 }
@@ -260,7 +262,7 @@ fn again(report: &GalReport) -> Result<String, String> {
         "With --reproducible candidates and answers are the same bytes; all from `reels gal filter` on is the same again"
     };
     Ok(format!(
-        "{same}. Each row has its seeds, prompt, model, sampling and number. SHA-256: writer {}, teacher {}{ablation}. reels {}.",
+        "{same}. Each row has its seeds, prompt, model, sampling and attempt. SHA-256: writer {}, teacher {}{ablation}. reels {}.",
         hash(&writer.sha256),
         hash(&teacher.sha256),
         env!("CARGO_PKG_VERSION")

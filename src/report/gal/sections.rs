@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::verdict::{interval, is_mix, labels_instead};
+use super::verdict::labels_instead;
 use super::{GalReport, Maker, Reviewed, Side};
 use crate::gal::ablation::Kind;
 use crate::gal::diversity::Texts;
@@ -55,7 +55,7 @@ fn of_task(report: &GalReport, at: usize, ladder: &TaskLadder) -> Section {
     section.tables.push((format!("Arms of {}", ladder.task), DataTable::new(&header, rows)));
     for (caption, differences) in [
         ("From the real records alone", &ladder.from_real),
-        ("From controls that were trained as long", &ladder.from_controls),
+        ("From the controls", &ladder.from_controls),
         ("From the mix before", &ladder.growth),
     ] {
         section.tables.extend((!differences.is_empty()).then(|| (caption.to_owned(), table(differences))));
@@ -368,10 +368,4 @@ fn cost(report: &GalReport) -> Section {
         DataTable::new(&["Stage", "Model", "Minutes", "Tokens read", "Tokens written", "Cost"], rows),
     ));
     section
-}
-
-/// Of the mixes, the differences in a part of the rows.
-pub(super) fn mixes_in(ladder: &TaskLadder, part: &Part) -> String {
-    let mixes = part.differences.iter().filter(|each| is_mix(ladder, &each.arm));
-    mixes.map(|each| format!("{} {}", each.arm, interval(&each.by))).collect::<Vec<_>>().join("; ")
 }

@@ -1,7 +1,10 @@
 //! What an ablation comes to, in sentences.
 
+use indexmap::IndexSet;
+
 use super::GalReport;
-use crate::gal::ladder::{Difference, MORE, TaskLadder};
+use crate::gal::ablation::Kind;
+use crate::gal::ladder::{Difference, MORE, Part, TaskLadder};
 use crate::report::comparison::{p_value, signed};
 use crate::report::metrics::{self, bounds, count, counted};
 use crate::score::compare::Verdict;
@@ -12,6 +15,9 @@ pub fn verdict(report: &GalReport) -> Vec<String> {
     let mut told: Vec<String> = report.tasks.iter().flat_map(of_task).collect();
     if report.tasks.is_empty() {
         told.push("Whether it helped isn’t known: nothing was trained on it yet.".to_owned());
+    }
+    if report.ablation.as_ref().is_some_and(|ablation| ablation.seeds == 1) {
+        told.push("Each arm was trained once: how much another seed would change isn’t in any interval.".to_owned());
     }
     told.extend(leaks(report));
     if report.memorised > 0 {
@@ -55,13 +61,20 @@ fn of_task(ladder: &TaskLadder) -> Vec<String> {
             _ => {}
         }
     }
-    if told.is_empty() && !mixes.is_empty() {
+    if let Some(untested) = mixes.iter().find(|mix| mix.by.p.is_none()) {
+        let why = untested.by.withheld.as_deref().unwrap_or("nothing varies");
+        told.push(format!(
+            "{task}: what can be told of {} is its value, {}: {why}.",
+            untested.arm,
+            signed(untested.by.value)
+        ));
+    } else if told.is_empty() && !mixes.is_empty() {
         let best = mixes.iter().max_by(|a, b| a.by.value.total_cmp(&b.by.value));
         let best = best.map(|best| format!("{}, {}", best.arm, in_words(ladder.metric, &best.by)));
         let smallest = mixes.iter().map(|mix| mix.by.smallest_shown).filter(|least| least.is_finite());
         let smallest = smallest
             .reduce(f64::min)
-            .map(|least| format!("; one of {} would be shown four times of five", signed(least)));
+            .map(|least| format!("; asked about alone, one of {} would be shown four times of five", signed(least)));
         told.push(format!(
             "{task}: no mix is shown to differ from the real records alone. The most is {}{}.",
             best.unwrap_or_default(),
@@ -69,13 +82,20 @@ fn of_task(ladder: &TaskLadder) -> Vec<String> {
         ));
     }
     if let Some(part) = without_neighbours {
-        let each: Vec<String> =
-            part.differences.iter().map(|each| format!("{} {}", each.arm, interval(&each.by))).collect();
+        let arms: IndexSet<&str> = part.differences.iter().map(|each| each.arm.as_str()).collect();
+        let better = |arm: &&str| {
+            part.differences.iter().filter(|each| each.arm == *arm).all(|each| each.by.verdict == Verdict::Better)
+        };
+        let better: Vec<&str> = arms.into_iter().filter(better).collect();
         told.push(format!(
-            "{task}: without the Reels that have a near neighbour in what was learned from ({} left), the differences from the real \
+            "{task}: without the Reels that have a near neighbour in what was learned from ({} left), {}; differences from the real \
              records are {}.",
             counted(part.rows, "row"),
-            each.join("; ")
+            match &better[..] {
+                [] => "no mix is shown to be better than the real records and every control".to_owned(),
+                arms => format!("better than the real records and every control: {}", arms.join(", ")),
+            },
+            mixes_in(part)
         ));
     }
     told
@@ -99,7 +119,6 @@ fn leaks(report: &GalReport) -> Option<String> {
 
 /// Whether an arm learned from generated rows.
 pub(super) fn is_mix(ladder: &TaskLadder, arm: &str) -> bool {
-    use crate::gal::ablation::Kind;
     ladder.levels.iter().any(|level| level.arm == arm && matches!(level.kind, Kind::Generated(_)))
 }
 
@@ -116,6 +135,12 @@ pub(super) fn in_words(metric: &str, by: &Combined) -> String {
     format!("{} in {} ({bounds}{p})", signed(by.value), metrics::name(metric))
 }
 
+/// Differences of mixes from the real records, in some of the rows.
+pub(super) fn mixes_in(part: &Part) -> String {
+    let from_real = part.differences.iter().filter(|each| each.from == Kind::Real.name());
+    from_real.map(|each| format!("{} {}", each.arm, interval(&each.by))).collect::<Vec<_>>().join("; ")
+}
+
 /// A difference with its bounds alone.
 pub(super) fn interval(by: &Combined) -> String {
     match bounds(by.low, by.high) {
@@ -128,7 +153,7 @@ pub(super) fn interval(by: &Combined) -> String {
 pub(super) fn labels_instead(ladder: &TaskLadder) -> Option<String> {
     let curve = ladder.curve.as_ref()?;
     let each: Vec<String> =
-        curve.instead.iter().map(|each| format!("{} adds {} more than that", each.arm, interval(&each.by))).collect();
+        curve.instead.iter().map(|each| format!("{} less that: {}", each.arm, interval(&each.by))).collect();
     Some(format!(
         "{}: {MORE} more labelled Reels would add {} in {}, by a line over the logarithm of their number; {}",
         ladder.task,

@@ -36,8 +36,8 @@ pub struct Arm {
 pub struct Crossed {
     /// Seeds of the arms that have several.
     pub seeds: usize,
-    /// The first run of the first arm: what it is about is the same in all.
-    table: Table,
+    /// By arm, its first run.
+    tables: Vec<Table>,
     clusters: Clusters,
     /// By task, the metrics that all runs have.
     keys: Vec<IndexSet<String>>,
@@ -114,27 +114,29 @@ impl Crossed {
         let settings = ScoreSettings { bootstrap: 0, seed: 0, interval: None };
         let mut resampled = tables.iter().map(|table| Resampled::of(table, &clusters, Some(&keys), &settings));
         let runs = sizes.iter().map(|size| resampled.by_ref().take(*size).collect()).collect();
-        Ok(Crossed { seeds, table: tables[0].clone(), clusters, keys, runs })
+        let firsts = sizes.iter().scan(0, |next, size| Some(std::mem::replace(next, *next + size)));
+        let tables = firsts.map(|at| tables[at].clone()).collect();
+        Ok(Crossed { seeds, tables, clusters, keys, runs })
     }
 
     /// What all runs answer.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.table.tasks.iter().map(|rows| &rows.task)
+        self.tables[0].tasks.iter().map(|rows| &rows.task)
     }
 
     /// What a task's intervals rest on.
     pub fn sampling(&self, task: usize) -> Sampling {
-        sampling(&self.table.tasks[task], &self.clusters.of_task[task], self.clusters.unit())
+        sampling(&self.tables[0].tasks[task], &self.clusters.of_task[task], self.clusters.unit())
     }
 
     /// Scored rows of a task.
     pub fn rows(&self, task: usize) -> usize {
-        self.table.tasks[task].len()
+        self.tables[0].tasks[task].len()
     }
 
     /// The metric that the verdict on a task is about, and why it isn't the one of its kind.
     pub fn main(&self, task: usize) -> (&'static str, Option<String>) {
-        main(&self.table.tasks[task], &self.support(task))
+        main(&self.tables[0].tasks[task], &self.support(task, 0))
     }
 
     /// Whether all runs have a metric.
@@ -147,7 +149,7 @@ impl Crossed {
     /// # Panics
     /// Unless all runs have the metric.
     pub fn combined(&self, task: usize, key: &str, weights: &[(usize, f64)]) -> Combined {
-        let support = self.support(task);
+        let support = self.support(task, weights.first().map_or(0, |(arm, _)| *arm));
         let sheet = &self.runs[0][0].sheet;
         let before: usize = sheet.tasks[..task].iter().flatten().map(|statistic| statistic.keys.len()).sum();
         let place = sheet.tasks[task].iter().flat_map(|statistic| &statistic.keys).position(|other| other == key);
@@ -182,7 +184,8 @@ impl Crossed {
             None if value.is_nan() => Interval::withheld(value, "the value is not defined"),
             None => t_interval(value, error, range, degrees),
         };
-        let p = (!is_level).then(|| two_sided(value, error, degrees)).flatten();
+        // A test is the interval's other side: where the one doesn't hold, neither does the other.
+        let p = (!is_level && support.withheld(info).is_none()).then(|| two_sided(value, error, degrees)).flatten();
         Combined {
             value,
             low,
@@ -211,9 +214,10 @@ impl Crossed {
         differences
     }
 
-    fn support(&self, task: usize) -> Support<'_> {
+    /// Of the answers of an arm.
+    fn support(&self, task: usize, arm: usize) -> Support<'_> {
         let Clusters { count, of_task, .. } = &self.clusters;
-        Support::of(&self.table.tasks[task], &of_task[task], *count, self.clusters.unit())
+        Support::of(&self.tables[arm].tasks[task], &of_task[task], *count, self.clusters.unit())
     }
 }
 
