@@ -1,9 +1,13 @@
 //! `reels`: parse, run, print the error and its hint.
 
 use std::backtrace::Backtrace;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
-use std::process::ExitCode;
-use std::sync::Once;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use reels::cli::{self, Cli, LogFormat};
@@ -11,8 +15,12 @@ use reels::commands::{self, Code};
 use reels::error::Shown;
 use reels::terminal;
 
+/// Turns that a thread waits in vain before it sleeps (benches/RESULTS.md).
+const SPINS: &str = "1000";
+
 fn main() -> ExitCode {
-    set_hook(Box::new(tell_panic));
+    set_hook(Box::new(note_panic));
+    bound_spinning();
     let cli = Cli::parse();
     if cli.log == LogFormat::Json {
         terminal::write_json();
@@ -29,7 +37,10 @@ fn main() -> ExitCode {
         .log_internal_errors(false)
         .init();
     let ended = catch_unwind(AssertUnwindSafe(|| commands::run(cli)));
-    let Ok(ended) = ended else { return Code::EnvironmentFailed.into() };
+    let Ok(ended) = ended else {
+        tell_fault();
+        return Code::EnvironmentFailed.into();
+    };
     match ended.and_then(|code| terminal::check().map(|()| code)) {
         Ok(code) => code.into(),
         Err(error) => {
@@ -39,19 +50,42 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says that the fault is ours, and leaves what is needed to mend it in a file. Of several threads the first one is told.
-fn tell_panic(panic: &PanicHookInfo) {
-    static FIRST: Once = Once::new();
-    FIRST.call_once(|| {
-        let arguments: Vec<String> = std::env::args().collect();
-        let (version, trace) = (cli::version(), Backtrace::force_capture());
-        let report = format!("reels {version}\n{}\n\n{panic}\n\n{trace}\n", arguments.join(" "));
-        let path = std::env::temp_dir().join(format!("reels-panic-{}.txt", std::process::id()));
-        let kept = std::fs::write(&path, report).is_ok();
-        let said = panic.payload_as_str().unwrap_or("it doesn’t say why");
-        let place = panic.location().map_or(String::new(), |place| format!(" ({}:{})", place.file(), place.line()));
-        terminal::err(format_args!("error: this is a fault of reels: {said}{place}"));
-        let report = if kept { format!("{} says more; ", path.display()) } else { String::new() };
-        terminal::err(format_args!("hint: {report}what was computed is kept, and the same command goes on from there"));
-    });
+/// Threads of llama.cpp wait for each other after every operation, by libgomp's barriers, which spin for milliseconds: with other work on
+/// the cores that is most of the time. How long they spin is read from the environment before `main`, so that the program begins once
+/// more with it, unless somebody has chosen.
+fn bound_spinning() {
+    const VARIABLE: &str = "GOMP_SPINCOUNT";
+    let is_chosen = |name: &&str| std::env::var_os(name).is_some();
+    if !cfg!(feature = "infer") || [VARIABLE, "OMP_WAIT_POLICY"].iter().any(is_chosen) {
+        return;
+    }
+    let mut arguments = std::env::args_os();
+    let (Ok(program), Some(name)) = (std::env::current_exe(), arguments.next()) else { return };
+    // A loader that was named, an emulator, or a file that was replaced meanwhile.
+    if program.file_name() != Path::new(&name).file_name() || !program.is_file() {
+        return;
+    }
+    // It returns only where it can't: then threads spin.
+    let _ = Command::new(program).arg0(name).args(arguments).env(VARIABLE, SPINS).exec();
+}
+
+/// What the last panic said. Some are caught, such as those of libraries that read broken files: these are no news.
+static LAST: Mutex<String> = Mutex::new(String::new());
+
+fn note_panic(panic: &PanicHookInfo) {
+    let report = format!("{panic}\n\n{}", Backtrace::force_capture());
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = report;
+}
+
+/// Says that the fault is ours, and leaves what is needed to mend it in a file.
+fn tell_fault() {
+    let last = std::mem::take(&mut *LAST.lock().unwrap_or_else(PoisonError::into_inner));
+    let arguments: Vec<String> = std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect();
+    let report = format!("reels {}\n{}\n\n{last}\n", cli::version(), arguments.join(" "));
+    let path = std::env::temp_dir().join(format!("reels-panic-{}.txt", std::process::id()));
+    let kept = File::create_new(&path).and_then(|mut file| file.write_all(report.as_bytes())).is_ok();
+    let said = last.lines().take(2).collect::<Vec<&str>>().join(" ");
+    terminal::err(format_args!("error: this is a fault of reels: {said}"));
+    let report = if kept { format!("{} says more; ", path.display()) } else { String::new() };
+    terminal::err(format_args!("hint: {report}what was computed is kept, and the same command goes on from there"));
 }

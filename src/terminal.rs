@@ -45,12 +45,23 @@ fn elsewhere(line: Arguments) -> bool {
     FILE.lock().is_ok_and(|file| file.as_ref().is_some_and(|file| write(file, line).is_ok()))
 }
 
+/// Whether a line couldn't be written to stdout.
+static UNREAD: AtomicBool = AtomicBool::new(false);
+
+/// Whether nobody reads stdout any more, or nothing can be written to it.
+pub fn is_unread() -> bool {
+    UNREAD.load(Ordering::Relaxed)
+}
+
 /// See `outln!`.
 pub fn out(line: Arguments) {
     if elsewhere(line) {
         return;
     }
     let written = write(stdout().lock(), line);
+    if written.is_err() {
+        UNREAD.store(true, Ordering::Relaxed);
+    }
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
         && let Ok(mut failure) = FAILURE.lock()

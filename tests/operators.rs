@@ -155,7 +155,7 @@ fn parts_are_put_together_and_a_missing_one_is_named() {
     assert!(!folder.has("all"));
     // In another order, with one of them twice.
     let run = folder.succeeds("gather parts/3 parts/1 parts/2 parts/1 --output all");
-    assert!(run.err.contains("300 answers about 300 Reels, of 4 directories"), "{}", run.err);
+    assert!(run.err.contains("300 answers about 300 Reels, of 3 directories"), "{}", run.err);
     let what = |name: &str| -> Vec<(String, String)> {
         let lines = folder.lines(name);
         lines.iter().map(|line| (line["reel_id"].to_string(), line["output"].to_string())).collect()
@@ -192,4 +192,20 @@ fn parts_are_put_together_and_a_missing_one_is_named() {
         let error = folder.fails(command, 2);
         assert!(error.contains(expected), "{command}: {error}");
     }
+}
+
+#[test]
+fn answers_go_through_a_pipe() {
+    let folder = many(4);
+    let script = format!(
+        "cat reels.jsonl | {} predict --model baseline:lead-3 --data - --output - 2>err.txt | head -n 3",
+        env!("CARGO_BIN_EXE_reels")
+    );
+    let output = Command::new("sh").args(["-c", &script]).current_dir(folder.root()).output().unwrap();
+    let lines: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["reel_id"].as_str().unwrap()).collect::<Vec<_>>(), ["r0", "r1", "r2"]);
+    assert!(folder.read("err.txt").contains("standard input, 4 Reels") && !folder.has("-"));
+    let error = folder.fails("eval --model baseline:lead-3 --data reels.jsonl --output -", 2);
+    assert!(error.contains("--output - has no room for a report"), "{error}");
 }

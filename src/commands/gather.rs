@@ -1,6 +1,7 @@
 //! `reels gather`: what several machines answered, as though one had.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -16,9 +17,11 @@ use crate::error::{Hint, environment};
 use crate::predict::predictions_path;
 use crate::prediction::{Finish, Prediction, read_predictions};
 use crate::prompt::PromptSet;
-use crate::publish::publish;
+use crate::publish::{publish, write_json};
 use crate::run::Claim;
 
+/// What a manifest calls it.
+const COMMAND: &str = "gather";
 /// Ids and parts that are named.
 const SHOWN: usize = 5;
 
@@ -44,21 +47,25 @@ impl Part {
 }
 
 pub(super) fn run(args: &GatherArgs) -> Result<Code> {
-    let parts: Vec<Part> = args.directories.iter().map(|directory| Part::read(directory)).collect::<Result<_>>()?;
+    let mut directories = args.directories.clone();
+    let mut seen = BTreeSet::new();
+    directories.retain(|directory| seen.insert(directory.canonicalize().unwrap_or_else(|_| directory.clone())));
+    let parts: Vec<Part> = directories.iter().map(|directory| Part::read(directory)).collect::<Result<_>>()?;
     let first = parts.first().context("no directory is named")?;
-    for part in &parts[1..] {
-        for (key, value) in &first.manifest.inputs {
-            ensure!(
-                part.manifest.inputs.get(key) == Some(value),
-                anyhow!(
-                    "{} is of another {} than {}",
-                    part.directory.display(),
-                    key.trim_end_matches("_sha256"),
-                    first.directory.display()
-                )
-                .hint("gather what was asked with the same model, prompts and settings about the same data")
+    for part in &parts {
+        let key = part.manifest.inputs.keys().chain(first.manifest.inputs.keys());
+        let differs = |key: &&String| part.manifest.inputs.get(*key) != first.manifest.inputs.get(*key);
+        if let Some(key) = key.into_iter().find(differs) {
+            let what = key.trim_end_matches("_sha256");
+            bail!(
+                anyhow!("{} is of another {what} than {}", part.directory.display(), first.directory.display())
+                    .hint("gather what was asked with the same model, prompts and settings about the same data")
             );
         }
+        ensure!(
+            part.manifest.inputs.contains_key("data_sha256"),
+            anyhow!("{} doesn’t say what it was asked about", part.directory.display()).hint("predict it again")
+        );
     }
     let prompts = PromptSet::find(Some(&first.directory.join("prompts")))?;
     let named = args.data.clone().or_else(|| Some(PathBuf::from(&first.manifest.data.as_ref()?.path)));
@@ -70,11 +77,12 @@ pub(super) fn run(args: &GatherArgs) -> Result<Code> {
     );
     let reels = records.reels()?;
     let gathered = gathered(&parts)?;
-    let tasks: Vec<&String> = first.manifest.asked.keys().collect();
-    let of = |id: &str, task: &str| gathered.get(&(id.to_owned(), task.to_owned(), 0));
+    let tasks: BTreeSet<&String> = parts.iter().flat_map(|part| part.manifest.asked.keys()).collect();
+    let failed = |answer: &&&Prediction| answer.finish == Finish::Error;
+    let of = |id: &str, task: &str| gathered.get(&(id.to_owned(), task.to_owned(), 0)).filter(|answer| !failed(answer));
     let missing: Vec<&String> = reels
         .iter()
-        .filter(|reel| tasks.iter().any(|task| of(&reel.id, task).is_none()))
+        .filter(|reel| reel.unusable.is_none() && tasks.iter().any(|task| of(&reel.id, task).is_none()))
         .map(|reel| &reel.id)
         .collect();
     if !missing.is_empty() {
@@ -85,7 +93,11 @@ pub(super) fn run(args: &GatherArgs) -> Result<Code> {
         .map_err(|error| environment(format!("cannot make {}: {error}", args.output.display())))?;
     let _claim = Claim::of(&args.output)?;
     let target = predictions_path(&args.output);
-    ensure!(!target.exists(), anyhow!("{} holds answers already", args.output.display()).hint("name another --output"));
+    let there = folder::manifest(&args.output)?;
+    ensure!(
+        !target.exists() || there.is_some_and(|manifest| manifest.command.as_deref() == Some(COMMAND)),
+        anyhow!("{} holds answers already", args.output.display()).hint("name another --output")
+    );
     // In the order of the data, whoever answered first.
     let place: HashMap<&str, usize> = reels.iter().enumerate().map(|(at, reel)| (reel.id.as_str(), at)).collect();
     let mut all: Vec<&Prediction> =
@@ -94,29 +106,31 @@ pub(super) fn run(args: &GatherArgs) -> Result<Code> {
         let task = prompts.tasks.iter().position(|task| task.name == answer.task);
         (place[&*answer.reel_id], answer.repeat, task)
     });
+    prompts.write_to(&args.output.join("prompts"))?;
+    let mut manifest = first.manifest.clone();
+    manifest.command = Some(COMMAND.to_owned());
+    manifest.other.shift_remove(SHARD);
+    manifest.other.insert(
+        "gathered".to_owned(),
+        json!(parts.iter().map(|part| part.directory.display().to_string()).collect::<Vec<_>>()),
+    );
+    if let Some(data) = &mut manifest.data {
+        (data.path, data.reels) = (records.lines.name().to_owned(), reels.len());
+    }
+    manifest.speed = together(&parts);
+    // Facts of one part are none of the whole.
+    (manifest.hosted, manifest.machine, manifest.learned_from) = (None, None, None);
+    manifest.quoted_in_prompts = parts.iter().flat_map(|part| part.manifest.quoted_in_prompts.clone()).collect();
+    manifest.asked = tasks.iter().map(|task| ((*task).clone(), reels.len())).collect();
+    write_json(&args.output.join("manifest.json"), &manifest)?;
     publish(&target, |file| {
-        use std::io::Write;
         for prediction in &all {
             serde_json::to_writer(&mut *file, prediction)?;
             file.write_all(b"\n")?;
         }
         Ok(())
     })?;
-    prompts.write_to(&args.output.join("prompts"))?;
-    let mut manifest = first.manifest.clone();
-    manifest.command = Some("gather".to_owned());
-    manifest.other.shift_remove(SHARD);
-    manifest.other.insert(
-        "gathered".to_owned(),
-        json!(parts.iter().map(|part| part.directory.display().to_string()).collect::<Vec<_>>()),
-    );
-    manifest.asked.values_mut().for_each(|count| *count = reels.len());
-    if let Some(data) = &mut manifest.data {
-        (data.path, data.reels) = (records.lines.name().to_owned(), reels.len());
-    }
-    manifest.speed = together(&parts);
     finish_manifest(&args.output, &mut manifest)?;
-    let failed = all.iter().filter(|answer| answer.finish == Finish::Error).count();
     errln!("{}: {} answers about {} Reels, of {} directories", target.display(), all.len(), reels.len(), parts.len());
     errln!(
         "hint: `reels score --predictions {} --data {} --output {}` scores them",
@@ -124,7 +138,8 @@ pub(super) fn run(args: &GatherArgs) -> Result<Code> {
         records.lines.name(),
         args.output.display()
     );
-    Ok(if failed > 0 { Code::SomeFailed } else { Code::Done })
+    let unusable = reels.iter().filter(|reel| reel.unusable.is_some()).count();
+    Ok(if unusable > 0 { Code::SomeFailed } else { Code::Done })
 }
 
 /// By Reel, task and repeat, the one answer that there is.
@@ -163,11 +178,8 @@ fn what_is_missing(parts: &[Part], missing: &[&String], all: usize) -> anyhow::E
     let shards: Vec<Shard> = parts.iter().filter_map(Part::shard).collect();
     let of = shards.first().map(|shard| shard.of).filter(|of| shards.iter().all(|shard| shard.of == *of));
     let numbers: BTreeSet<u32> = shards.iter().map(|shard| shard.number).collect();
-    let absent: Vec<String> = of
-        .map_or(1..=0, |of| 1..=of)
-        .filter(|number| !numbers.contains(number))
-        .map(|number| format!("{number}/{}", of.unwrap_or_default()))
-        .collect();
+    let absent = (1..=of.unwrap_or(0)).filter(|number| !numbers.contains(number));
+    let absent: Vec<String> = absent.map(|number| format!("{number}/{}", of.unwrap_or(0))).collect();
     let told = format!("{} of {all} Reels have no answers", missing.len());
     match absent.is_empty() {
         true => anyhow!("{told}: {}", listed(missing, SHOWN))

@@ -11,7 +11,7 @@ use crate::ask::{
     Answerer, Asker, HostedFacts, LabelAnswers, Manifest, ModelFacts, Prompts, Records, RunSetup, Speed, inputs,
     settings_json,
 };
-use crate::config::{Fit, LabelMode, PredictSettings};
+use crate::config::{Fit, LabelMode, PredictSettings, Shard};
 use crate::error::{Hint, environment};
 use crate::predict::{self, Driver, Pending, Summary, predictions_path};
 use crate::prediction::{Finish, Prediction, Shortened, read_predictions};
@@ -21,6 +21,7 @@ use crate::remote::Tokens;
 use crate::run::{Claim, Log, Progress, stamps, timestamp};
 use crate::stop::Stop;
 use crate::task::{Task, TaskKind};
+use crate::terminal;
 
 /// Which part of the records was asked about, in a manifest.
 pub(super) const SHARD: &str = "shard";
@@ -43,15 +44,26 @@ pub(super) fn run(settings: PredictSettings, stop: &Stop) -> Result<Code> {
         .output
         .clone()
         .context("--output is missing")
-        .hint("name a directory for the predictions, e.g. --output out/a")?;
+        .hint("name a directory for the predictions, e.g. --output out/a; or - for standard output")?;
     let prompts = Prompts::find(&settings)?;
+    // What is printed is kept nowhere.
+    let printed = is_printed(&settings).then(tempfile::tempdir).transpose();
+    let printed = printed.map_err(|error| environment(format!("cannot make a temporary directory: {error}")))?;
+    let folder = printed.as_ref().map_or(folder, |printed| printed.path().to_owned());
     let mut predicted = predict(&settings, prompts, "predict", Some(folder), stop)?;
     if predicted.ended {
         finish_manifest(&predicted.folder, &mut predicted.manifest)?;
     }
     predicted.records.problems.warn();
-    errln!("predictions: {}", predictions_path(&predicted.folder).display());
+    if printed.is_none() {
+        errln!("predictions: {}", predictions_path(&predicted.folder).display());
+    }
     Ok(predicted.code)
+}
+
+/// Whether predictions go to standard output as they come.
+fn is_printed(settings: &PredictSettings) -> bool {
+    settings.output.as_deref() == Some(Path::new("-"))
 }
 
 /// Checks all input, then answers what isn't answered yet. `folder` is chosen when it is `None`.
@@ -86,6 +98,7 @@ pub(super) fn predict(
     let folder = folder.map_or_else(|| folder::choose(&inputs), Ok)?;
     folder::open(&folder, &inputs, &settings_json(settings, &prompts.tasks, budget))?;
     let claim = claim.map_or_else(|| Claim::of(&folder), Ok)?;
+    check_part(&folder, settings.shard)?;
     let mut log = Log::append_to(&predictions_path(&folder))?;
     let kept = log.bytes()?;
     let earlier = read_predictions(&predictions_path(&folder))?;
@@ -113,8 +126,8 @@ pub(super) fn predict(
     let mut manifest = Manifest::begin(&setup, &records, reels.len());
     // What was asked earlier here is still asked.
     let before = folder::manifest(&folder)?.unwrap_or_default();
-    let earlier_speed = before.speed;
     manifest.asked = before.asked;
+    manifest.speed = before.speed;
     manifest.asked.extend(asker.tasks().map(|(_, task)| (task.name.clone(), reels.len())));
     if let Some(shard) = settings.shard {
         manifest.other.insert(SHARD.to_owned(), shard.to_string().into());
@@ -143,7 +156,17 @@ pub(super) fn predict(
     let (done_before, all) = (pending.done_before, pending.done_before + pending.left());
     let mut generator = answerer.load(settings, &pending.bounds, &folder)?;
     let progress = Progress::new("answers", done_before, all, Some(folder.join("progress.json")));
-    let mut seen = |_: &Prediction| progress.inc(1);
+    let is_printed = is_printed(settings);
+    let mut seen = |prediction: &Prediction| {
+        progress.inc(1);
+        if let (true, Ok(line)) = (is_printed, serde_json::to_string(prediction)) {
+            outln!("{line}");
+            // Answers that nobody reads are kept nowhere.
+            if terminal::is_unread() {
+                stop.wish();
+            }
+        }
+    };
     let mut driver = Driver { reels: &reels, asker: &asker, identity: &identity, log: &mut log, seen: &mut seen, stop };
     let summary = driver.run(pending, &mut *generator);
     progress.finish();
@@ -163,12 +186,10 @@ pub(super) fn predict(
     }
     let summary = summary?;
     let failed = failures(&predictions, &ids);
-    if summary.made > 0 {
+    if summary.made > summary.failed {
         let again = repeats.count as usize - 1;
         let labels = asker.tasks().filter(|(_, task)| task.kind == TaskKind::Label).count();
-        manifest.speed = Some(speed(&summary, earlier_speed.as_ref(), tasks.len() + again * labels));
-    } else {
-        manifest.speed = earlier_speed;
+        manifest.speed = Some(speed(&summary, manifest.speed.as_ref(), tasks.len() + again * labels));
     }
     write_json(&folder.join("manifest.json"), &manifest)?;
     let code = if let Some(budget) = &summary.stopped {
@@ -196,6 +217,19 @@ pub(super) fn predict(
     };
     let ended = !summary.interrupted && summary.stopped.is_none();
     Ok(Predicted { folder, records, prompts: found.set, manifest, code, ended, _claim: claim })
+}
+
+/// Refuses another part, or all, of the records where one part was asked about.
+fn check_part(folder: &Path, shard: Option<Shard>) -> Result<()> {
+    let Some(manifest) = folder::manifest(folder)? else { return Ok(()) };
+    let there = manifest.other.get(SHARD).and_then(|shard| shard.as_str()).unwrap_or("all records").to_owned();
+    let here = shard.map_or_else(|| "all records".to_owned(), |shard| shard.to_string());
+    ensure!(
+        there == here,
+        anyhow!("{} is of {there}, and now {here} are asked about", folder.display())
+            .hint("give each part an --output of its own")
+    );
+    Ok(())
 }
 
 /// Ids of Reels that were answered before and aren't among these any more.
@@ -300,7 +334,7 @@ fn announce(settings: &PredictSettings, answerer: &Answerer, prompts: &PromptSet
 /// Of all that was answered in a folder, by several commands; `of_each` answers are about one Reel.
 fn speed(summary: &Summary, earlier: Option<&Speed>, of_each: usize) -> Speed {
     let before = earlier.cloned().unwrap_or_default();
-    let (seconds, predictions) = (before.seconds + summary.seconds, before.predictions + summary.made);
+    let (seconds, predictions) = (before.seconds + summary.seconds, before.predictions + summary.made - summary.failed);
     let per_second = |count: f64| (seconds > 0.0).then_some(count / seconds);
     Speed {
         seconds,

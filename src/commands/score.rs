@@ -3,15 +3,15 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::json;
 
-use super::predict::finish_manifest;
+use super::predict::{SHARD, finish_manifest};
 use super::report::{ResultFiles, add_ratings, write};
 use super::{Code, folder, threshold};
 use crate::ask::{DataFacts, Evaluation, Inputs, LEDGER, Manifest, Records, Resampling};
 use crate::config::{ReportFormat, ScoreRun, ScoringSettings};
-use crate::error::{Shown, environment};
+use crate::error::{Hint, Shown, environment};
 use crate::lines::Lines;
 use crate::predict::predictions_path;
 use crate::prediction::{Shortened, open_answers};
@@ -36,6 +36,13 @@ pub(super) fn run(run: ScoreRun) -> Result<Code> {
     let found = manifest_of(beside, &join.made_by)?;
     if found.is_none() {
         errln!("model    unknown: no manifest.json beside the answers says what made them");
+    }
+    if let Some(shard) = found.as_ref().and_then(|manifest| manifest.other.get(SHARD)?.as_str()) {
+        return Err(anyhow!(
+            "{} is of part {shard} of the records, which has no scores of the whole",
+            run.predictions.display()
+        )
+        .hint("`reels gather` puts the parts together"));
     }
     let of_data = |manifest: &&Manifest| manifest.data.as_ref().is_some_and(|data| data.sha256 == records.sha256);
     if found.as_ref().is_some_and(|manifest| manifest.data.is_some() && !of_data(&manifest)) {

@@ -29,7 +29,7 @@ pub struct PredictOverrides {
     /// Folder with tasks.toml and templates [default: those in the model file, else ./prompts, else the embedded ones]
     #[arg(long, env = "REELS_PROMPTS", value_name = "DIR")]
     pub prompts: Option<PathBuf>,
-    /// Result directory; an interrupted run in it is continued
+    /// Result directory; an interrupted run in it is continued. Of predict also -: answers go to standard output, and are kept nowhere
     #[arg(short, long, env = "REELS_OUTPUT", value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Only this task; may be given several times [default: all]

@@ -1,6 +1,6 @@
 //! Settings of `reels eval`, `reels score`, `reels compare` and `reels report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
@@ -273,6 +273,11 @@ impl EvalOverrides {
             self.predict.shard.is_none(),
             anyhow!("--shard is not for `reels eval`: a part has no scores of the whole")
                 .hint("`reels predict --shard` answers it; `reels gather` puts the parts together, and `reels score` scores them")
+        );
+        ensure!(
+            self.predict.output.as_deref() != Some(Path::new("-")),
+            anyhow!("--output - has no room for a report")
+                .hint("name a directory; `reels predict --output -` prints answers")
         );
         let scoring = self.scoring.resolve(self.predict.seed)?;
         Ok((self.predict.resolve()?, scoring))

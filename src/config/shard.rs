@@ -37,10 +37,9 @@ impl Shard {
             None => {
                 let of = number(text).ok_or_else(not_one)?;
                 let given = |name: &str| number(&variable(name)?);
-                // Slurm's arrays begin where one says, Kubernetes' indexed jobs at 0.
-                let slurm = given("SLURM_ARRAY_TASK_ID")
-                    .map(|id| id.saturating_sub(given("SLURM_ARRAY_TASK_MIN").unwrap_or(1)) + 1);
-                let own = slurm.or_else(|| Some(given("JOB_COMPLETION_INDEX")? + 1)).context(
+                // Slurm's arrays count as one says, and one alone of them is submitted again under its own number; Kubernetes'
+                // indexed jobs begin at 0.
+                let own = given("SLURM_ARRAY_TASK_ID").or_else(|| Some(given("JOB_COMPLETION_INDEX")? + 1)).context(
                     "--shard 8 alone takes its number from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX, and neither is set"
                         .replace('8', text),
                 );
@@ -49,7 +48,8 @@ impl Shard {
         };
         ensure!(
             (1..=shard.of).contains(&shard.number) && shard.of <= 100_000,
-            anyhow!("--shard {shard} is not between 1 and {}", shard.of).hint("parts are counted from 1")
+            anyhow!("--shard {shard} is not between 1 and {}", shard.of)
+                .hint("parts are counted from 1, as by Slurm’s --array=1-N")
         );
         Ok(shard)
     }
@@ -78,7 +78,7 @@ mod tests {
         for (text, variables, expected) in [
             ("3/8", &[][..], part(3, 8)),
             ("8", &[("SLURM_ARRAY_TASK_ID", "3")], part(3, 8)),
-            ("8", &[("SLURM_ARRAY_TASK_ID", "0"), ("SLURM_ARRAY_TASK_MIN", "0")], part(1, 8)),
+            ("8", &[("SLURM_ARRAY_TASK_ID", "5"), ("SLURM_ARRAY_TASK_MIN", "5")], part(5, 8)),
             ("8", &[("JOB_COMPLETION_INDEX", "7")], part(8, 8)),
         ] {
             assert_eq!(parse(text, variables).unwrap(), expected);
@@ -89,6 +89,7 @@ mod tests {
             ("0/8", &[], "--shard 0/8 is not between 1 and 8"),
             ("a", &[], "--shard a is no part such as 3/8"),
             ("8", &[("JOB_COMPLETION_INDEX", "8")], "--shard 9/8 is not between 1 and 8"),
+            ("8", &[("SLURM_ARRAY_TASK_ID", "0")], "--shard 0/8 is not between 1 and 8"),
         ] {
             let error = format!("{:#}", parse(text, variables).unwrap_err());
             assert!(error.contains(expected), "{error}");

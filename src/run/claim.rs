@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use super::timestamp;
 use crate::error::{Hint, environment};
@@ -31,10 +31,11 @@ impl Claim {
             .hint("name another --output")?;
         match file.try_lock() {
             Ok(()) => {
-                file.set_len(0)?;
-                let command = std::env::args().take(3).collect::<Vec<_>>().join(" ");
+                let command = std::env::args_os().take(3).map(|part| part.to_string_lossy().into_owned());
+                let command = command.collect::<Vec<String>>().join(" ");
                 let holder = format!("process {} ({command}), since {}", std::process::id(), timestamp());
-                file.write_all(holder.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+                let write = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+                write.map_err(|error| environment(format!("cannot write {}: {error}", path.display())))?;
                 Ok(Claim { _file: Some(file) })
             }
             Err(TryLockError::WouldBlock) => {
@@ -45,8 +46,10 @@ impl Claim {
                 Err(anyhow!("{} is in use by {holder}", folder.display()))
                     .hint("wait for it or stop it; or name another --output")
             }
-            // Some file systems know no locks; then nobody can be told.
-            Err(TryLockError::Error(_)) => Ok(Claim { _file: None }),
+            Err(TryLockError::Error(error)) => {
+                errln!("warning: {} can’t be locked ({error}): nothing keeps a second process out", folder.display());
+                Ok(Claim { _file: None })
+            }
         }
     }
 }

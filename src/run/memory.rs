@@ -37,8 +37,8 @@ fn of_groups(root: &Path) -> Option<u64> {
         let (controllers, path) = (fields.next()?, fields.next()?);
         let has_memory = controllers.split(',').any(|controller| controller == "memory");
         let files = match controllers {
-            "" => ["memory.max", "memory.current", "inactive_file "],
-            _ if has_memory => ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "],
+            "" => ["memory.max", "memory.current", ""],
+            _ if has_memory => ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_"],
             _ => return None,
         };
         let (mount, group) = visible(&mounts, controllers.is_empty(), Path::new(path))?;
@@ -71,13 +71,17 @@ fn visible(mounts: &str, is_unified: bool, group: &Path) -> Option<(PathBuf, Pat
     Some((mount.to_owned(), inside.map_or(mount.to_owned(), |path| mount.join(path))))
 }
 
-/// What a group may still take; files that it has read and not used since are given up for it.
-fn left_in(folder: &Path, [limit, used, unused]: [&str; 3], read: &impl Fn(&Path) -> Option<String>) -> Option<u64> {
+/// What a group may still take; files that it has read are given up for it.
+fn left_in(folder: &Path, [limit, used, prefix]: [&str; 3], read: &impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let number = |name: &str| read(&folder.join(name))?.trim().parse::<u64>().ok();
     let limit = number(limit)?;
     let stat = read(&folder.join("memory.stat")).unwrap_or_default();
-    let unused = stat.lines().find_map(|line| line.strip_prefix(unused)?.trim().parse::<u64>().ok()).unwrap_or(0);
-    Some(limit.saturating_sub(number(used)?.saturating_sub(unused)))
+    let of = |name: &str| {
+        let name = format!("{prefix}{name} ");
+        stat.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
+    let files = of("inactive_file") + of("active_file");
+    Some(limit.saturating_sub(number(used)?.saturating_sub(files)))
 }
 
 #[cfg(test)]
@@ -103,7 +107,7 @@ mod tests {
             ("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"),
             ("sys/fs/cgroup/user.slice/memory.max", "300000000\n"),
             ("sys/fs/cgroup/user.slice/memory.current", "120000000\n"),
-            ("sys/fs/cgroup/user.slice/memory.stat", "anon 5\nfile 9\ninactive_file 20000000\n"),
+            ("sys/fs/cgroup/user.slice/memory.stat", "anon 5\nfile 9\ninactive_file 12000000\nactive_file 8000000\n"),
             ("sys/fs/cgroup/user.slice/job.scope/memory.max", "max\n"),
             ("sys/fs/cgroup/user.slice/job.scope/memory.current", "7\n"),
             ("sys/fs/cgroup/user.slice/job.scope/task/memory.max", "500000000\n"),
