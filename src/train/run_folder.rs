@@ -11,7 +11,7 @@ use super::trainer::State;
 use crate::error::{Hint, environment};
 use crate::learner::Learner;
 use crate::publish::{self, Draft, write_bytes, write_json};
-use crate::run::Log;
+use crate::run::{Claim, Log};
 
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
@@ -24,14 +24,17 @@ const ONLY_TO_GO_ON: [&str; 2] = [STATE, "optimizer.safetensors"];
 pub struct RunFolder {
     path: PathBuf,
     metrics: Log,
+    /// Nobody else writes to it.
+    _claim: Claim,
 }
 
 impl RunFolder {
     /// Opens the directory of a run that is at `step`; metrics of later steps are dropped.
     ///
     /// # Errors
-    /// A failure of the environment that names the file.
+    /// Names who else trains there; a failure of the environment that names the file.
     pub fn open(path: &Path, step: usize) -> Result<RunFolder> {
+        let claim = Claim::of(path)?;
         let metrics = path.join(METRICS);
         let done = |line: &&str| {
             serde_json::from_str::<Value>(line)
@@ -46,7 +49,7 @@ impl RunFolder {
         let kept: String = text.lines().filter(done).flat_map(|line| [line, "\n"]).collect();
         write_bytes(&metrics, kept.as_bytes())?;
         delete_halves(&path.join(CHECKPOINTS))?;
-        Ok(RunFolder { path: path.to_owned(), metrics: Log::append_to(&metrics)? })
+        Ok(RunFolder { path: path.to_owned(), metrics: Log::append_to(&metrics)?, _claim: claim })
     }
 
     /// Appends a line to `metrics.jsonl`.
