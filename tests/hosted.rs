@@ -574,7 +574,7 @@ fn an_interrupted_run_waits_for_what_is_paid_for() {
     while host.requests().is_empty() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    std::process::Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(130));
     let asked = host.requests().len();
     assert_eq!(predictions(&folder).len(), asked, "what was under way has come");

@@ -224,14 +224,14 @@ fn interrupted_and_killed_runs_go_on_to_the_last_bit() {
     let folder = with_base();
     let long = "--data train.jsonl --steps 300 --grad-accum 2 --eval-every 40 --patience 0 --lr 1e-3";
     folder.train(&format!("{long} -o whole"), 0);
-    for (run, signal) in [("interrupted", "-INT"), ("killed", "-KILL")] {
+    for (run, signal) in [("interrupted", "-TERM"), ("killed", "-KILL")] {
         let mut command = folder.command(&train(&format!("{long} -o {run}")));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for(&mut child, &folder, run, 90);
         let pid = child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         let output = child.wait_with_output().unwrap();
-        if signal == "-INT" {
+        if signal == "-TERM" {
             let stderr = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(130), "{stderr}");
             assert!(stderr.contains("reels train --resume --output interrupted goes on from there"), "{stderr}");
