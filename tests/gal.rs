@@ -195,6 +195,9 @@ fn a_set_is_generated_labelled_filtered_and_built() {
         conversations.len() >= 2 * train && conversations.iter().all(|line| line["messages"][2]["role"] == "assistant")
     );
     folder.succeeds("gal build gal --real data/train.jsonl --ratio 0.5 --to parquet --output mix.parquet");
+    for card in ["mix.messages.card.md", "mix.card.md"] {
+        assert!(folder.read(card).contains("- Written by a model: "), "{card}");
+    }
     folder.succeeds("import mix.parquet --output back.jsonl --raw");
     let back = folder.lines("back.jsonl");
     assert_eq!(back.len(), train + train.div_ceil(2));

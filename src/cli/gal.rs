@@ -184,7 +184,7 @@ pub struct GalBuildArgs {
     /// Records with soft labels, conversations as OpenAI’s fine-tuning takes them, or a table
     #[arg(long, value_name = "FORMAT", default_value = "records")]
     pub to: BuildFormat,
-    /// The file to train on; its manifest goes beside it, and of records a data card
+    /// The file to train on; its manifest and a data card go beside it
     #[arg(short, long, value_name = "F")]
     pub output: PathBuf,
 }

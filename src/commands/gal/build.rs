@@ -14,8 +14,8 @@ use crate::data::columns;
 use crate::data::known::Known;
 use crate::data::lock::{Index, Lock, folder_of};
 use crate::data::overlap::listed;
-use crate::data::stats::stats;
-use crate::error::Hint;
+use crate::data::stats::{Stats, stats};
+use crate::error::{Hint, environment};
 use crate::gal::ablation::{drawn, wanted};
 use crate::gal::row::each_row;
 use crate::prompt::{Message, PromptSet};
@@ -129,11 +129,17 @@ pub(super) fn run(args: &GalBuildArgs) -> Result<Code> {
     let beside = PathBuf::from(beside);
     write_json(&beside, &manifest)?;
     errln!("{}: {people} real records and {wanted} generated rows", output.display());
+    let prompts = PromptSet::find(Some(&folder.join(ANNOTATED).join("prompts")))?;
+    let card = output.with_extension("card.md");
+    // What is counted is records, whatever they were written as.
+    let counted = tempfile::Builder::new().suffix(".jsonl").tempfile();
+    let counted = counted.map_err(|error| environment(format!("cannot make a temporary file: {error}")))?;
+    write_lines(counted.path(), all.iter().map(|reel| Ok(serde_json::to_value(reel)?)))?;
+    let stats =
+        Stats { data: output.display().to_string(), ..stats(&Records::open(Some(counted.path()))?, &prompts.tasks)? };
+    write_bytes(&card, data_card(&stats).as_bytes())?;
+    errln!("data card: {}", card.display());
     if *to == BuildFormat::Records {
-        let prompts = PromptSet::find(Some(&folder.join(ANNOTATED).join("prompts")))?;
-        let card = output.with_extension("card.md");
-        write_bytes(&card, data_card(&stats(&Records::open(Some(output))?, &prompts.tasks)?).as_bytes())?;
-        errln!("data card: {}", card.display());
         errln!("hint: `reels train --data {}` learns soft labels as weighted examples", output.display());
     }
     Ok(Code::Done)
