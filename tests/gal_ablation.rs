@@ -254,6 +254,14 @@ fn an_ablation_is_reported_and_goes_on_where_it_was() {
     let text = folder.read("gal/report.md");
     assert!(text.contains("12. **Can it be run again?**") && text.contains("| x5 | real-steps | +0."), "{text}");
 
+    // A smaller largest mix is another control.
+    let control = || folder.lines("gal/ablation/real-steps/seed-1/train.jsonl").len();
+    assert_eq!(control(), 360);
+    folder.succeeds(&ABLATE.replace("1,5", "1"));
+    assert_eq!(control(), 120);
+    folder.succeeds(ABLATE);
+    assert_eq!(control(), 360);
+
     // What isn't the same isn't gone on with.
     for (command, expected) in [
         (

@@ -2,6 +2,7 @@
 
 mod ablate;
 mod annotate;
+mod arms;
 mod build;
 mod filter;
 mod generate;

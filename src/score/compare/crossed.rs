@@ -34,8 +34,6 @@ pub struct Arm {
 
 /// Arms over the same data.
 pub struct Crossed {
-    /// Seeds of the arms that have several.
-    pub seeds: usize,
     /// By arm, its first run.
     tables: Vec<Table>,
     clusters: Clusters,
@@ -116,7 +114,7 @@ impl Crossed {
         let runs = sizes.iter().map(|size| resampled.by_ref().take(*size).collect()).collect();
         let firsts = sizes.iter().scan(0, |next, size| Some(std::mem::replace(next, *next + size)));
         let tables = firsts.map(|at| tables[at].clone()).collect();
-        Ok(Crossed { seeds, tables, clusters, keys, runs })
+        Ok(Crossed { tables, clusters, keys, runs })
     }
 
     /// What all runs answer.
